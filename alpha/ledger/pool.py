@@ -1,0 +1,143 @@
+"""Connections to PostgreSQL: one pool per process, the same types everywhere.
+
+timestamptz travels as Unix milliseconds (int), numeric as Decimal, json as text. Works direct
+and through PgBouncer in transaction mode: nothing here depends on a session, and the statement
+cache is off behind a pooler, where a prepared statement may not outlive its transaction.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from alpha.clock import Clock
+from alpha.errors import ConfigError, TimedOut
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+#: PostgreSQL counts timestamptz from 2000-01-01, in microseconds.
+_POSTGRES_EPOCH_MS = 946_684_800_000
+
+#: What a lost, refusing or overloaded server raises: the data are fine, the same call may be
+#: made again.
+CONNECTION_ERRORS: tuple[type[BaseException], ...] = (
+    OSError,  # TimeoutError is one
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.TransactionRollbackError,
+)
+
+#: Refusals that no waiting cures.
+_REFUSALS = (
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+)
+
+
+def server_name(dsn: str) -> str:
+    """Host, port and database of a URL for people: never the user's password.
+
+    A unix socket's folder stands in `?host=`."""
+    parts = urlsplit(dsn)
+    query = parse_qs(parts.query)
+    host = query.get("host", [parts.hostname or "localhost"])[0]
+    port = query.get("port", [str(parts.port or 5432)])[0]
+    return f"{unquote(host)}:{port}, database {unquote(parts.path.lstrip('/')) or 'of the user'}"
+
+
+def through_pooler(dsn: str) -> bool:
+    """Whether the URL looks like PgBouncer's: its own port. Say so explicitly for others."""
+    parts = urlsplit(dsn)
+    return "6432" in (str(parts.port or ""), parse_qs(parts.query).get("port", [""])[0])
+
+
+def _encode_time(ms: int) -> tuple[int]:
+    return ((ms - _POSTGRES_EPOCH_MS) * 1000,)
+
+
+def _decode_time(wire: tuple[int]) -> int:
+    return wire[0] // 1000 + _POSTGRES_EPOCH_MS
+
+
+async def _set_codecs(connection: Connection) -> None:
+    await connection.set_type_codec(
+        "timestamptz",
+        schema="pg_catalog",
+        encoder=_encode_time,
+        decoder=_decode_time,
+        format="tuple",
+    )
+
+
+async def connect(dsn: str, *, timeout_s: float = 5.0) -> asyncpg.Connection[asyncpg.Record]:
+    """One connection of its own, with Alpha's codecs. Raises what asyncpg raises."""
+    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+        dsn,
+        timeout=timeout_s,
+        command_timeout=60,
+        statement_cache_size=0 if through_pooler(dsn) else 200,
+        server_settings={"timezone": "UTC", "application_name": "alpha"},
+    )
+    await _set_codecs(connection)
+    return connection
+
+
+async def open_pool(
+    dsn: str,
+    *,
+    clock: Clock,
+    min_size: int = 1,
+    max_size: int = 8,
+    wait_s: float = 30.0,
+    pooler: bool | None = None,
+) -> Pool:
+    """A pool that has reached its server.
+
+    Retries with back-off for `wait_s` seconds while the server cannot be reached, then raises
+    TimedOut; a server that refuses database or password raises ConfigError at once. Both name
+    the host."""
+    cached = 0 if (through_pooler(dsn) if pooler is None else pooler) else 200
+    deadline = clock.monotonic() + wait_s
+    pause = 0.1
+    while True:
+        try:
+            pool: Pool = await asyncpg.create_pool(
+                dsn,
+                min_size=min_size,
+                max_size=max_size,
+                timeout=5.0,
+                command_timeout=60.0,
+                statement_cache_size=cached,
+                server_settings={"timezone": "UTC", "application_name": "alpha"},
+                init=_set_codecs,
+            )
+        except _REFUSALS as error:
+            raise ConfigError(
+                f"expected PostgreSQL at {server_name(dsn)} to accept the configured user, "
+                f"was refused: {error}; check [postgres] url"
+            ) from None
+        except (ValueError, asyncpg.ClientConfigurationError) as error:
+            raise ConfigError(
+                f"expected a PostgreSQL URL in [postgres] url, was not readable: "
+                f"{type(error).__name__}; write postgresql://user@host:5432/database"
+            ) from None
+        except CONNECTION_ERRORS as error:
+            if clock.monotonic() + pause > deadline:
+                raise TimedOut(
+                    f"expected PostgreSQL at {server_name(dsn)} to answer within {wait_s:.0f} s, "
+                    f"was {type(error).__name__}; start it or correct [postgres] url"
+                ) from error
+            await clock.sleep(pause)
+            pause = min(pause * 2, 2.0)
+        else:
+            return pool

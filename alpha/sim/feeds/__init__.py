@@ -6,6 +6,7 @@ from pathlib import Path
 
 from alpha.sim.feeds.base import Candle, Feed, FeedError, InstrumentSpec, Tick
 from alpha.sim.feeds.replay import ReplayFeed
+from alpha.sim.feeds.synthetic import SyntheticFeed
 
 __all__ = ["Candle", "Feed", "FeedError", "InstrumentSpec", "Tick", "build_feed"]
 
@@ -16,6 +17,8 @@ def build_feed(kind: str, *, seed: int, data: Path | None, start_ms: int | None)
     `start_ms` is the moment at which the market opens, None for the feed's own default.
     Raises `FeedError` when the feed cannot be built.
     """
+    if kind == "synthetic":
+        return SyntheticFeed(seed, start_ms)
     if kind == "replay":
         if data is None:
             raise FeedError("expected a folder of candle files for the replay feed; give --data")

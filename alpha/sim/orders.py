@@ -1,0 +1,265 @@
+"""The order desk: create, amend, cancel, trading stop, leverage.
+
+Each call checks its request, changes the state and returns; a `Refusal` leaves no trace.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from alpha.sim import admission
+from alpha.sim.book import Book
+from alpha.sim.matching import Matcher
+from alpha.sim.model import (
+    ZERO,
+    Amendment,
+    Order,
+    OrderRequest,
+    Refusal,
+    StopRequest,
+)
+from alpha.sim.state import State
+from alpha.sim.stops import Stops
+
+
+class OrderDesk:
+    """What an account may ask of the exchange."""
+
+    def __init__(self, state: State, matcher: Matcher, stops: Stops) -> None:
+        self._state = state
+        self._matcher = matcher
+        self._stops = stops
+
+    def create(self, account: str, request: OrderRequest, ms: int) -> Order:
+        state = self._state
+        book = state.books[request.symbol]
+        admission.check_new(state, account, request)
+        order = self._draft(account, request, ms)
+        self._size(order, request, book)
+        price = order.price if order.order_type == "Limit" else book.last
+        if not order.reduce_only:
+            reference = order.trigger_price or price
+            admission.check_notional(book.spec, order.qty, reference)
+            base = price if order.order_type == "Limit" else reference
+            admission.check_stops(order.side, base, order.take_profit, order.stop_loss)
+        if request.trigger_price is None and not order.reduce_only:
+            best = book.ask if order.side == "Buy" else book.bid
+            admission.check_margin(state, order, price if order.order_type == "Limit" else best)
+        order.order_id = state.new_id()
+        if order.link_id:
+            state.links[account].add(order.link_id)
+        if order.conditional:
+            state.emit_order(order, ms)
+            state.emit_position(account, order.symbol, ms)
+        else:
+            self._stops.run(order, ms)
+        return order
+
+    def _draft(self, account: str, request: OrderRequest, ms: int) -> Order:
+        book = self._state.books[request.symbol]
+        conditional = request.trigger_price is not None
+        market = request.order_type == "Market"
+        return Order(
+            order_id="",
+            account=account,
+            symbol=request.symbol,
+            side=request.side,
+            order_type=request.order_type,
+            qty=request.qty,
+            price=ZERO if market else nearest_allowed(book, request),
+            time_in_force="IOC" if market else request.time_in_force,
+            link_id=request.link_id,
+            reduce_only=request.reduce_only,
+            close_on_trigger=request.close_on_trigger,
+            status="Untriggered" if conditional else "New",
+            create_type="CreateByStopOrder" if conditional else "CreateByUser",
+            stop_type="Stop" if conditional else "",
+            trigger_price=request.trigger_price,
+            trigger_direction=request.trigger_direction if conditional else 0,
+            trigger_by=request.trigger_by if conditional else "",
+            take_profit=request.take_profit or None,
+            stop_loss=request.stop_loss or None,
+            tp_trigger_by=request.tp_trigger_by if request.take_profit else "",
+            sl_trigger_by=request.sl_trigger_by if request.stop_loss else "",
+            last_price_on_created=book.last,
+            created_ms=ms,
+            updated_ms=ms,
+        )
+
+    def _size(self, order: Order, request: OrderRequest, book: Book) -> None:
+        """Checks the quantity; a reduce-only order is cut to the position that it can close."""
+        held = self._state.position(order.account, order.symbol)
+        if order.reduce_only:
+            room = admission.reducible(held, order.side)
+            if order.qty == 0 and order.close_on_trigger:
+                order.qty = room
+            admission.check_qty(book.spec, order.qty, market=request.order_type == "Market")
+            if not order.conditional:
+                order.qty = min(order.qty, room)
+            return
+        admission.check_qty(book.spec, order.qty, market=request.order_type == "Market")
+
+    # -- changing and ending --------------------------------------------------------------
+
+    def amend(
+        self, account: str, symbol: str, order_id: str, link_id: str, new: Amendment, ms: int
+    ) -> Order:
+        state = self._state
+        order = state.find_order(account, symbol, order_id, link_id)
+        if order is None:
+            raise Refusal(110001, "order not exists or too late to replace")
+        changed = msgspec.structs.replace(order)
+        self._apply(changed, new)
+        if changed == order:
+            raise Refusal(10001, "order not modified")
+        if order.child:
+            self._amend_child(order, changed, ms)
+            return order
+        for name in ("qty", "price", "trigger_price", "take_profit", "stop_loss"):
+            setattr(order, name, getattr(changed, name))
+        book = state.books[symbol]
+        limit = order.order_type == "Limit" and not order.conditional
+        marketable = limit and (
+            order.price >= book.ask if order.side == "Buy" else order.price <= book.bid
+        )
+        if marketable:
+            self._stops.run(order, ms)
+        else:
+            state.emit_order(order, ms)
+            state.emit_position(account, symbol, ms)
+        return order
+
+    def _apply(self, order: Order, new: Amendment) -> None:
+        """Writes the new values into a copy of the order, checking each."""
+        book = self._state.books[order.symbol]
+        spec = book.spec
+        if new.qty is not None and new.qty != order.qty:
+            admission.check_qty(spec, new.qty, market=order.order_type == "Market")
+            if new.qty <= order.cum_qty:
+                raise Refusal(110064, "The order amount after modification is not valid")
+            order.qty = new.qty
+        if new.price is not None and order.order_type == "Limit":
+            admission.check_price(spec, new.price)
+            order.price = new.price
+        if new.trigger_price is not None and new.trigger_price != order.trigger_price:
+            if not order.conditional or new.trigger_price % spec.tick_size != 0:
+                raise Refusal(10001, "params error: triggerPrice invalid")
+            admission.check_trigger_side(
+                order.trigger_direction, new.trigger_price, book.last, order.trigger_by
+            )
+            order.trigger_price = new.trigger_price
+        if new.take_profit is not None:
+            order.take_profit = new.take_profit or None
+        if new.stop_loss is not None:
+            order.stop_loss = new.stop_loss or None
+        if not order.reduce_only and not order.child:
+            base = order.price if order.order_type == "Limit" else order.trigger_price or book.last
+            admission.check_stops(order.side, base, order.take_profit, order.stop_loss)
+            if new.qty is not None or new.price is not None:
+                admission.check_notional(spec, order.qty, base)
+
+    def _amend_child(self, order: Order, changed: Order, ms: int) -> None:
+        """A system stop is moved through its position, so that both say the same."""
+        if order.stop_type == "TrailingStop" or changed.trigger_price is None:
+            raise Refusal(10001, "order not modified")
+        held = self._state.position(order.account, order.symbol)
+        self._stops.set_leg(held, order.stop_type, changed.trigger_price, None, ms)
+        self._state.emit_position(order.account, order.symbol, ms)
+
+    def cancel(self, account: str, symbol: str, order_id: str, link_id: str, ms: int) -> Order:
+        order = self._state.find_order(account, symbol, order_id, link_id)
+        if order is None:
+            raise Refusal(110001, "order not exists or too late to cancel")
+        self._cancel(order, ms)
+        return order
+
+    def cancel_all(
+        self, account: str, symbol: str | None, which: str, stop_type: str, ms: int
+    ) -> list[Order]:
+        """Cancels all orders of the account (and symbol); `which` is Bybit's orderFilter."""
+        chosen = [
+            order
+            for order in self._state.open_orders(account, symbol)
+            if not (which == "Order" and order.conditional)
+            and not (which == "StopOrder" and not order.conditional)
+            and not (which == "StopOrder" and stop_type == "Stop" and order.child)
+        ][:MAX_CANCELLED]
+        for order in chosen:
+            self._cancel(order, ms)
+        return chosen
+
+    def _cancel(self, order: Order, ms: int) -> None:
+        if order.child:
+            held = self._state.position(order.account, order.symbol)
+            if order.stop_type == "TrailingStop":
+                self._stops.set_trailing(held, ZERO, None, ms)
+            else:
+                self._stops.set_leg(held, order.stop_type, ZERO, None, ms)
+            return
+        reason = "EC_NoError" if order.conditional else "EC_PerCancelRequest"
+        self._matcher.close(order, ms, cancel="CancelByUser", reason=reason)
+
+    # -- the position's settings ----------------------------------------------------------
+
+    def trading_stop(self, account: str, request: StopRequest, ms: int) -> None:
+        state = self._state
+        held = state.position(account, request.symbol)
+        if held.size == 0:
+            raise Refusal(10001, "can not set tp/sl/ts for zero position")
+        book = state.books[request.symbol]
+        tick = book.spec.tick_size
+        for price in (
+            request.take_profit,
+            request.stop_loss,
+            request.trailing,
+            request.active_price,
+        ):
+            if price is not None and (price < 0 or price % tick != 0):
+                raise Refusal(10001, "params error: tp/sl/ts price invalid")
+        admission.check_stops(held.side, book.last, request.take_profit, request.stop_loss)
+        changed = False
+        if request.take_profit is not None:
+            changed |= self._stops.set_leg(held, "TakeProfit", request.take_profit, None, ms)
+        if request.stop_loss is not None:
+            changed |= self._stops.set_leg(held, "StopLoss", request.stop_loss, None, ms)
+        if request.trailing is not None:
+            active = request.active_price or None
+            changed |= self._stops.set_trailing(held, request.trailing, active, ms)
+        if not changed:
+            raise Refusal(34040, "not modified")
+        state.emit_position(account, request.symbol, ms)
+
+    def set_leverage(self, account: str, symbol: str, leverage: Decimal, ms: int) -> None:
+        state = self._state
+        spec = state.books[symbol].spec
+        if not 1 <= leverage <= spec.max_leverage:
+            raise Refusal(
+                110013, f"cannot set leverage [{leverage}] gt maxLeverage [{spec.max_leverage}]"
+            )
+        held = state.position(account, symbol)
+        if held.leverage == leverage:
+            raise Refusal(110043, "leverage not modified")
+        before = held.leverage
+        held.leverage = leverage
+        if leverage < before and state.wallet_view(account).available < 0:
+            held.leverage = before
+            raise Refusal(110007, "CheckMarginRatio fail! InsufficientAB")
+        held.updated_ms = ms
+        state.put_position(held)
+        state.emit_position(account, symbol, ms)
+
+
+MAX_CANCELLED = 500
+
+
+def nearest_allowed(book: Book, request: OrderRequest) -> Decimal:
+    """A limit price outside the band around the mark price moves silently to its edge."""
+    price = request.price or ZERO
+    spec = book.spec
+    if request.side == "Buy":
+        edge = book.last * (1 + spec.price_limit_ratio) // spec.tick_size * spec.tick_size
+        return min(price, edge)
+    edge = book.last * (1 - spec.price_limit_ratio) // spec.tick_size * spec.tick_size
+    return max(price, edge)

@@ -1,0 +1,275 @@
+"""Conditional orders: triggers, stop loss, take profit, trailing stop, and the market's path.
+
+Between two ticks of one bar the price is taken to move through every level in between, so a
+trigger fires at its level and a resting order fills at its price, in the order in which the
+path meets them. Into a new bar the price jumps: what lies in the gap fires at the new price.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from alpha.sim.matching import Matcher
+from alpha.sim.model import ZERO, Order, Position, Side, opposite
+from alpha.sim.state import State
+
+CHILD_CREATE_TYPES = {
+    "StopLoss": "CreateByStopLoss",
+    "TakeProfit": "CreateByTakeProfit",
+    "TrailingStop": "CreateByTrailingStop",
+}
+
+
+class Stops:
+    """Runs orders through the matcher and keeps a position's stops in step with it."""
+
+    def __init__(self, state: State, matcher: Matcher) -> None:
+        self._state = state
+        self._matcher = matcher
+
+    # -- running an order -----------------------------------------------------------------
+
+    def run(self, order: Order, ms: int) -> None:
+        """Matches an order and lets the position's stops follow what it did."""
+        before = self._state.position(order.account, order.symbol).side
+        filled = order.cum_qty
+        self._matcher.execute(order, ms)
+        if order.cum_qty > filled:
+            self._follow(order, before, ms)
+
+    def fill(self, order: Order, qty: Decimal, ms: int) -> None:
+        """Fills a resting order and lets the position's stops follow."""
+        before = self._state.position(order.account, order.symbol).side
+        filled = order.cum_qty
+        self._matcher.fill_resting(order, qty, ms)
+        if order.cum_qty > filled:
+            self._follow(order, before, ms)
+
+    def _follow(self, order: Order, before: str, ms: int) -> None:
+        held = self._state.position(order.account, order.symbol)
+        if before and held.side != before:
+            self.clear(held, ms)
+        if held.size > 0 and held.side == order.side:
+            if order.stop_loss is not None:
+                self.set_leg(held, "StopLoss", order.stop_loss, order, ms)
+            if order.take_profit is not None:
+                self.set_leg(held, "TakeProfit", order.take_profit, order, ms)
+        self._resize(held, ms)
+
+    def _resize(self, held: Position, ms: int) -> None:
+        """System children and resting reduce-only orders shrink or grow with the position."""
+        for order in self._state.open_orders(held.account, held.symbol):
+            if order.child and held.size > 0 and order.qty != held.size:
+                order.qty = held.size
+                self._state.emit_order(order, ms)
+            elif order.reduce_only and not order.conditional and not order.child:
+                room = held.size if held.side != order.side else ZERO
+                if room == 0:
+                    self._matcher.close(order, ms, cancel="CancelByReduceOnly")
+                elif order.leaves > room:
+                    order.qty = order.cum_qty + room
+                    self._state.emit_order(order, ms)
+
+    # -- a position's own stops -----------------------------------------------------------
+
+    def children(self, held: Position) -> Iterator[Order]:
+        for order in self._state.open_orders(held.account, held.symbol):
+            if order.child:
+                yield order
+
+    def clear(self, held: Position, ms: int) -> None:
+        """The position's side has ended: its stops end with it."""
+        held.take_profit = held.stop_loss = held.trailing = None
+        self._state.put_position(held)
+        for child in self.children(held):
+            self._matcher.close(child, ms, cancel="CancelByTpSlTsClear")
+
+    def set_leg(
+        self, held: Position, leg: str, price: Decimal, parent: Order | None, ms: int
+    ) -> bool:
+        """Sets, moves or (price 0) removes the stop loss or take profit; False if unchanged."""
+        current = held.stop_loss if leg == "StopLoss" else held.take_profit
+        if (current or ZERO) == price:
+            return False
+        value = price if price > 0 else None
+        if leg == "StopLoss":
+            held.stop_loss = value
+        else:
+            held.take_profit = value
+        self._state.put_position(held)
+        child = next((c for c in self.children(held) if c.stop_type == leg), None)
+        if value is None:
+            if child is not None:
+                self._matcher.close(child, ms, cancel="CancelByUser")
+        elif child is not None:
+            child.trigger_price = value
+            self._state.emit_order(child, ms)
+        else:
+            falls = (leg == "StopLoss") == (held.side == "Buy")
+            child = self._new_child(held, leg, 2 if falls else 1, parent, ms)
+            child.trigger_price = value
+            self._state.emit_order(child, ms)
+        return True
+
+    def set_trailing(
+        self, held: Position, distance: Decimal, active: Decimal | None, ms: int
+    ) -> bool:
+        """Sets, changes or (distance 0) removes the trailing stop; False if unchanged."""
+        child = next((c for c in self.children(held) if c.stop_type == "TrailingStop"), None)
+        same_start = active is None or (child is not None and child.trigger_price == active)
+        if (held.trailing or ZERO) == distance and same_start:
+            return False
+        held.trailing = distance if distance > 0 else None
+        self._state.put_position(held)
+        if distance == 0:
+            if child is not None:
+                self._matcher.close(child, ms, cancel="CancelByUser")
+            return True
+        if child is None:
+            direction = 2 if held.side == "Buy" else 1
+            child = self._new_child(held, "TrailingStop", direction, None, ms)
+        last = self._state.mark(held.symbol)
+        child.distance = distance
+        child.trigger_price = active or child.trigger_price or last
+        if not child.armed or active is not None:
+            child.armed = active is None or reached(child, last)
+            child.extreme = last if child.armed else None
+        self._state.emit_order(child, ms)
+        return True
+
+    def _new_child(
+        self, held: Position, leg: str, direction: int, parent: Order | None, ms: int
+    ) -> Order:
+        side: Side = "Sell" if held.side == "Buy" else "Buy"
+        return Order(
+            order_id=self._state.new_id(),
+            account=held.account,
+            symbol=held.symbol,
+            side=side,
+            order_type="Market",
+            qty=held.size,
+            price=ZERO,
+            time_in_force="IOC",
+            link_id="",
+            parent_link_id=parent.link_id if parent is not None else "",
+            reduce_only=True,
+            close_on_trigger=True,
+            status="Untriggered",
+            create_type=CHILD_CREATE_TYPES[leg],
+            stop_type=leg,
+            trigger_direction=direction,
+            trigger_by="LastPrice",
+            last_price_on_created=self._state.mark(held.symbol),
+            created_ms=ms,
+            updated_ms=ms,
+        )
+
+    # -- the market's path ----------------------------------------------------------------
+
+    def walk(
+        self, symbol: str, price: Decimal, qty: Decimal, side: Side, *, gap: bool, ms: int
+    ) -> None:
+        """Moves the last price to `price`, firing and filling what lies on the way.
+
+        Resting orders at exactly `price` share the `qty` that was traded there.
+        """
+        book = self._state.books[symbol]
+        orders = self._state.orders[symbol]
+        touched: set[str] = set()
+        while orders:
+            start = price if gap or not book.priced else book.last
+            met = self._next_met(symbol, start, price, side, touched)
+            if met is None:
+                break
+            order, level = met
+            moved: Side = side if level == price else ("Buy" if price > start else "Sell")
+            book.move(level, moved)
+            if order.conditional:
+                self._fire(order, ms)
+            elif order.price == price:
+                touched.add(order.order_id)
+                part = min(qty, order.leaves)
+                if part > 0:
+                    self.fill(order, part, ms)
+                qty -= part
+            else:
+                self.fill(order, order.leaves, ms)
+        book.move(price, side)
+        for order in orders.values():
+            if order.stop_type == "TrailingStop":
+                self._trail(order, price)
+
+    def _next_met(
+        self, symbol: str, start: Decimal, end: Decimal, side: Side, passed: set[str]
+    ) -> tuple[Order, Decimal] | None:
+        """The first order on the way from `start` to `end`, and the price at which it acts."""
+        best: tuple[Order, Decimal] | None = None
+        for order in self._state.orders[symbol].values():
+            if order.order_id in passed:
+                continue
+            level = self._level(order, start, end, side)
+            if level is not None and (best is None or abs(level - start) < abs(best[1] - start)):
+                best = (order, level)
+        return best
+
+    def _level(self, order: Order, start: Decimal, end: Decimal, side: Side) -> Decimal | None:
+        if not order.conditional:
+            # A resting order trades when the price goes through it, or stops at it from
+            # a taker on the other side.
+            if order.side == "Buy":
+                met = end < order.price or (end == order.price and side == "Sell")
+                return min(start, order.price) if met else None
+            met = end > order.price or (end == order.price and side == "Buy")
+            return max(start, order.price) if met else None
+        trigger = trail_level(order) if order.distance is not None else order.trigger_price
+        if trigger is None:
+            return None
+        if order.trigger_direction == 1:
+            return max(start, trigger) if end >= trigger else None
+        return min(start, trigger) if end <= trigger else None
+
+    def _trail(self, order: Order, price: Decimal) -> None:
+        """Arms a trailing stop at its activation price and drags its extreme along."""
+        if not order.armed and reached(order, price):
+            order.armed = True
+            order.extreme = price
+        elif order.armed and order.extreme is not None:
+            better = max if order.trigger_direction == 2 else min
+            extreme = better(order.extreme, price)
+            if extreme == order.extreme:
+                return
+            order.extreme = extreme
+        else:
+            return
+        self._state.put_order(order, order.updated_ms)
+
+    def _fire(self, order: Order, ms: int) -> None:
+        """A trigger is met: Triggered, then matched as the order that it holds."""
+        state = self._state
+        order.status = "Triggered"
+        state.orders[order.symbol].pop(order.order_id, None)
+        state.emit_order(order, ms)
+        closes = order.reduce_only or order.close_on_trigger
+        price = order.price if order.order_type == "Limit" else state.mark(order.symbol)
+        if not closes and not state.affordable(order, order.leaves, price):
+            self._matcher.close(order, ms, reason="EC_NoEnoughQtyToFill")
+            return
+        self.run(order, ms)
+
+
+def trail_level(order: Order) -> Decimal | None:
+    """Where an armed trailing stop fires now."""
+    if not order.armed or order.extreme is None or order.distance is None:
+        return None
+    if order.trigger_direction == 2:
+        return order.extreme - order.distance
+    return order.extreme + order.distance
+
+
+def reached(order: Order, price: Decimal) -> bool:
+    """True if the price has got to a trailing stop's activation price."""
+    if order.trigger_price is None:
+        return True
+    closes_long = opposite(order.side) == "Buy"
+    return price >= order.trigger_price if closes_long else price <= order.trigger_price

@@ -1,0 +1,48 @@
+"""All verbs, put together. Modules of verbs import what is heavy inside their functions, so that
+`alpha --help` answers at once."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+from alpha import __version__
+from alpha.cli import config
+from alpha.cli.run import run
+
+app = typer.Typer(
+    name="alpha",
+    help="One asyncio daemon that runs many Bybit trading bots as plugins.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"alpha {__version__}")
+        raise typer.Exit(0)
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """One asyncio daemon that runs many Bybit trading bots as plugins."""
+
+
+app.command("run")(run)
+for _verb in ("sim", "inspect"):
+    if find_spec(f"alpha.cli.{_verb}") is not None:
+        app.command(_verb)(getattr(import_module(f"alpha.cli.{_verb}"), _verb))
+app.add_typer(config.app, name="config")

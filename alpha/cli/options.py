@@ -1,0 +1,34 @@
+"""Options that several verbs share, and the settings that they lead to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from alpha.config import Config
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Config file; default ./config.toml."),
+]
+ModeOption = Annotated[
+    str | None,
+    typer.Option("--mode", metavar="MODE", help="paper, demo, testnet or live."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+LimitOption = Annotated[
+    int, typer.Option("--limit", min=1, max=100_000, metavar="N", help="The newest N.")
+]
+
+
+def settings(path: Path | None, overrides: Mapping[str, object] | None = None) -> Config:
+    """The settings of this process; overrides that are None were not given."""
+    from alpha.config import load
+
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    return load(path, os.environ, given)

@@ -1,0 +1,85 @@
+"""`alpha run`: the daemon."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alpha.cli.options import ConfigOption, ModeOption, settings
+
+
+def run(
+    bots: Annotated[
+        str | None,
+        typer.Option("--bots", metavar="A,B|none", help="Run exactly these bots."),
+    ] = None,
+    mode: ModeOption = None,
+    config: ConfigOption = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Allow real money (with [live] enabled = true).")
+    ] = False,
+    for_: Annotated[
+        str | None,
+        typer.Option("--for", metavar="60s|5m|1h", help="Stop after this time."),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="Write a JSON report at the end."),
+    ] = None,
+) -> None:
+    """Run the daemon and its bots until Ctrl-C.
+
+    Positions stay open and protected when it stops. `--bots none` runs the platform alone; bots
+    that are left out keep their positions watched."""
+    from alpha.clock import SystemClock
+    from alpha.config import RunOptions, check_start, process_started, select_bots
+
+    names = _names(bots)
+    options = RunOptions(
+        bots=names,
+        for_s=_seconds(for_),
+        report=_writable(report),
+        live=live,
+        started=process_started(SystemClock()),
+    )
+    loaded = settings(config, {"mode": mode})
+    if names is not None:
+        loaded = select_bots(loaded, names)
+    check_start(loaded, live_flag=live)
+    for note in loaded.notes:
+        print(f"alpha: {note}", file=sys.stderr)
+    from alpha import daemon
+
+    raise typer.Exit(daemon.run(loaded, options))
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    names = tuple(word.strip() for word in text.split(",") if word.strip())
+    if not names:
+        raise typer.BadParameter("expected --bots a,b or --bots none, found nothing")
+    return () if names == ("none",) else names
+
+
+def _seconds(text: str | None) -> int | None:
+    from alpha.config import parse_span
+
+    if text is None:
+        return None
+    try:
+        return parse_span(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--for: {error}") from None
+
+
+def _writable(report: Path | None) -> Path | None:
+    """A report that could not be written is better refused now than after the run."""
+    if report is not None and not report.absolute().parent.is_dir():
+        raise typer.BadParameter(
+            f"--report: expected a file in a folder that exists, found {report}; create it first"
+        )
+    return report

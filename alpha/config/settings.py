@@ -1,0 +1,195 @@
+"""The settings of one process: every key of config.toml, its type and its default.
+
+The models are strict and frozen. Text is never taken for a number; values from the environment,
+which are text by nature, are read by `alpha.config.sources` before they come here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr
+
+Mode = Literal["paper", "demo", "testnet", "live"]
+MODES: tuple[Mode, ...] = ("paper", "demo", "testnet", "live")
+
+NAME_PATTERN = r"^[a-z0-9_]{1,20}$"
+
+
+def _number(value: object) -> object:
+    """TOML's whole numbers are fine where a Decimal is asked for; text and floats are not."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Decimal(value)
+    return value
+
+
+def _path(value: object) -> object:
+    return Path(value).expanduser().absolute() if isinstance(value, str) and value else value
+
+
+def _instant(value: object) -> object:
+    """ISO 8601 as text or TOML's own date; without a zone it means UTC."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError as error:
+            raise ValueError("expected an ISO 8601 time such as 2025-11-01T00:00:00Z") from error
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    return value
+
+
+def _id_list(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Number = Annotated[Decimal, BeforeValidator(_number)]
+Instant = Annotated[datetime, BeforeValidator(_instant)]
+FilePath = Annotated[Path, BeforeValidator(_path)]
+NO_SECRET = SecretStr("")
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True
+    )
+
+
+class PostgresSettings(Section):
+    """Empty `url`: a server of our own in the data directory."""
+
+    url: SecretStr = NO_SECRET
+    #: Past a pooler, for what cannot go through one. Empty: the same as `url`.
+    direct_url: SecretStr = NO_SECRET
+
+
+class RedisSettings(Section):
+    """Empty `url`: a server of our own in the data directory."""
+
+    url: SecretStr = NO_SECRET
+
+
+class ExchangeSettings(Section):
+    """Addresses of the exchange; empty: those of the mode (in paper mode our own simulator)."""
+
+    rest_url: str = ""
+    public_ws_url: str = ""
+    private_ws_url: str = ""
+    trade_ws_url: str = ""
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Key and address of those that are set."""
+        named = {
+            "rest_url": self.rest_url,
+            "public_ws_url": self.public_ws_url,
+            "private_ws_url": self.private_ws_url,
+            "trade_ws_url": self.trade_ws_url,
+        }
+        return {key: url for key, url in named.items() if url}
+
+
+class AccountSettings(Section):
+    """One account of the exchange, with its own API key and its own private stream."""
+
+    api_key: SecretStr = NO_SECRET
+    api_secret: SecretStr = NO_SECRET
+    #: Bots of this account may hold opposite positions in one symbol.
+    netting: bool = False
+    #: Symbol -> name of the bot that owns orders without an id of ours.
+    owners: dict[str, str] = Field(default_factory=dict)
+
+
+class BotSettings(Section):
+    """One bot: a plugin with an identity, an account and settings of its own."""
+
+    enabled: bool = False
+    #: Empty: the bot's own name.
+    plugin: str = ""
+    #: Written into every order id and every row. Empty: the bot's own name.
+    bot_id: str = ""
+    account: str = "main"
+    shared_account: bool = False
+    #: USDT that this bot works with on a shared account.
+    capital: Annotated[Number | None, Field(gt=0)] = None
+    redis_db: Annotated[int, Field(ge=0)] = 0
+    settings: dict[str, object] = Field(default_factory=dict)
+
+
+class PaperSettings(Section):
+    """The market of paper mode."""
+
+    feed: Literal["synthetic", "replay"] = "synthetic"
+    seed: Annotated[int, Field(ge=0)] = 1
+    #: Market seconds per second of wall time.
+    speed: Annotated[Number, Field(gt=0)] = Decimal(600)
+    #: USDT that a new account starts with.
+    balance: Annotated[Number, Field(gt=0)] = Decimal(10000)
+    #: Folder of CSV candles; needed by the replay feed.
+    data: FilePath | None = None
+    #: Market time at which the market opens. Unset: the feed's own.
+    start: Instant | None = None
+    leverage: Annotated[Number, Field(gt=0)] = Decimal(10)
+
+
+class TelegramSettings(Section):
+    """Command and control over Telegram. Off without a token."""
+
+    token: SecretStr = NO_SECRET
+    #: User ids that may give commands; everybody else gets no answer.
+    admin_ids: Annotated[tuple[int, ...], BeforeValidator(_id_list)] = ()
+    base_url: str = "https://api.telegram.org"
+
+
+class LiveSettings(Section):
+    """Real money needs this and `--live` on the command line."""
+
+    enabled: bool = False
+
+
+class LogSettings(Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(Section):
+    """All settings. `origins` says of every value, by dotted key, where it came from."""
+
+    mode: Mode = "paper"
+    data_dir: FilePath = Path(".alpha").absolute()
+    #: Folder with plugins beside those that come with Alpha and those that are installed.
+    plugins_dir: FilePath | None = None
+    postgres: PostgresSettings = PostgresSettings()
+    redis: RedisSettings = RedisSettings()
+    exchange: ExchangeSettings = ExchangeSettings()
+    accounts: dict[str, AccountSettings] = Field(default_factory=dict)
+    bots: dict[str, BotSettings] = Field(default_factory=dict)
+    paper: PaperSettings = PaperSettings()
+    telegram: TelegramSettings = TelegramSettings()
+    live: LiveSettings = LiveSettings()
+    log: LogSettings = LogSettings()
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+    _notes: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        return self._origins
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was found and not used, one line each, for the operator."""
+        return self._notes
+
+    @property
+    def enabled_bots(self) -> dict[str, BotSettings]:
+        return {name: bot for name, bot in self.bots.items() if bot.enabled}
+
+    def remember(self, origins: Mapping[str, str], notes: tuple[str, ...]) -> Config:
+        """Notes where the values came from; called once, by the loader."""
+        self._origins.update(origins)
+        self._notes = notes
+        return self

@@ -1,0 +1,158 @@
+"""Rows about the account and the contracts (Bybit V5: Get Account Info, Get Fee Rate, Get API Key
+Information, Get Funding Rate History, Get Instruments Info)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+import msgspec
+
+from alpha.bybit.fields import Number, decimal, integer, integer_or
+from alpha.bybit.rows import SETTLE_COIN
+from alpha.core.instruments import Instrument
+
+Text = str | None
+
+
+class AccountInfoRow(msgspec.Struct, rename="camel"):
+    margin_mode: Text = None
+    unified_margin_status: Number = None
+
+
+class FeeRateRow(msgspec.Struct, rename="camel"):
+    symbol: str
+    taker_fee_rate: Number
+    maker_fee_rate: Number
+
+
+class KeyInfoRow(msgspec.Struct, rename="camel"):
+    uta: Number = None
+    read_only: Number = None
+    permissions: dict[str, list[str]] | None = None
+
+
+class FundingRateRow(msgspec.Struct, rename="camel"):
+    symbol: str
+    funding_rate: Number
+    funding_rate_timestamp: Number
+
+
+class _Leverage(msgspec.Struct, rename="camel"):
+    max_leverage: Number
+
+
+class _Price(msgspec.Struct, rename="camel"):
+    tick_size: Number
+
+
+class _Lot(msgspec.Struct, rename="camel"):
+    qty_step: Number
+    min_order_qty: Number
+    max_order_qty: Number
+    max_mkt_order_qty: Number
+    min_notional_value: Number = None
+
+
+class InstrumentRow(msgspec.Struct, rename="camel"):
+    symbol: str
+    status: str
+    base_coin: str
+    leverage_filter: _Leverage
+    price_filter: _Price
+    lot_size_filter: _Lot
+    contract_type: Text = None
+    settle_coin: Text = None
+    funding_interval: Number = None
+
+    @property
+    def tradable_kind(self) -> bool:
+        """USDT perpetuals; dated futures and USDC contracts are other products."""
+        return self.contract_type == "LinearPerpetual" and self.settle_coin == SETTLE_COIN
+
+
+@dataclass(frozen=True, slots=True)
+class AccountInfo:
+    """`margin_mode` is ISOLATED_MARGIN, REGULAR_MARGIN or PORTFOLIO_MARGIN."""
+
+    margin_mode: str
+    unified_margin_status: int
+
+    @property
+    def unified(self) -> bool:
+        """Status 1 is a classic account; 3 and above are unified (5 and 6: UTA 2.0)."""
+        return self.unified_margin_status >= 3
+
+
+@dataclass(frozen=True, slots=True)
+class FeeRate:
+    symbol: str
+    taker: Decimal
+    maker: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInfo:
+    """What the API key may do."""
+
+    unified: bool
+    read_only: bool
+    may_trade: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FundingRate:
+    symbol: str
+    rate: Decimal
+    at_ms: int
+
+
+def account_info(row: AccountInfoRow) -> AccountInfo:
+    return AccountInfo(
+        margin_mode=row.margin_mode or "",
+        unified_margin_status=integer_or("unifiedMarginStatus", row.unified_margin_status, 0),
+    )
+
+
+def fee_rate(row: FeeRateRow) -> FeeRate:
+    return FeeRate(
+        symbol=row.symbol,
+        taker=decimal("takerFeeRate", row.taker_fee_rate),
+        maker=decimal("makerFeeRate", row.maker_fee_rate),
+    )
+
+
+def key_info(row: KeyInfoRow) -> KeyInfo:
+    read_only = integer_or("readOnly", row.read_only, 0) == 1
+    permissions = row.permissions or {}
+    contract = permissions.get("ContractTrade", [])
+    return KeyInfo(
+        unified=integer_or("uta", row.uta, 0) == 1,
+        read_only=read_only,
+        may_trade=not read_only and "Order" in contract and "Position" in contract,
+    )
+
+
+def funding_rate(row: FundingRateRow) -> FundingRate:
+    return FundingRate(
+        symbol=row.symbol,
+        rate=decimal("fundingRate", row.funding_rate),
+        at_ms=integer("fundingRateTimestamp", row.funding_rate_timestamp),
+    )
+
+
+def instrument(row: InstrumentRow) -> Instrument:
+    lot = row.lot_size_filter
+    return Instrument(
+        symbol=row.symbol,
+        base_coin=row.base_coin,
+        tick=decimal("tickSize", row.price_filter.tick_size),
+        qty_step=decimal("qtyStep", lot.qty_step),
+        min_qty=decimal("minOrderQty", lot.min_order_qty),
+        max_qty=decimal("maxOrderQty", lot.max_order_qty),
+        max_market_qty=decimal("maxMktOrderQty", lot.max_mkt_order_qty),
+        min_notional=decimal("minNotionalValue", lot.min_notional_value),
+        max_leverage=decimal("maxLeverage", row.leverage_filter.max_leverage),
+        funding_interval_min=integer("fundingInterval", row.funding_interval),
+        status=row.status,
+    )

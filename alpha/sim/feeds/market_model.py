@@ -23,7 +23,7 @@ DAY_BARS = 288  # bars of five minutes
 ERA_DAYS = 64
 MARKET = "market"
 _LEVEL_SIGMA = 0.15
-_MARKET_SIGMA = 0.021  # of a day
+_MARKET_SIGMA = 0.03  # of a day
 
 
 class Segment(NamedTuple):
@@ -74,7 +74,7 @@ COINS = (
     Coin("ETHUSDT", 3_100, 8e9, 1.2, 0.014, 0.01),
     Coin("SOLUSDT", 140, 3e9, 1.3, 0.020, 0.04),
     Coin("XRPUSDT", 2.1, 1.5e9, 1.0, 0.024, 0.08),
-    Coin("BNBUSDT", 880, 0.8e9, 0.8, 0.014, 0.03),
+    Coin("BNBUSDT", 880, 0.8e9, 0.9, 0.02, 0.03),
     Coin("DOGEUSDT", 0.14, 0.9e9, 1.3, 0.025, 0.12),
     Coin("ADAUSDT", 0.39, 0.4e9, 1.2, 0.023, 0.10),
     Coin("AVAXUSDT", 13.5, 0.3e9, 1.3, 0.024, 0.12),
@@ -154,10 +154,10 @@ class _DayPlan(NamedTuple):
 
 
 def _phase(rng: random.Random) -> list[_DayPlan]:
-    kind = rng.choices(("range", "up", "down", "squeeze"), (0.34, 0.22, 0.2, 0.24))[0]
+    kind = rng.choices(("range", "up", "down", "squeeze"), (0.31, 0.21, 0.19, 0.29))[0]
     if kind == "squeeze":
-        side = 1 if rng.random() < 0.6 else -1
-        quiet = [_DayPlan(0.2, 0.0, 0.2, 0)] * rng.randint(4, 7)
+        side = 1 if rng.random() < 0.62 else -1
+        quiet = [_DayPlan(0.2, 0.0, 0.15, 0)] * rng.randint(4, 7)
         after = _DayPlan(0.9, side * rng.uniform(-0.3, 0.9), 0.8, 0)
         return [*quiet, _DayPlan(0.35, 0.3 * side, 0.4, side), *[after] * rng.randint(1, 3)]
     if kind == "range":

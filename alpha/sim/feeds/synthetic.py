@@ -33,7 +33,9 @@ from alpha.sim.feeds.market_model import (
 from alpha.sim.feeds.ticks import candle_ticks
 
 HISTORY_MS = 40 * DAY_MS
-DEFAULT_OPEN_MS = 1_767_582_000_000  # 2026-01-05T03:00:00Z
+# 2026-06-29T14:15:00Z: a lively afternoon of seed 1. Within two hours majors fall through their
+# averages, two coins end a quiet week on large volume and one of them goes on to rise by a tenth.
+DEFAULT_OPEN_MS = 1_782_742_500_000
 _KEPT_DAYS = 15 * 48
 _PARTS = BAR_MS // MINUTE_MS
 

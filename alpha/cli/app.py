@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from alpha import __version__
-from alpha.cli import config
+from alpha.cli import bots, config, readers
 from alpha.cli.run import run
 
 app = typer.Typer(
@@ -45,4 +45,10 @@ app.command("run")(run)
 for _verb in ("sim", "inspect"):
     if find_spec(f"alpha.cli.{_verb}") is not None:
         app.command(_verb)(getattr(import_module(f"alpha.cli.{_verb}"), _verb))
+app.command("status")(readers.status)
+app.command("positions")(readers.positions)
+app.command("orders")(readers.orders)
+app.command("fills")(readers.fills)
+app.command("analytics")(readers.analytics)
+app.add_typer(bots.app, name="bots")
 app.add_typer(config.app, name="config")

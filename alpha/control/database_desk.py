@@ -1,0 +1,267 @@
+"""Answers straight from the database: what is known while no daemon runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from decimal import Decimal
+
+from alpha.clock import Clock, iso
+from alpha.config import Config
+from alpha.control import audit
+from alpha.control.desk import (
+    AccountStatus,
+    BotStatus,
+    CommandRecord,
+    FillSummary,
+    PositionStatus,
+    Row,
+    Source,
+    Status,
+)
+from alpha.errors import NotRunning, TimedOut
+from alpha.ledger.pool import Pool, open_pool
+from alpha.ledger.reader import LedgerReader, plain
+from alpha.ledger.reader import Row as LedgerRow
+
+#: A reader does not wait for a database as long as a daemon that has to trade.
+READER_WAIT_S = 5.0
+
+
+class DatabaseDesk:
+    """A desk over the ledger. Its `positions`, `orders`, `fills` and `analytics` are the same
+    rows that a daemon's desk gives."""
+
+    source: Source = "database"
+
+    def __init__(self, pool: Pool, config: Config, clock: Clock) -> None:
+        self._pool = pool
+        self._reader = LedgerReader(pool)
+        self._config = config
+        self._clock = clock
+        self._names = {bot.bot_id: name for name, bot in config.bots.items()}
+
+    async def data_age_s(self) -> float | None:
+        beats = [row["process_heartbeat"] for row in await self._ledger_bots()]
+        newest = max((beat for beat in beats if isinstance(beat, int)), default=None)
+        return None if newest is None else max(0.0, (self._clock.now_ms() - newest) / 1000)
+
+    async def status(self) -> Status:
+        accounts: dict[str, AccountStatus] = {}
+        for name in sorted({bot.account for bot in self._config.bots.values()}):
+            accounts[name] = AccountStatus(
+                status="unknown",
+                since_ms=None,
+                gaps=0,
+                backfilled=0,
+                wallet=None,
+                equity=None,
+                degraded=[],
+            )
+        rows = {str(row["bot_id"]): row for row in await self._ledger_bots()}
+        bots = {
+            name: await self._bot_status(name, rows.get(bot.bot_id))
+            for name, bot in self._config.bots.items()
+        }
+        return Status(
+            source=self.source,
+            mode=self._config.mode,
+            data_age_s=await self.data_age_s(),
+            uptime_s=None,
+            pid=None,
+            postgres="ok",
+            redis="unknown",
+            accounts=accounts,
+            bots=bots,
+        )
+
+    async def _bot_status(self, name: str, row: LedgerRow | None) -> BotStatus:
+        bot = self._config.bots[name]
+        positions = [_position_status(row) for row in await self.positions(name)]
+        open_pnl = [Decimal(str(p["unrealised_pnl"])) for p in positions if p["unrealised_pnl"]]
+        newest = await self._fill_rows(1, bot.bot_id)
+        return BotStatus(
+            bot_id=bot.bot_id,
+            account=bot.account,
+            state=str(row["status"]) if row else "disabled",
+            state_reason=str(row["status_reason"]) if row else "it has not run yet",
+            positions=positions,
+            realised_pnl=_decimal(row["realised_pnl"]) if row else Decimal(0),
+            unrealised_pnl=sum(open_pnl, Decimal(0)) if len(open_pnl) == len(positions) else None,
+            orders=_count(row, "orders"),
+            fills=_count(row, "fills"),
+            last_fill=_fill_summary(newest[-1]) if newest else None,
+        )
+
+    async def bots(self) -> Sequence[Row]:
+        rows = {str(row["bot_id"]): row for row in await self._ledger_bots()}
+        listed: list[Row] = []
+        for name, bot in self._config.bots.items():
+            known = rows.pop(bot.bot_id, None)
+            listed.append(
+                {
+                    "name": name,
+                    "bot_id": bot.bot_id,
+                    "account": bot.account,
+                    "plugin": bot.plugin,
+                    "enabled": bot.enabled,
+                    "state": str(known["status"]) if known else "disabled",
+                    "state_reason": str(known["status_reason"]) if known else "it has not run yet",
+                    "orders": _count(known, "orders"),
+                    "fills": _count(known, "fills"),
+                    "open_positions": _count(known, "open_positions"),
+                    "realised_pnl": _decimal(known["realised_pnl"]) if known else Decimal(0),
+                }
+            )
+        return listed
+
+    async def positions(self, bot: str | None) -> Sequence[Row]:
+        bot_id = self._config.bots[bot].bot_id if bot is not None else None
+        if not await self._migrated():
+            return []
+        rows = await self._reader.positions(bot_id)
+        return [self._position(row) for row in rows]
+
+    def _position(self, row: LedgerRow) -> Row:
+        made: dict[str, object] = {"bot": self._name(row), **plain([row])[0]}
+        made["avg_price"] = made["avg_entry_price"]
+        made["unrealised_pnl"] = _unrealised(row)
+        return made
+
+    async def orders(self, limit: int) -> Sequence[Row]:
+        if not await self._migrated():
+            return []
+        rows = await self._reader.orders(limit)
+        return [{"bot": self._name(row), **plain([row])[0]} for row in rows]
+
+    async def fills(self, limit: int) -> Sequence[Row]:
+        return await self._fill_rows(limit, None)
+
+    async def _fill_rows(self, limit: int, bot_id: str | None) -> list[Row]:
+        if not await self._migrated():
+            return []
+        rows = await self._reader.fills(limit, bot_id)
+        return [{"bot": self._name(row), **plain([row])[0]} for row in rows]
+
+    async def analytics(self, bot: str | None, days: int) -> Sequence[Row]:
+        wanted = [bot] if bot is not None else list(self._config.bots)
+        known = {str(row["bot_id"]) for row in await self._ledger_bots()}
+        rows: list[Row] = []
+        for name in wanted:
+            bot_id = self._config.bots[name].bot_id
+            if bot_id not in known:
+                continue
+            figures = asdict(await self._reader.analytics(bot_id, days))
+            figures["until"] = iso(figures.pop("until_ms"))
+            rows.append({"bot": name, **figures})
+        return rows
+
+    async def start_bot(self, name: str) -> str:
+        raise self._not_running(name)
+
+    async def stop_bot(self, name: str) -> str:
+        raise self._not_running(name)
+
+    def _not_running(self, name: str) -> NotRunning:
+        return NotRunning(
+            f"{name}: expected a running daemon on {self._config.data_dir}, found none; "
+            "start it with `alpha run`"
+        )
+
+    async def audit(self, record: CommandRecord) -> None:
+        if await self._migrated():
+            await audit.record(self._pool, record)
+
+    async def _ledger_bots(self) -> list[LedgerRow]:
+        return await self._reader.bots() if await self._migrated() else []
+
+    async def _migrated(self) -> bool:
+        """A database that no daemon has used yet is an empty one, not an error."""
+        return bool(
+            await self._pool.fetchval("SELECT to_regclass('audit.command_log') IS NOT NULL")
+        )
+
+    def _name(self, row: LedgerRow) -> str:
+        bot_id = str(row["bot_id"])
+        return self._names.get(bot_id, bot_id)
+
+
+def _decimal(value: object) -> Decimal:
+    return value if isinstance(value, Decimal) else Decimal(str(value))
+
+
+def _count(row: LedgerRow | None, column: str) -> int:
+    value = row[column] if row else 0
+    return int(value) if value is not None else 0
+
+
+def _unrealised(row: LedgerRow) -> Decimal | None:
+    """At the exchange's last mark price; None when the ledger has none."""
+    mark, entry, size = row["mark_price"], row["avg_entry_price"], row["size"]
+    if mark is None or entry is None or size is None:
+        return None
+    gain = (_decimal(mark) - _decimal(entry)) * _decimal(size)
+    return gain if row["side"] == "long" else -gain
+
+
+def _position_status(row: Row) -> PositionStatus:
+    return PositionStatus(
+        symbol=str(row["symbol"]),
+        side=str(row["side"]),
+        size=_decimal(row["size"]),
+        avg_price=_decimal(row["avg_price"]),
+        unrealised_pnl=_optional(row["unrealised_pnl"]),
+        stop_loss=_optional(row["stop_loss"]),
+        take_profit=_optional(row["take_profit"]),
+        trailing_stop=_optional(row["trailing_stop"]),
+    )
+
+
+def _optional(value: object) -> Decimal | None:
+    return None if value is None else _decimal(value)
+
+
+def _fill_summary(row: Row) -> FillSummary:
+    return FillSummary(
+        exec_time=str(row["exec_time"]),
+        symbol=str(row["symbol"]),
+        side=str(row["side"]),
+        exec_qty=_decimal(row["exec_qty"]),
+        exec_price=_decimal(row["exec_price"]),
+        reason=None if row["close_reason"] is None else str(row["close_reason"]),
+    )
+
+
+@asynccontextmanager
+async def database_url(config: Config, clock: Clock) -> AsyncIterator[str]:
+    """The URL of the database of these settings; a server of our own is started, or the one that
+    is already there is joined, and left as it was."""
+    from alpha import embedded
+
+    url = config.postgres.url.get_secret_value()
+    if url:
+        yield url
+        return
+    servers = await embedded.start(
+        config.data_dir, mode=config.mode, postgres=True, redis=False, clock=clock
+    )
+    try:
+        yield servers.postgres_dsn
+    finally:
+        await servers.stop()
+
+
+@asynccontextmanager
+async def open_database_desk(config: Config, clock: Clock) -> AsyncIterator[DatabaseDesk]:
+    """A desk while the context lasts. Raises TimedOut saying that there is neither a daemon nor
+    a database."""
+    async with database_url(config, clock) as url:
+        try:
+            pool = await open_pool(url, clock=clock, max_size=2, wait_s=READER_WAIT_S)
+        except TimedOut as error:
+            raise TimedOut(f"no daemon runs on {config.data_dir}, and {error}") from error
+        try:
+            yield DatabaseDesk(pool, config, clock)
+        finally:
+            await pool.close()

@@ -1,0 +1,120 @@
+"""What every verb is answered from: the running daemon, or the database when none runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal, Protocol, TypedDict
+
+Source = Literal["daemon", "database"]
+Row = Mapping[str, object]
+
+
+class FillSummary(TypedDict):
+    exec_time: str  # ISO 8601, UTC
+    symbol: str
+    side: str
+    exec_qty: Decimal | str
+    exec_price: Decimal | str
+    reason: str | None
+
+
+class PositionStatus(TypedDict):
+    """One open position of one bot. `size` is unsigned, `side` long or short."""
+
+    symbol: str
+    side: str
+    size: Decimal | str
+    avg_price: Decimal | str | None
+    unrealised_pnl: Decimal | str | None
+    stop_loss: Decimal | str | None
+    take_profit: Decimal | str | None
+    trailing_stop: Decimal | str | None
+
+
+class BotStatus(TypedDict):
+    """`realised_pnl` is net of fees and funding, in USDT; counts are of the whole ledger."""
+
+    bot_id: str
+    account: str
+    state: str
+    state_reason: str
+    positions: list[PositionStatus]
+    realised_pnl: Decimal | str
+    unrealised_pnl: Decimal | str | None
+    orders: int
+    fills: int
+    last_fill: FillSummary | None
+
+
+class AccountStatus(TypedDict):
+    status: str  # starting, syncing, live, stale, halted; "unknown" from the database
+    since_ms: int | None
+    gaps: int
+    backfilled: int
+    wallet: Decimal | str | None
+    equity: Decimal | str | None
+    degraded: list[str]
+
+
+class Status(TypedDict):
+    """The whole picture. Money is Decimal where it was read, text once it went over a wire."""
+
+    source: Source
+    mode: str
+    data_age_s: float | None
+    uptime_s: float | None
+    pid: int | None
+    postgres: str
+    redis: str
+    accounts: dict[str, AccountStatus]
+    bots: dict[str, BotStatus]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRecord:
+    """One row of audit.command_log. `operator` says who: `root`, `telegram:1234`."""
+
+    channel: Literal["cli", "telegram", "rest", "internal"]
+    operator: str
+    command: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    decision: Literal["allowed", "refused"] = "allowed"
+    result: str = ""
+    duration_ms: float | None = None
+
+
+class Desk(Protocol):
+    """Where verbs get their answers. Rows are new dictionaries with the documented keys; money
+    in them is Decimal, times are ISO 8601 texts. Bots go by their name in the settings."""
+
+    @property
+    def source(self) -> Source: ...
+
+    async def data_age_s(self) -> float | None:
+        """Seconds since what the desk shows was true; None when nothing was ever written."""
+
+    async def status(self) -> Status: ...
+
+    async def bots(self) -> Sequence[Row]: ...
+
+    async def positions(self, bot: str | None) -> Sequence[Row]: ...
+
+    async def orders(self, limit: int) -> Sequence[Row]:
+        """The newest `limit`, oldest first."""
+
+    async def fills(self, limit: int) -> Sequence[Row]:
+        """The newest `limit` in ledger order, oldest first."""
+
+    async def analytics(self, bot: str | None, days: int) -> Sequence[Row]:
+        """One row per bot over round trips that ended in the last `days` days."""
+
+    async def start_bot(self, name: str) -> str:
+        """Allows entries again; returns the bot's state. Raises NotRunning without a daemon."""
+
+    async def stop_bot(self, name: str) -> str:
+        """Stops entries; the bot's position stays protected. Returns the bot's state."""
+
+    async def audit(self, record: CommandRecord) -> None:
+        """Writes down who asked for what. Never raises: a database that is away is logged."""

@@ -1,0 +1,124 @@
+"""Answers as lines of plain text that fit a terminal and a telephone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Literal
+
+from alpha.control.desk import Row, Status
+from alpha.control.wire import plain
+
+Table = Literal["bots", "positions", "orders", "fills"]
+
+#: The columns of each table for people; the JSON rows hold more.
+COLUMNS: Mapping[Table, tuple[str, ...]] = {
+    "bots": ("name", "bot_id", "account", "enabled", "state", "state_reason"),
+    "positions": ("bot", "symbol", "side", "size", "avg_price", "unrealised_pnl", "stop_loss"),
+    "orders": ("decided_at", "bot_id", "symbol", "side", "purpose", "reason", "qty", "state"),
+    "fills": (
+        "exec_time",
+        "bot_id",
+        "symbol",
+        "side",
+        "exec_qty",
+        "exec_price",
+        "commission",
+        "close_reason",
+    ),
+}
+
+
+def table(kind: Table, rows: Sequence[Row]) -> str:
+    if not rows:
+        return f"no {kind}"
+    columns = COLUMNS[kind]
+    return grid(columns, [[cell(row.get(column)) for column in columns] for row in rows])
+
+
+def grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Left-aligned columns, two spaces between, no space at the ends of lines."""
+    lines = [list(columns), *[list(row) for row in rows]]
+    widths = [max(len(line[n]) for line in lines) for n in range(len(columns))]
+    return "\n".join(
+        "  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def cell(value: object) -> str:
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Decimal):
+        return plain(value)
+    return str(value)
+
+
+def money(value: object, *, signed: bool = True) -> str:
+    """USDT with two decimals; "-" where it is not known."""
+    try:
+        amount = Decimal(str(value)).quantize(Decimal("0.01"))
+    except InvalidOperation:
+        return "-"
+    return f"{amount:+,.2f}" if signed and amount else f"{amount:,.2f}"
+
+
+def footer(source: str, age_s: float | None) -> str:
+    """Stale data are never printed as live ones."""
+    if source == "daemon":
+        return ""
+    return f"\n(no daemon runs; from the database, {age(age_s)})"
+
+
+def age(age_s: float | None) -> str:
+    if age_s is None:
+        return "nothing written yet"
+    if age_s < 120:
+        return f"{age_s:.0f} s old"
+    if age_s < 7200:
+        return f"{age_s / 60:.0f} min old"
+    return f"{age_s / 3600:.0f} h old"
+
+
+def status(status: Status) -> str:
+    lines = [
+        f"mode {status['mode']} · postgres {status['postgres']} · redis {status['redis']}"
+        f" · data {age(status['data_age_s'])}"
+    ]
+    for name, account in status["accounts"].items():
+        degraded = f" · {', '.join(account['degraded'])}" if account["degraded"] else ""
+        lines.append(
+            f"account {name}: {account['status']}{degraded}"
+            f" · wallet {money(account['wallet'], signed=False)}"
+            f" · equity {money(account['equity'], signed=False)}"
+        )
+    for name, bot in status["bots"].items():
+        reason = f" ({bot['state_reason']})" if bot["state_reason"] else ""
+        lines.append(
+            f"{name}: {bot['state']}{reason} · realised {money(bot['realised_pnl'])}"
+            f" · open {money(bot['unrealised_pnl'])} · fills {bot['fills']}"
+        )
+        for position in bot["positions"]:
+            lines.append(
+                f"  {position['symbol']} {position['side']} {cell(position['size'])}"
+                f" @ {cell(position['avg_price'])} · {money(position['unrealised_pnl'])}"
+                f" · stop {cell(position['stop_loss'])}"
+            )
+    return "\n".join(lines) + footer(status["source"], status["data_age_s"])
+
+
+def analytics(rows: Sequence[Row], days: int) -> str:
+    lines = [f"last {days} day{'s' if days > 1 else ''}"]
+    for row in rows:
+        rate = row.get("win_rate")
+        won = f"{Decimal(str(rate)) * 100:.0f} %" if rate is not None else "-"
+        lines.append(
+            f"{row['bot']}: {row['trades']} trades · net {money(row['net_pnl'])}"
+            f" · won {won} · fees {money(row['fees'], signed=False)}"
+            f" · funding {money(row['funding'])}"
+        )
+    if len(lines) == 1:
+        lines.append("no bots")
+    return "\n".join(lines)

@@ -1,0 +1,238 @@
+"""Every verb, declared once. The command line, the daemon's socket and Telegram all come here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from alpha.control import text
+from alpha.control.desk import Desk, Row
+from alpha.errors import AlphaError, NotFound
+
+Role = Literal["viewer", "operator", "admin"]
+_RANK: dict[Role, int] = {"viewer": 0, "operator": 1, "admin": 2}
+
+#: The names that the earlier platform's operators used.
+ALIASES: dict[str, str] = {
+    "alpha": "shortseller_001",
+    "bravo": "lxalgo_001",
+    "charlie": "momentum_001",
+}
+
+
+class BadArgument(AlphaError):
+    """A verb was given what it cannot read; the message says what it takes."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """`bot` is a word, `days` and `limit` are whole numbers within `low` and `high`."""
+
+    name: Literal["bot", "days", "limit"]
+    required: bool = False
+    default: int | None = None
+    low: int = 1
+    high: int = 1
+
+    @property
+    def is_number(self) -> bool:
+        return self.name != "bot"
+
+    @property
+    def usage(self) -> str:
+        word = self.name.upper() if self.required else f"[{self.name}]"
+        return word
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Arguments, read. `bot` is the bot's name in the settings."""
+
+    bot: str | None = None
+    days: int = 7
+    limit: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`data` is the documented JSON document, `text` the same for people."""
+
+    data: Mapping[str, object]
+    text: str
+
+
+Handler = Callable[[Desk, Given], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """`acts`: it changes something, needs the daemon and leaves a row in the audit log.
+    `confirmation`: it has to be asked for twice on a face where a slip is easy."""
+
+    name: str
+    role: Role
+    help: str
+    handler: Handler
+    arguments: tuple[Argument, ...] = ()
+    acts: bool = False
+    confirmation: bool = False
+
+    @property
+    def usage(self) -> str:
+        return " ".join([self.name, *(argument.usage for argument in self.arguments)])
+
+    def allows(self, role: Role) -> bool:
+        return _RANK[role] >= _RANK[self.role]
+
+    def match(self, words: Sequence[str]) -> dict[str, str]:
+        """Words as an operator types them, by argument: a number goes to the argument that takes
+        one, in whatever place it stands. Raises BadArgument for a word too many or missing."""
+        found: dict[str, str] = {}
+        for word in words:
+            free = [a for a in self.arguments if a.name not in found]
+            fits = [a for a in free if a.is_number == word.isdigit()]
+            if not fits:
+                raise BadArgument(f"expected {self.usage}, found {word!r} too much")
+            found[fits[0].name] = word
+        return found
+
+    def read(self, given: Mapping[str, str]) -> Given:
+        """Arguments by name as text -> their values (the bot's name is not looked up here)."""
+        known = {argument.name: argument for argument in self.arguments}
+        for name in given:
+            if name not in known:
+                raise BadArgument(f"expected {self.usage}, found an argument {name!r}")
+        for argument in self.arguments:
+            if argument.required and not given.get(argument.name):
+                raise BadArgument(f"expected {self.usage}, found no {argument.name}")
+        return Given(
+            bot=given.get("bot") or None,
+            days=_number(known.get("days"), given, 7),
+            limit=_number(known.get("limit"), given, 20),
+        )
+
+
+def _number(argument: Argument | None, given: Mapping[str, str], otherwise: int) -> int:
+    if argument is None:
+        return otherwise
+    word = given.get(argument.name)
+    if not word:
+        return argument.default if argument.default is not None else otherwise
+    if not word.isdigit() or not argument.low <= int(word) <= argument.high:
+        raise BadArgument(
+            f"{argument.name}: expected a whole number from {argument.low} to {argument.high}, "
+            f"found {word!r}"
+        )
+    return int(word)
+
+
+def resolve_bot(names: Mapping[str, str], wanted: str) -> str:
+    """The name of a bot given by name, bot_id or alias; `names` maps name to bot_id. Raises
+    NotFound naming those known."""
+    by_id = {bot_id: name for name, bot_id in names.items()}
+    word = wanted.lower()
+    name = word if word in names else by_id.get(word) or by_id.get(ALIASES.get(word, ""))
+    if name is None:
+        known = ", ".join(sorted(names)) or "none"
+        raise NotFound(f"expected one of the bots {known}, found {wanted!r}")
+    return name
+
+
+async def find_bot(desk: Desk, wanted: str) -> str:
+    names = {str(row["name"]): str(row["bot_id"]) for row in await desk.bots()}
+    return resolve_bot(names, wanted)
+
+
+# ---- handlers -------------------------------------------------------------------------------
+
+
+async def _status(desk: Desk, given: Given) -> Answer:
+    status = await desk.status()
+    return Answer(dict(status), text.status(status))
+
+
+async def _bots(desk: Desk, given: Given) -> Answer:
+    return await _rows(desk, "bots", await desk.bots())
+
+
+async def _positions(desk: Desk, given: Given) -> Answer:
+    rows = await desk.positions(given.bot)
+    return await _rows(desk, "positions", rows[-given.limit :])
+
+
+async def _orders(desk: Desk, given: Given) -> Answer:
+    return await _rows(desk, "orders", await desk.orders(given.limit))
+
+
+async def _fills(desk: Desk, given: Given) -> Answer:
+    return await _rows(desk, "fills", await desk.fills(given.limit))
+
+
+async def _analytics(desk: Desk, given: Given) -> Answer:
+    rows = await desk.analytics(given.bot, given.days)
+    age = await desk.data_age_s()
+    data = {"source": desk.source, "data_age_s": age, "days": given.days, "analytics": list(rows)}
+    return Answer(data, text.analytics(rows, given.days) + text.footer(desk.source, age))
+
+
+async def _rows(desk: Desk, kind: text.Table, rows: Sequence[Row]) -> Answer:
+    age = await desk.data_age_s()
+    data = {"source": desk.source, "data_age_s": age, kind: list(rows)}
+    return Answer(data, text.table(kind, rows) + text.footer(desk.source, age))
+
+
+async def _start(desk: Desk, given: Given) -> Answer:
+    name = str(given.bot)
+    state = await desk.start_bot(name)
+    return Answer({"bot": name, "state": state}, f"{name}: {state}")
+
+
+async def _stop(desk: Desk, given: Given) -> Answer:
+    name = str(given.bot)
+    state = await desk.stop_bot(name)
+    words = f"{name}: {state}; no new entries, open positions stay protected"
+    return Answer({"bot": name, "state": state}, words)
+
+
+_BOT = Argument("bot")
+_ONE_BOT = Argument("bot", required=True)
+_LIMIT = Argument("limit", default=20, high=100_000)
+_POSITIONS = Argument("limit", default=1000, high=100_000)
+_DAYS = Argument("days", default=7, high=90)
+
+VERBS: dict[str, Verb] = {
+    verb.name: verb
+    for verb in (
+        Verb("status", "viewer", "Accounts and bots at a glance.", _status),
+        Verb("bots", "viewer", "The bots and their states.", _bots),
+        Verb("positions", "viewer", "Open positions.", _positions, (_BOT, _POSITIONS)),
+        Verb("orders", "viewer", "The newest orders.", _orders, (_LIMIT,)),
+        Verb("fills", "viewer", "The newest fills.", _fills, (_LIMIT,)),
+        Verb(
+            "analytics",
+            "viewer",
+            "Trades, net PnL, win rate and fees from the ledger.",
+            _analytics,
+            (_BOT, _DAYS),
+        ),
+        Verb("start", "operator", "Let a bot enter again.", _start, (_ONE_BOT,), acts=True),
+        Verb(
+            "stop",
+            "operator",
+            "Stop a bot's entries; its positions stay protected.",
+            _stop,
+            (_ONE_BOT,),
+            acts=True,
+        ),
+    )
+}
+
+
+def verb_named(name: str) -> Verb:
+    verb = VERBS.get(name)
+    if verb is None:
+        raise NotFound(f"expected one of the verbs {', '.join(VERBS)}, found {name!r}")
+    return verb

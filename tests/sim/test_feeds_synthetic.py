@@ -146,6 +146,8 @@ def test_only_whole_bars_inside_the_span(feed: Feed) -> None:
     start = feed.open_ms - feed.open_ms % BAR_4H
     assert len(feed.candles("BTCUSDT", BAR_4H, start, start + BAR_4H)) == 1
     assert feed.candles("BTCUSDT", BAR_4H, start, start + BAR_4H - 1) == []
+    assert len(feed.candles("BTCUSDT", BAR_4H, start, start + 2 * BAR_4H - 1)) == 1
+    assert len(feed.candles("BTCUSDT", BAR_4H, start + 1, start + 3 * BAR_4H)) == 2
     assert feed.candles("BTCUSDT", BAR_4H, start + 1, start + BAR_4H + 1) == []
     assert feed.candles("BTCUSDT", BAR_5M, start + 10, start) == []
     assert feed.candles("NOPEUSDT", BAR_4H, start, start + DAY) == []

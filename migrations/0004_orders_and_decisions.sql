@@ -87,8 +87,11 @@ CREATE TABLE config.bot_state (
     FOREIGN KEY (bot_id, account) REFERENCES trading.bots
 );
 
+-- One number per transaction of the writer; gaps are transactions that did not commit.
+CREATE SEQUENCE config.commit_numbers;
+
 -- How far an account is known: its newest execution, and the time up to which a complete REST
--- sweep has confirmed it. commit_no names the ledger's last commit for the account.
+-- sweep has confirmed it. commit_no names the account's last commit.
 CREATE TABLE config.marks (
     account    text PRIMARY KEY REFERENCES trading.accounts,
     seen       timestamptz,

@@ -1,0 +1,271 @@
+"""What is read from the ledger: by a restart, by the recovery, by the command line.
+
+Rows for people are dictionaries with the column names of the tables (exec_time, symbol, side,
+exec_qty, exec_price, commission, close_reason, client_order_id, ...); times are Unix ms, money
+is Decimal. `plain` makes them ready for JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import asyncpg
+
+from alpha.clock import iso
+from alpha.core.events import Execution
+from alpha.core.records import Marks, OrderRow, OrderTag
+from alpha.errors import NotFound
+from alpha.ledger.pool import Connection, Pool
+from alpha.ledger.queries import load
+from alpha.ledger.stored import execution_from, order_from, trimmed, trimmed_or_none
+
+Value = str | int | bool | Decimal | None
+Row = dict[str, Value]
+
+DAY_MS = 86_400_000
+
+#: Columns that hold Unix ms.
+_TIMES = frozenset(
+    {
+        "acked_at",
+        "changed_at",
+        "decided_at",
+        "exec_time",
+        "expires_at",
+        "last_heartbeat",
+        "opened_at",
+        "process_heartbeat",
+        "seen",
+        "sent_at",
+        "terminal_at",
+        "verified",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredState:
+    """What a bot's last committed decision left behind; JSON columns as they were written."""
+
+    ordinal: int
+    state_json: str
+    last_stamp: int
+    cursor_json: str
+    event_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Analytics:
+    """Round trips of a window. Money in USDT; `win_rate` is a fraction, None without trades."""
+
+    bot_id: str | None
+    days: int
+    until_ms: int
+    trades: int
+    wins: int
+    losses: int
+    breakeven: int
+    win_rate: Decimal | None
+    gross_pnl: Decimal
+    fees: Decimal
+    funding: Decimal
+    net_pnl: Decimal
+    best: Decimal | None
+    worst: Decimal | None
+    fills: int
+
+
+class LedgerReader:
+    """Reads through a pool, or through one connection (a verification's transaction)."""
+
+    def __init__(self, source: Pool | Connection) -> None:
+        self._source = source
+        self._sql = load("reads.sql")
+
+    # -- what a restart and the recovery load ----------------------------------------------------
+
+    async def executions_since(
+        self, account: str, symbol: str, after_ms: int | None
+    ) -> list[Execution]:
+        """Everything later than `after_ms` (None: everything), in ledger order."""
+        rows = await self._fetch("executions_since", account, symbol, after_ms)
+        return [execution_from(row) for row in rows]
+
+    async def missing_exec_ids(
+        self, account: str, keys: Collection[tuple[str, str]]
+    ) -> set[tuple[str, str]]:
+        """Of these (symbol, exec_id) those that the ledger does not hold."""
+        rows = await self._fetch(
+            "missing_exec_ids", account, [key[0] for key in keys], [key[1] for key in keys]
+        )
+        return {(row["symbol"], row["exec_id"]) for row in rows}
+
+    async def exec_ids(self, account: str, after_ms: int, until_ms: int) -> set[tuple[str, str]]:
+        """The (symbol, exec_id) of a window, `after_ms` excluded."""
+        rows = await self._fetch("exec_ids_in_window", account, after_ms, until_ms)
+        return {(row["symbol"], row["exec_id"]) for row in rows}
+
+    async def open_symbols(self, account: str) -> list[str]:
+        """Symbols in which some bot, or `manual`, holds a position."""
+        return [row["symbol"] for row in await self._fetch("open_symbols", account)]
+
+    async def traded_symbols(self, account: str) -> list[str]:
+        return [row["symbol"] for row in await self._fetch("traded_symbols", account)]
+
+    async def last_flat_ms(
+        self, account: str, symbol: str, before_ms: int | None = None
+    ) -> int | None:
+        """Time of the newest execution, at or before `before_ms`, after which nobody held
+        anything in the symbol and that shares its millisecond with no opening one; None when
+        the first execution is later. A book may start there as its checkpoint."""
+        latest = before_ms if before_ms is not None else await self.newest_ms(account)
+        if latest is None:
+            return None
+        value = await self._source.fetchval(self._sql["last_flat"], account, symbol, latest)
+        return None if value is None else int(value)
+
+    async def newest_ms(self, account: str | None = None) -> int | None:
+        """Time of the newest execution: the exchange's clock as far as the ledger knows it."""
+        value = await self._source.fetchval(self._sql["newest_execution"], account)
+        return None if value is None else int(value)
+
+    async def overrides(self, account: str) -> dict[str, str]:
+        """exec_id -> bot_id, the newest decision of an operator."""
+        rows = await self._fetch("overrides", account)
+        return {row["exec_id"]: row["bot_id"] for row in rows}
+
+    async def order_tags(self, account: str, symbol: str | None = None) -> dict[str, OrderTag]:
+        """Exchange order id -> whose order it was and why; strangers' orders left out."""
+        rows = await self._fetch("order_tags", account, symbol)
+        return {
+            row["exchange_order_id"]: OrderTag(
+                row["bot_id"], row["reason"], "parent" if row["is_child"] else "order"
+            )
+            for row in rows
+        }
+
+    async def open_orders(self, account: str) -> list[OrderRow]:
+        """Orders that are not finished, oldest decision first."""
+        return [order_from(row) for row in await self._fetch("open_orders", account)]
+
+    async def bot_state(self, account: str, bot_id: str) -> StoredState | None:
+        rows = await self._fetch("bot_state", account, bot_id)
+        if not rows:
+            return None
+        row = rows[0]
+        return StoredState(
+            row["ordinal"], row["state"], row["last_stamp"], row["cursor"], row["event_time"]
+        )
+
+    async def known_bots(self, account: str) -> list[str]:
+        """Every bot that ever was on the account, without `manual`."""
+        return [row["bot_id"] for row in await self._fetch("known_bots", account)]
+
+    async def symbol_owners(self, account: str) -> dict[str, str]:
+        rows = await self._fetch("symbol_owners", account)
+        return {row["symbol"]: row["bot_id"] for row in rows}
+
+    async def marks(self, account: str) -> Marks:
+        """0 where nothing is known yet."""
+        rows = await self._fetch("marks", account)
+        if not rows:
+            return Marks(account, 0, 0)
+        return Marks(account, rows[0]["seen"] or 0, rows[0]["verified"] or 0)
+
+    # -- what people ask -------------------------------------------------------------------------
+
+    async def bots(self) -> list[Row]:
+        return _rows(await self._fetch("bots"))
+
+    async def positions(self, bot_id: str | None = None) -> list[Row]:
+        """Open positions of the bots and of `manual`."""
+        return _rows(await self._fetch("positions", bot_id))
+
+    async def orders(self, limit: int, bot_id: str | None = None) -> list[Row]:
+        """The newest `limit` orders, oldest first."""
+        return _rows(await self._fetch("orders", bot_id, limit))
+
+    async def fills(self, limit: int, bot_id: str | None = None) -> list[Row]:
+        """The newest `limit` fills, in ledger order."""
+        return _rows(await self._fetch("fills", bot_id, limit))
+
+    async def analytics(
+        self, bot_id: str | None, days: int, *, now_ms: int | None = None
+    ) -> Analytics:
+        """Figures of the round trips that ended in the last `days` days, on the exchange's
+        clock: up to `now_ms`, else up to the newest execution. None: all bots together, without
+        `manual`. Raises NotFound for a bot that the database does not know."""
+        await self._expect_bot(bot_id)
+        until = now_ms if now_ms is not None else (await self.newest_ms() or 0)
+        row = (await self._fetch("analytics", bot_id, until - days * DAY_MS))[0]
+        return Analytics(
+            bot_id=bot_id,
+            days=days,
+            until_ms=until,
+            trades=row["trades"],
+            wins=row["wins"],
+            losses=row["losses"],
+            breakeven=row["breakeven"],
+            win_rate=Decimal(row["wins"]) / row["trades"] if row["trades"] else None,
+            gross_pnl=trimmed(row["gross_pnl"]),
+            fees=trimmed(row["fees"]),
+            funding=trimmed(row["funding"]),
+            net_pnl=trimmed(row["net_pnl"]),
+            best=trimmed_or_none(row["best"]),
+            worst=trimmed_or_none(row["worst"]),
+            fills=row["fills"],
+        )
+
+    async def daily(self, bot_id: str | None, days: int, *, now_ms: int | None = None) -> list[Row]:
+        """One row per UTC day and bot with round trips that ended on it."""
+        await self._expect_bot(bot_id)
+        until = now_ms if now_ms is not None else (await self.newest_ms() or 0)
+        return _rows(await self._fetch("daily", bot_id, until - days * DAY_MS))
+
+    async def status(self) -> dict[str, list[Row]]:
+        """Marks and leases of every account."""
+        return {
+            "accounts": _rows(await self._fetch("accounts")),
+            "marks": _rows(await self._fetch("marks", None)),
+            "leases": _rows(await self._fetch("leases")),
+        }
+
+    async def counts(self, account: str | None = None) -> tuple[int, int]:
+        """Executions and fills in the ledger."""
+        row = (await self._fetch("counts", account))[0]
+        return row["executions"], row["fills"]
+
+    async def _expect_bot(self, bot_id: str | None) -> None:
+        if bot_id is None or bot_id == "manual":
+            return
+        known = [str(row["bot_id"]) for row in await self.bots()]
+        if bot_id not in known:
+            raise NotFound(f"expected one of {', '.join(known) or 'no bots'}, was {bot_id!r}")
+
+    async def _fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
+        return await self._source.fetch(self._sql[name], *arguments)
+
+
+def plain(rows: Iterable[Row]) -> list[dict[str, str | int | bool | None]]:
+    """Rows for JSON: Decimals as plain strings, times as ISO 8601 in UTC."""
+    return [{name: _plain(name, value) for name, value in row.items()} for row in rows]
+
+
+def _rows(records: Sequence[asyncpg.Record]) -> list[Row]:
+    return [
+        {
+            name: trimmed(value) if isinstance(value, Decimal) else value
+            for name, value in record.items()
+        }
+        for record in records
+    ]
+
+
+def _plain(name: str, value: Value) -> str | int | bool | None:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if name in _TIMES and isinstance(value, int):
+        return iso(value)
+    return value

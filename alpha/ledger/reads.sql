@@ -1,0 +1,177 @@
+-- What is read: by a restart, by the recovery, and by people.
+-- Ledger order is (exec_time, seq, order_id, leaves_qty desc, exec_id), text by code point.
+
+-- name: executions_since
+SELECT account, symbol, exec_id, order_id, order_link_id, side, exec_type, price, qty, value,
+       fee, fee_currency, fee_rate, leaves_qty, closed_size, is_maker, create_type, order_type,
+       stop_order_type, exec_time, seq, exec_pnl, mark_price, source, received_at
+  FROM trading.executions
+ WHERE account = $1 AND symbol = $2 AND ($3::timestamptz IS NULL OR exec_time > $3)
+ ORDER BY exec_time, seq, order_id COLLATE "C", leaves_qty DESC, exec_id COLLATE "C";
+
+-- name: missing_exec_ids
+-- Of the given (symbol, exec_id) those that the ledger does not hold.
+SELECT k.symbol, k.exec_id
+  FROM unnest($2::text[], $3::text[]) AS k(symbol, exec_id)
+ WHERE NOT EXISTS (SELECT FROM trading.executions e
+                    WHERE e.account = $1 AND e.symbol = k.symbol AND e.exec_id = k.exec_id);
+
+-- name: exec_ids_in_window
+SELECT symbol, exec_id FROM trading.executions
+ WHERE account = $1 AND exec_time > $2 AND exec_time <= $3;
+
+-- name: open_symbols
+SELECT DISTINCT symbol FROM trading.positions
+ WHERE account = $1 AND closed_at IS NULL ORDER BY symbol;
+
+-- name: traded_symbols
+SELECT DISTINCT symbol FROM trading.executions WHERE account = $1 ORDER BY symbol;
+
+-- name: last_flat
+-- The newest moment, at or before $3, after whose last execution no bot held anything. Steps
+-- back over the positions that cover the moment; NULL: nothing was traded up to then.
+WITH RECURSIVE moment(at) AS (
+    SELECT $3::timestamptz
+    UNION ALL
+    SELECT (SELECT min(p.opened_at) FROM trading.positions p
+             WHERE p.account = $1 AND p.symbol = $2 AND p.opened_at <= m.at
+               AND (p.closed_at IS NULL OR p.closed_at > m.at)) - interval '1 millisecond'
+      FROM moment m
+     WHERE m.at IS NOT NULL
+)
+SELECT max(e.exec_time)
+  FROM trading.executions e
+ WHERE e.account = $1 AND e.symbol = $2
+   AND e.exec_time <= (SELECT min(at) FROM moment);
+
+-- name: newest_execution
+SELECT max(exec_time) FROM trading.executions WHERE $1::text IS NULL OR account = $1;
+
+-- name: overrides
+SELECT DISTINCT ON (symbol, exec_id) exec_id, bot_id
+  FROM trading.attribution_overrides
+ WHERE account = $1
+ ORDER BY symbol, exec_id, id DESC;
+
+-- name: order_tags
+-- Whose order an exchange order id is. A stranger's order tells nothing.
+SELECT exchange_order_id, bot_id, reason, parent_order_link_id IS NOT NULL AS is_child
+  FROM trading.orders
+ WHERE account = $1 AND ($2::text IS NULL OR symbol = $2)
+   AND exchange_order_id IS NOT NULL AND bot_id <> 'manual';
+
+-- name: open_orders
+SELECT account, order_link_id, bot_id, symbol, side, purpose, reason, order_type, qty, price,
+       trigger_price, reduce_only, state, exchange_order_id, exchange_status, filled_qty,
+       avg_fill_price, reject_code, reject_reason, decided_at, sent_at, acked_at, terminal_at,
+       changed_at, parent_order_link_id
+  FROM trading.orders
+ WHERE account = $1
+   AND state IN ('pending', 'sent', 'unknown', 'acked', 'open', 'partially_filled')
+ ORDER BY decided_at, order_link_id COLLATE "C";
+
+-- name: bot_state
+SELECT ordinal, state, last_stamp, cursor, event_time
+  FROM config.bot_state WHERE account = $1 AND bot_id = $2;
+
+-- name: known_bots
+SELECT bot_id FROM trading.bots WHERE account = $1 AND bot_id <> 'manual' ORDER BY bot_id;
+
+-- name: symbol_owners
+SELECT symbol, bot_id FROM config.symbol_owners WHERE account = $1;
+
+-- name: marks
+SELECT account, seen, verified, commit_no FROM config.marks
+ WHERE $1::text IS NULL OR account = $1 ORDER BY account;
+
+-- name: leases
+SELECT account, holder, epoch, expires_at, expires_at > clock_timestamp() AS alive
+  FROM config.leases ORDER BY account;
+
+-- name: accounts
+SELECT account, mode, netting FROM trading.accounts ORDER BY account;
+
+-- name: bots
+SELECT b.bot_id, b.bot_name, b.account, b.strategy_name, b.status, b.status_reason, b.mode,
+       b.initial_capital, b.current_equity, b.last_heartbeat, b.process_heartbeat,
+       (SELECT count(*) FROM trading.positions p
+         WHERE p.bot_id = b.bot_id AND p.account = b.account AND p.closed_at IS NULL)
+           AS open_positions,
+       (SELECT count(*) FROM trading.orders o
+         WHERE o.bot_id = b.bot_id AND o.account = b.account) AS orders,
+       (SELECT count(*) FROM trading.fills f
+         WHERE f.bot_id = b.bot_id AND f.account = b.account) AS fills,
+       (SELECT coalesce(sum(net_pnl), 0) FROM trading.completed_trades t
+         WHERE t.bot_id = b.bot_id AND t.account = b.account) AS realised_pnl
+  FROM trading.bots b
+ WHERE b.bot_id <> 'manual'
+ ORDER BY b.bot_id;
+
+-- name: positions
+SELECT p.bot_id, p.account, p.symbol, p.side, p.size, p.avg_entry_price, p.realized_pnl, p.fees,
+       p.funding, p.entry_reason, p.opened_at, x.mark_price, x.stop_loss, x.take_profit,
+       x.trailing_stop
+  FROM trading.positions p
+  LEFT JOIN trading.exchange_positions x
+    ON x.account = p.account AND x.symbol = p.symbol AND x.position_idx = 0
+ WHERE p.closed_at IS NULL AND ($1::text IS NULL OR p.bot_id = $1)
+ ORDER BY p.bot_id, p.symbol;
+
+-- name: orders
+SELECT * FROM (
+    SELECT client_order_id, order_link_id, exchange_order_id, bot_id, account, symbol, side,
+           purpose, reason, order_type, qty, price, trigger_price, reduce_only, state,
+           exchange_status, filled_qty, avg_fill_price, reject_code, reject_reason, decided_at,
+           sent_at, acked_at, terminal_at, changed_at
+      FROM trading.orders
+     WHERE $1::text IS NULL OR bot_id = $1
+     ORDER BY decided_at DESC, order_link_id COLLATE "C" DESC
+     LIMIT $2) AS newest
+ ORDER BY decided_at, order_link_id COLLATE "C";
+
+-- name: fills
+SELECT * FROM (
+    SELECT f.exec_time, f.bot_id, f.account, f.symbol, f.side, f.exec_qty, f.exec_price,
+           f.commission, f.close_reason, f.client_order_id, f.effect, f.leg, f.realised,
+           f.position_after, f.attribution, f.reason_source, f.is_maker, f.exec_type, f.exec_id,
+           f.order_id, f.seq, e.leaves_qty
+      FROM trading.fills f
+      JOIN trading.executions e USING (account, symbol, exec_id)
+     WHERE $1::text IS NULL OR f.bot_id = $1
+     ORDER BY f.exec_time DESC, f.seq DESC, f.order_id COLLATE "C" DESC, e.leaves_qty,
+              f.exec_id COLLATE "C" DESC, f.leg DESC, f.bot_id DESC
+     LIMIT $2) AS newest
+ ORDER BY exec_time, seq, order_id COLLATE "C", leaves_qty DESC, exec_id COLLATE "C", leg, bot_id;
+
+-- name: analytics
+-- Round trips that ended after $2; 'manual' counts only when asked for by name.
+SELECT count(*) AS trades,
+       count(*) FILTER (WHERE net_pnl > 0) AS wins,
+       count(*) FILTER (WHERE net_pnl < 0) AS losses,
+       count(*) FILTER (WHERE net_pnl = 0) AS breakeven,
+       coalesce(sum(gross_pnl), 0) AS gross_pnl,
+       coalesce(sum(total_commission), 0) AS fees,
+       coalesce(sum(funding), 0) AS funding,
+       coalesce(sum(net_pnl), 0) AS net_pnl,
+       max(net_pnl) AS best,
+       min(net_pnl) AS worst,
+       (SELECT count(*) FROM trading.fills f
+         WHERE f.exec_time > $2
+           AND (f.bot_id = $1 OR ($1::text IS NULL AND f.bot_id <> 'manual'))) AS fills
+  FROM trading.completed_trades
+ WHERE exit_time > $2
+   AND (bot_id = $1 OR ($1::text IS NULL AND bot_id <> 'manual'));
+
+-- name: daily
+SELECT to_char(trade_date, 'YYYY-MM-DD') AS trade_date, bot_id, trades, wins, losses, win_rate,
+       net_pnl, fees, funding, best, worst
+  FROM trading.bot_daily_performance
+ WHERE ($1::text IS NULL OR bot_id = $1)
+   AND trade_date > ($2::timestamptz AT TIME ZONE 'UTC')::date
+ ORDER BY trade_date, bot_id;
+
+-- name: counts
+SELECT (SELECT count(*) FROM trading.executions
+         WHERE $1::text IS NULL OR account = $1) AS executions,
+       (SELECT count(*) FROM trading.fills
+         WHERE $1::text IS NULL OR account = $1) AS fills;

@@ -1,0 +1,131 @@
+"""Accounts and bots as the database knows them: what every money row refers to.
+
+Written once at start from the configuration, then only status, equity and heartbeats change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
+
+from alpha.core.records import MANUAL
+from alpha.ledger.pool import Connection, Pool
+from alpha.ledger.queries import load
+
+Mode = Literal["live", "demo", "testnet", "paper", "backtest"]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountEntry:
+    """`owners` maps a symbol to the one bot that may own it, by configuration."""
+
+    account: str
+    mode: Mode
+    netting: bool = False
+    api_key_hash: str | None = None
+    owners: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BotEntry:
+    """`name` is the short one ("shortseller"), `bot_id` the one in the books."""
+
+    bot_id: str
+    account: str
+    name: str
+    plugin: str
+    mode: Mode
+    status: str = "disabled"
+    initial_capital: Decimal | None = None
+    redis_db: int = 0
+    plugin_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTagEntry:
+    """One code of the order ids' code book."""
+
+    code: str
+    reason: str
+    is_entry: bool
+    plugin: str | None = None
+
+
+async def register(
+    pool: Pool,
+    accounts: Iterable[AccountEntry],
+    bots: Iterable[BotEntry],
+    tags: Iterable[OrderTagEntry] = (),
+) -> None:
+    """Writes accounts, each with its `manual` row, bots, symbol owners and reason codes.
+
+    Bots that are no longer configured stay: their money rows refer to them."""
+    sql = load("registry.sql")
+    accounts = list(accounts)
+    async with pool.acquire() as connection, connection.transaction():
+        for account in accounts:
+            await connection.execute(
+                sql["upsert_account"],
+                account.account,
+                account.mode,
+                account.netting,
+                account.api_key_hash,
+            )
+            manual = BotEntry(MANUAL, account.account, MANUAL, MANUAL, account.mode)
+            await _upsert(connection, manual)
+        for bot in bots:
+            await _upsert(connection, bot)
+        for account in accounts:
+            await connection.execute(sql["forget_owners"], account.account)
+            await connection.execute(
+                sql["insert_owners"],
+                account.account,
+                list(account.owners),
+                list(account.owners.values()),
+            )
+        for tag in tags:
+            await connection.execute(
+                sql["insert_tag"], tag.code, tag.reason, tag.is_entry, tag.plugin
+            )
+
+
+async def _upsert(connection: Connection, bot: BotEntry) -> None:
+    await connection.execute(
+        load("registry.sql")["upsert_bot"],
+        bot.bot_id,
+        bot.account,
+        bot.name,
+        bot.plugin,
+        bot.status,
+        bot.mode,
+        bot.initial_capital,
+        bot.redis_db,
+        bot.plugin_version,
+    )
+
+
+async def set_status(pool: Pool, bot_id: str, account: str, status: str, reason: str = "") -> None:
+    """A bot's state as people see it; one of the words of `alpha.bots`."""
+    await pool.execute(load("registry.sql")["set_status"], bot_id, account, status, reason)
+
+
+async def heartbeat(
+    pool: Pool,
+    account: str,
+    bot_ids: Iterable[str],
+    *,
+    decided_ms: Mapping[str, int] | None = None,
+    equity: Mapping[str, Decimal] | None = None,
+) -> None:
+    """The process is alive for these bots; with it, when each last decided and its equity."""
+    ids = list(bot_ids)
+    decided, money = decided_ms or {}, equity or {}
+    await pool.execute(
+        load("registry.sql")["heartbeat"],
+        account,
+        ids,
+        [decided.get(bot_id) for bot_id in ids],
+        [money.get(bot_id) for bot_id in ids],
+    )

@@ -1,0 +1,43 @@
+-- Accounts and bots: written at start, then status, equity and heartbeats.
+
+-- name: upsert_account
+INSERT INTO trading.accounts AS a (account, mode, netting, api_key_hash)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT (account) DO UPDATE SET
+    mode = excluded.mode, netting = excluded.netting,
+    api_key_hash = coalesce(excluded.api_key_hash, a.api_key_hash);
+
+-- name: upsert_bot
+INSERT INTO trading.bots AS b (
+    bot_id, account, bot_name, bot_type, strategy_name, status, mode, initial_capital, redis_db,
+    plugin_version)
+VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (bot_id, account) DO UPDATE SET
+    bot_name = excluded.bot_name, bot_type = excluded.bot_type,
+    strategy_name = excluded.strategy_name, status = excluded.status, mode = excluded.mode,
+    initial_capital = coalesce(excluded.initial_capital, b.initial_capital),
+    redis_db = excluded.redis_db,
+    plugin_version = coalesce(excluded.plugin_version, b.plugin_version);
+
+-- name: forget_owners
+DELETE FROM config.symbol_owners WHERE account = $1;
+
+-- name: insert_owners
+INSERT INTO config.symbol_owners (account, symbol, bot_id)
+SELECT $1, o.symbol, o.bot_id FROM unnest($2::text[], $3::text[]) AS o(symbol, bot_id);
+
+-- name: insert_tag
+-- The code book only grows; a code that is already there keeps its meaning.
+INSERT INTO config.order_tags (code, reason, is_entry, plugin) VALUES ($1, $2, $3, $4)
+ON CONFLICT DO NOTHING;
+
+-- name: set_status
+UPDATE trading.bots SET status = $3, status_reason = $4 WHERE bot_id = $1 AND account = $2;
+
+-- name: heartbeat
+UPDATE trading.bots b
+   SET process_heartbeat = clock_timestamp(),
+       last_heartbeat = coalesce(h.decided, b.last_heartbeat),
+       current_equity = coalesce(h.equity, b.current_equity)
+  FROM unnest($2::text[], $3::timestamptz[], $4::numeric[]) AS h(bot_id, decided, equity)
+ WHERE b.account = $1 AND b.bot_id = h.bot_id;

@@ -1,0 +1,73 @@
+"""One transaction of the writer: everything of a batch, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from alpha.ledger import columns
+from alpha.ledger.batch import Batch
+from alpha.ledger.columns import Columns
+from alpha.ledger.lease import Lease, LeaseLost
+from alpha.ledger.pool import Connection
+from alpha.ledger.queries import load
+
+_SQL = load("writes.sql")
+
+
+async def write_batch(connection: Connection, batch: Batch, lease: Lease | None) -> int:
+    """Writes and commits; returns the commit number.
+
+    Raises LeaseLost when an account belongs to another daemon now, else what asyncpg raises. The
+    transaction is then still open, or its outcome unknown: the caller rolls back or drops the
+    connection."""
+    await connection.execute(_SQL["begin"])
+    if lease is not None:
+        await _check_leases(connection, batch, lease)
+    for name, rows in _statements(batch):
+        await connection.execute(_SQL[name], *rows)
+    commit_no = await connection.fetchval(
+        _SQL["advance_marks"], *columns.marks(batch.accounts, batch.marks)
+    )
+    await connection.execute("COMMIT")
+    return int(commit_no)
+
+
+async def _check_leases(connection: Connection, batch: Batch, lease: Lease) -> None:
+    """Also locks the rows: a takeover waits until this transaction has ended."""
+    accounts = sorted(batch.accounts)
+    foreign = [account for account in accounts if account not in lease.epochs]
+    if not foreign:
+        epochs = [lease.epochs[account] for account in accounts]
+        rows = await connection.fetch(_SQL["check_leases"], accounts, epochs, lease.holder)
+        held = {row["account"] for row in rows}
+        foreign = [account for account in accounts if account not in held]
+    if foreign:
+        raise LeaseLost(
+            f"expected to own account {foreign[0]} under epoch {lease.epochs.get(foreign[0])}, "
+            f"was not the owner any more; nothing was written, this daemon has to stop"
+        )
+
+
+def _statements(batch: Batch) -> Iterator[tuple[str, Columns]]:
+    """Executions before what refers to them, deletions before what replaces them."""
+    if batch.executions:
+        yield "insert_executions", columns.executions(batch.executions.values())
+    if batch.replaced_after:
+        replaced = columns.replaced(batch.replaced_after)
+        for table in ("fills", "funding", "lots", "round_trips", "cycles"):
+            yield f"replace_{table}", replaced
+    if batch.fills:
+        yield "upsert_fills", columns.fills(batch.fills.values())
+    if batch.funding:
+        yield "upsert_funding", columns.funding(batch.funding.values())
+    if batch.lots:
+        yield "upsert_lots", columns.lots(batch.lots.values())
+    if batch.round_trips:
+        yield "upsert_round_trips", columns.round_trips(batch.round_trips.values())
+    if batch.cycles:
+        yield "upsert_cycles", columns.cycles(batch.cycles.values())
+    if batch.orders:
+        yield "upsert_orders", columns.orders(batch.orders.values())
+    if batch.decisions:
+        yield "insert_decisions", columns.decisions(batch.decisions.values())
+        yield "upsert_bot_states", columns.bot_states(batch.bot_states.values())

@@ -1,0 +1,302 @@
+"""The single writer: the only code that inserts into the ledger.
+
+Callers queue a `Commit` and go on; whatever is queued is committed as soon as the previous
+transaction is done, several commits in one transaction. A transaction whose outcome is unknown
+is run again: every statement is idempotent. With PostgreSQL away the queue is kept and tried
+again for ever; what does not fit is refused, and the caller marks a gap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Literal, Protocol
+
+import asyncpg
+import structlog
+
+from alpha.clock import Clock
+from alpha.core.records import Commit
+from alpha.errors import NeedsOperator
+from alpha.ledger.batch import Batch, row_count
+from alpha.ledger.lease import Lease, LeaseLost
+from alpha.ledger.pool import CONNECTION_ERRORS, Pool
+from alpha.ledger.transaction import write_batch
+
+log = structlog.get_logger(__name__)
+
+WriterState = Literal["ok", "away"]
+Committed = Callable[[Sequence[Commit], int], None]
+
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 2.0
+#: A transaction that takes this long counts as PostgreSQL being away ...
+_SLOW_S = 2.0
+#: ... and after this long it is run again on a new connection.
+_GIVE_UP_S = 30.0
+
+
+class Measure(Protocol):
+    """Where latencies go, in milliseconds."""
+
+    def add(self, value: float, /) -> None: ...
+
+
+class LedgerWriter:
+    """`put` from anywhere in the loop, `run` as a task.
+
+    `frame_to_commit` is given the milliseconds from the socket read to the committed
+    transaction of every commit with a `frame_ns`."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        clock: Clock,
+        lease: Lease | None,
+        max_queue: int = 20_000,
+        max_rows: int = 512,
+        frame_to_commit: Measure | None = None,
+        state_changed: Callable[[WriterState], None] | None = None,
+        blocked: Callable[[str, NeedsOperator], None] | None = None,
+    ) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._lease = lease
+        self._max_queue = max_queue
+        self._max_rows = max_rows
+        self._latency = frame_to_commit
+        self._state_changed = state_changed
+        self._tell_blocked = blocked
+        self._queue: deque[Commit] = deque()
+        self._arrived = asyncio.Event()
+        self._accepted = 0
+        self._finished = 0  # committed, or held back with a poisoned account
+        self._drains: list[tuple[int, asyncio.Future[None]]] = []
+        self._connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | None = None
+        self._listeners: list[Committed] = []
+        self._stopped = False
+        #: Accounts with a refused commit: later ones would build on what is not in the ledger.
+        self._torn: set[str] = set()
+        #: Accounts whose commit the database refuses, and why.
+        self.poisoned: dict[str, NeedsOperator] = {}
+        #: What is held back of poisoned accounts, in order, the refused commit first.
+        self.held_back: dict[str, list[Commit]] = {}
+        self.degraded_since: float | None = None
+        self.commits = 0
+        self.transactions = 0
+
+    # -- the callers' side --------------------------------------------------------------------
+
+    def put(self, commit: Commit) -> bool:
+        """Queues a commit; never blocks. False: it was not taken, and neither is anything later
+        of its account until `heal` says that its projections were read again from the
+        database. The caller marks a gap."""
+        if self._stopped or commit.account in self._torn or commit.account in self.poisoned:
+            return False
+        if self.queued >= self._max_queue:
+            self._torn.add(commit.account)
+            log.error("ledger_queue_full", account=commit.account, queued=self.queued)
+            return False
+        self._queue.append(commit)
+        self._accepted += 1
+        self._arrived.set()
+        return True
+
+    def heal(self, account: str) -> None:
+        """Commits of the account are taken again: what was refused has become a gap, and
+        memory was rebuilt from what the database holds."""
+        self._torn.discard(account)
+
+    def on_commit(self, callback: Committed) -> None:
+        """`callback(commits, commit_no)` after each transaction, in ledger order."""
+        self._listeners.append(callback)
+
+    @property
+    def queued(self) -> int:
+        """Commits taken and not yet finished."""
+        return self._accepted - self._finished
+
+    @property
+    def healthy(self) -> bool:
+        """PostgreSQL answers and no account is torn or poisoned."""
+        return self.degraded_since is None and not self._torn and not self.poisoned
+
+    @property
+    def torn(self) -> frozenset[str]:
+        return frozenset(self._torn)
+
+    async def drain(self, within_s: float) -> bool:
+        """Waits until everything queued before this call is committed.
+
+        False after `within_s` seconds, or when an account's commits are held back."""
+        if self._finished < self._accepted:
+            reached = asyncio.get_running_loop().create_future()
+            self._drains.append((self._accepted, reached))
+            try:
+                async with asyncio.timeout(within_s):
+                    await reached
+            except TimeoutError:
+                return False
+        return not self.poisoned
+
+    # -- the task -----------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Commits until cancelled. Raises LeaseLost when another daemon owns an account now."""
+        try:
+            while True:
+                await self._arrived.wait()
+                self._arrived.clear()
+                while self._queue:
+                    await self._commit_some(self._take())
+        finally:
+            self._stopped = True
+            self._drop_connection()
+
+    def _take(self) -> list[Commit]:
+        """The next commits, in order, up to the limit of rows; at least one."""
+        taken = [self._queue.popleft()]
+        rows = row_count(taken[0])
+        while self._queue and rows + row_count(self._queue[0]) <= self._max_rows:
+            commit = self._queue.popleft()
+            rows += row_count(commit)
+            taken.append(commit)
+        return taken
+
+    async def _commit_some(self, commits: list[Commit]) -> None:
+        """Commits them together; if the database refuses the data, one by one."""
+        for commit in [one for one in commits if one.account in self.poisoned]:
+            self.held_back[commit.account].append(commit)
+            self._finish(1)
+        commits = [commit for commit in commits if commit.account not in self.poisoned]
+        if not commits:
+            return
+        refusal = await self._try_until_answered(commits)
+        if refusal is None:
+            self._finish(len(commits))
+        elif len(commits) == 1:
+            self._poison(commits[0], refusal)
+            self._finish(1)
+        else:
+            log.error("batch_refused", commits=len(commits), error=_words(refusal))
+            for commit in commits:
+                await self._commit_some([commit])
+
+    def _finish(self, commits: int) -> None:
+        self._finished += commits
+        for target, reached in self._drains:
+            if target <= self._finished and not reached.done():
+                reached.set_result(None)
+        self._drains = [drain for drain in self._drains if not drain[1].done()]
+
+    async def _try_until_answered(self, commits: list[Commit]) -> asyncpg.PostgresError | None:
+        """Writes them, again and again while the server is away. Returns the error of a
+        database that refuses the data themselves."""
+        batch = Batch.of(commits)
+        pause = _FIRST_PAUSE_S
+        while True:
+            try:
+                commit_no = await self._write(batch)
+            except LeaseLost:
+                raise
+            except CONNECTION_ERRORS as error:
+                self._drop_connection()
+                self._become_away(error)
+                await self._clock.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+            except asyncpg.PostgresError as error:
+                await self._roll_back()
+                return error
+            else:
+                self._committed(commits, commit_no)
+                return None
+
+    async def _write(self, batch: Batch) -> int:
+        if self._connection is None:
+            self._connection = await self._pool.acquire(timeout=5)
+        loop = asyncio.get_running_loop()
+        late = loop.call_later(_SLOW_S, self._become_away, TimeoutError(f"over {_SLOW_S} s"))
+        try:
+            async with asyncio.timeout(_GIVE_UP_S):
+                return await write_batch(self._connection, batch, self._lease)
+        finally:
+            late.cancel()
+
+    def _committed(self, commits: list[Commit], commit_no: int) -> None:
+        self.commits += len(commits)
+        self.transactions += 1
+        now = self._clock.perf_ns()
+        if self._latency is not None:
+            for commit in commits:
+                if commit.frame_ns:
+                    self._latency.add((now - commit.frame_ns) / 1e6)
+        if self.degraded_since is not None:
+            log.info("postgres_back", seconds=self._clock.monotonic() - self.degraded_since)
+            self.degraded_since = None
+            self._change_state("ok")
+        for listener in self._listeners:
+            listener(commits, commit_no)
+
+    # -- when something is wrong --------------------------------------------------------------
+
+    def _become_away(self, error: BaseException) -> None:
+        if self.degraded_since is None:
+            self.degraded_since = self._clock.monotonic()
+            log.error("postgres_away", error=_words(error), queued=self.queued)
+            self._change_state("away")
+
+    def _change_state(self, state: WriterState) -> None:
+        if self._state_changed is not None:
+            self._state_changed(state)
+
+    def _poison(self, commit: Commit, error: asyncpg.PostgresError) -> None:
+        """A commit that the database refuses stops its account, never the others."""
+        trouble = NeedsOperator(
+            f"expected the database to take a commit of account {commit.account}, was refused: "
+            f"{_words(error)}; nothing of it was stored, the account takes no more until a restart"
+        )
+        self.poisoned[commit.account] = trouble
+        self.held_back[commit.account] = [commit]
+        log.critical(
+            "commit_refused",
+            account=commit.account,
+            error=_words(error),
+            detail=getattr(error, "detail", None),
+            row=_described(commit),
+        )
+        if self._tell_blocked is not None:
+            self._tell_blocked(commit.account, trouble)
+
+    async def _roll_back(self) -> None:
+        if self._connection is not None:
+            try:
+                await self._connection.execute("ROLLBACK")
+            except CONNECTION_ERRORS:
+                self._drop_connection()
+
+    def _drop_connection(self) -> None:
+        """Closes it for good, nobody knows what state its transaction is in; the pool gets its
+        place back. One that died by itself is in the pool's hands already."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(asyncpg.InterfaceError):
+                connection.terminate()
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _described(commit: Commit) -> Mapping[str, object]:
+    """What identifies a commit in the log: ids and counts, no bot state."""
+    change = commit.change
+    return {
+        "symbol": change.symbol if change else None,
+        "executions": [row.exec_id for row in change.executions] if change else [],
+        "bots": sorted({row.bot_id for row in change.fills}) if change else [],
+        "orders": [row.client_order_id for row in commit.orders],
+        "decisions": [(row.bot_id, row.ordinal) for row in commit.decisions],
+    }

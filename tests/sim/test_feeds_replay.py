@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from alpha.errors import NeedsOperator
-from alpha.sim.feeds import Candle, Feed, FeedError, build_feed
+from alpha.sim.feeds import Candle, Feed, FeedError, InstrumentSpec, build_feed
 from tests.sim.feeds_entry_rules import BAR_4H, BAR_5M, DAY, MINUTE, ema_crosses
 
 HEADER = "start_ms,open,high,low,close,volume"
@@ -107,6 +109,13 @@ def test_instruments_json_decides(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(FeedError, match=message):
             replay(tmp_path)
+
+
+def test_the_documentation_lists_every_field_that_can_be_set() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "simulator.md").read_text()
+    listed = text.split("Fields: ")[1].split(".\n")[0]
+    fields = [field.name for field in dataclasses.fields(InstrumentSpec)]
+    assert re.findall(r"`(\w+)`", listed) == [f for f in fields if f not in ("symbol", "base_coin")]
 
 
 def test_ticks_touch_the_bar_and_are_always_the_same(tmp_path: Path) -> None:

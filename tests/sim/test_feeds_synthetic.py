@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random  # noqa: TID251  shuffles the order of questions, seeded
 from decimal import Decimal
+from hashlib import sha256
 from itertools import pairwise
 from statistics import fmean, median, pstdev, pvariance
 
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alpha.sim.feeds import Candle, Feed, FeedError, build_feed
+from alpha.sim.feeds.market_model import MODEL_VERSION
 from tests.sim.feeds_entry_rules import BAR_4H, BAR_5M, DAY, MINUTE
 
 SYMBOLS = [
@@ -113,6 +115,15 @@ def test_another_start_is_another_moment_of_the_same_market(feed: Feed) -> None:
     span = (later.open_ms - 10 * DAY, later.open_ms + 10 * DAY)
     for symbol in ("ETHUSDT", "1000PEPEUSDT"):
         assert later.candles(symbol, BAR_4H, *span) == feed.candles(symbol, BAR_4H, *span)
+
+
+def test_a_seed_means_the_same_market_until_its_version_changes(feed: Feed) -> None:
+    """If this fails, raise MODEL_VERSION and put the new digest here."""
+    digest = sha256()
+    for symbol in SYMBOLS:
+        for start in (feed.open_ms - 40 * DAY, feed.open_ms, feed.open_ms + 300 * DAY):
+            digest.update(repr(feed.candles(symbol, MINUTE, start, start + DAY // 6)).encode())
+    assert (MODEL_VERSION, digest.hexdigest()[:16]) == (1, "a3206e0f10d1e061")
 
 
 def test_seeds_make_different_markets(feed: Feed) -> None:

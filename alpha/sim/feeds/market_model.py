@@ -19,6 +19,9 @@ import random  # noqa: TID251  a feed's randomness is its seed
 from dataclasses import dataclass
 from typing import NamedTuple
 
+# Raised whenever the same seed would make other prices, so that no account goes on in a market
+# that has changed under it.
+MODEL_VERSION = 1
 DAY_BARS = 288  # bars of five minutes
 ERA_DAYS = 64
 MARKET = "market"

@@ -24,6 +24,7 @@ from alpha.sim.feeds.market_model import (
     COINS,
     ERA_DAYS,
     MARKET,
+    MODEL_VERSION,
     Day,
     Era,
     coin_era,
@@ -57,7 +58,7 @@ class SyntheticFeed:
                 f"expected a start from {iso(HISTORY_MS)} on, was {start_ms}; correct --start"
             )
         self.end_ms: int | None = None
-        self.fingerprint = f"synthetic:{seed}:{self.open_ms}"
+        self.fingerprint = f"synthetic-{MODEL_VERSION}:{seed}:{self.open_ms}"
         self.instruments = tuple(INSTRUMENTS[coin.symbol] for coin in COINS)
         self._seed = seed
         self._coins = {coin.symbol: coin for coin in COINS}

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
-from alpha.bybit.fields import Number, decimal, integer, integer_or
+from alpha.bybit.fields import Number, decimal, decimal_or_none, integer, integer_or, positive
 from alpha.bybit.rows import SETTLE_COIN
 from alpha.core.instruments import Instrument
 
@@ -146,12 +146,12 @@ def instrument(row: InstrumentRow) -> Instrument:
     return Instrument(
         symbol=row.symbol,
         base_coin=row.base_coin,
-        tick=decimal("tickSize", row.price_filter.tick_size),
-        qty_step=decimal("qtyStep", lot.qty_step),
+        tick=positive("tickSize", row.price_filter.tick_size),
+        qty_step=positive("qtyStep", lot.qty_step),
         min_qty=decimal("minOrderQty", lot.min_order_qty),
         max_qty=decimal("maxOrderQty", lot.max_order_qty),
         max_market_qty=decimal("maxMktOrderQty", lot.max_mkt_order_qty),
-        min_notional=decimal("minNotionalValue", lot.min_notional_value),
+        min_notional=decimal_or_none("minNotionalValue", lot.min_notional_value) or Decimal(0),
         max_leverage=decimal("maxLeverage", row.leverage_filter.max_leverage),
         funding_interval_min=integer("fundingInterval", row.funding_interval),
         status=row.status,

@@ -77,6 +77,14 @@ def decimal_or_none(name: str, value: Number) -> Decimal | None:
     raise BadField(name, "a decimal number", value)
 
 
+def positive(name: str, value: Number) -> Decimal:
+    """A number above zero: a tick, a step."""
+    found = decimal(name, value)
+    if found <= 0:
+        raise BadField(name, "a number above zero", value)
+    return found
+
+
 def price_or_none(name: str, value: Number) -> Decimal | None:
     """A price or distance: "", null and "0" all mean that there is none."""
     return decimal_or_none(name, value) or None

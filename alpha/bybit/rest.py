@@ -15,6 +15,7 @@ from decimal import Decimal
 import aiohttp
 import msgspec
 import stamina
+import structlog
 
 from alpha.bybit import account_rows, rows
 from alpha.bybit.account_rows import AccountInfo, FeeRate, KeyInfo
@@ -30,6 +31,8 @@ from alpha.clock import Clock
 from alpha.core.events import Bar, Execution, OrderEvent, PositionEvent, WalletEvent
 from alpha.core.instruments import Instrument
 from alpha.errors import RetryLater
+
+log = structlog.get_logger(__name__)
 
 #: Get Trade History refuses longer windows.
 WINDOW_MS = 7 * 86_400_000
@@ -141,9 +144,21 @@ class Rest:
         found: list[Instrument] = []
         async for reply, raw in self._pages("/v5/market/instruments-info", query, signed=False):
             with _reading(reply):
-                rows_found = _INSTRUMENTS.decode(raw)
-                found += [account_rows.instrument(row) for row in rows_found if row.tradable_kind]
+                for row in _INSTRUMENTS.decode(raw):
+                    if row.tradable_kind:
+                        found += self._instrument(row, only=symbol is not None)
         return found
+
+    def _instrument(self, row: account_rows.InstrumentRow, *, only: bool) -> tuple[Instrument, ...]:
+        """One odd contract among hundreds must not hide the others: it is left out, and thus
+        not traded, unless it is the one that was asked for."""
+        try:
+            return (account_rows.instrument(row),)
+        except BadField as e:
+            if only:
+                raise
+            log.warning("instrument left out", symbol=row.symbol, problem=str(e))
+            return ()
 
     async def klines(
         self,

@@ -127,14 +127,14 @@ class Exchange:
 
     def create(self, account: str, request: OrderRequest, ms: int) -> Order:
         self._known(request.symbol)
-        self._trading()
+        self._trading(request.symbol)
         return self._desk.create(account, request, ms)
 
     def amend(
         self, account: str, symbol: str, order_id: str, link_id: str, new: Amendment, ms: int
     ) -> Order:
         self._known(symbol)
-        self._trading()
+        self._trading(symbol)
         return self._desk.amend(account, symbol, order_id, link_id, new, ms)
 
     def cancel(self, account: str, symbol: str, order_id: str, link_id: str, ms: int) -> Order:
@@ -150,7 +150,7 @@ class Exchange:
 
     def trading_stop(self, account: str, request: StopRequest, ms: int) -> None:
         self._known(request.symbol)
-        self._trading()
+        self._trading(request.symbol)
         self._desk.trading_stop(account, request, ms)
 
     def set_leverage(self, account: str, symbol: str, leverage: Decimal, ms: int) -> None:
@@ -161,8 +161,8 @@ class Exchange:
         if symbol not in self.state.books:
             raise Refusal(10001, f"params error: symbol invalid {symbol}")
 
-    def _trading(self) -> None:
-        if self.closed:
+    def _trading(self, symbol: str) -> None:
+        if self.closed or not self.state.books[symbol].priced:
             raise Refusal(110074, "This contract is not live")
 
     # -- storage --------------------------------------------------------------------------

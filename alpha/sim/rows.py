@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from alpha.sim.model import Execution, Order, PositionView, WalletView
 
-Json = str | int | bool | None | list["Json"] | dict[str, "Json"]
+Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 WireRow = dict[str, Json]
 
 RISK_LIMIT = "300000"
@@ -297,7 +297,7 @@ def ledger_row(row: Execution) -> WireRow:
     paid = Decimal(0) if funding else row.fee
     received = -row.fee if funding else Decimal(0)
     return {
-        "id": f"{row.account}_{row.symbol}_{row.seq}",
+        "id": f"{row.symbol}_{row.seq}",
         "symbol": row.symbol,
         "category": "linear",
         "side": row.side,

@@ -1,0 +1,144 @@
+"""`alpha sim`: a Bybit V5 exchange on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alpha.errors import ConfigError
+
+if TYPE_CHECKING:
+    from alpha.sim.server import AccountOption
+
+
+def sim(
+    state: Annotated[
+        Path, typer.Option("--state", metavar="DIR", help="Where the accounts are kept.")
+    ] = Path(".alpha/sim"),
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")
+    ] = 0,
+    feed: Annotated[str, typer.Option("--feed", help="synthetic or replay.")] = "synthetic",
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="Candles for the replay feed.")
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--start", metavar="ISO", help="When the market opens (UTC)."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the synthetic feed.")] = 1,
+    speed: Annotated[
+        float, typer.Option("--speed", help="Market seconds in one second of wall time.")
+    ] = 600.0,
+    account: Annotated[
+        list[str] | None,
+        typer.Option("--account", metavar="KEY:SECRET[:BALANCE]", help="Repeatable."),
+    ] = None,
+    key: Annotated[str | None, typer.Option("--key", help="API key of the first account.")] = None,
+    secret: Annotated[str | None, typer.Option("--secret", help="Its API secret.")] = None,
+    balance: Annotated[
+        str, typer.Option("--balance", help="USDT of a new account that names none.")
+    ] = "10000",
+    ready_file: Annotated[
+        Path | None,
+        typer.Option("--ready-file", metavar="FILE", help="Written when the ports listen."),
+    ] = None,
+    linger: Annotated[
+        float,
+        typer.Option("--linger", min=0, help="Seconds without a client until it ends; 0 = never."),
+    ] = 0.0,
+) -> None:
+    """Serve a simulated Bybit V5 exchange: REST and its sockets on one port."""
+    from alpha.clock import SystemClock
+    from alpha.sim.server import SimOptions, serve
+
+    default = _balance(balance)
+    accounts = _accounts(key, secret, account or [], default)
+    options = SimOptions(
+        state=state,
+        accounts=accounts,
+        host=host,
+        port=port,
+        feed=feed,
+        data=data,
+        start_ms=None if start is None else _moment(start),
+        seed=seed,
+        speed=speed,
+        ready_file=ready_file,
+        linger_s=linger,
+    )
+    _run(serve(options, SystemClock()))
+
+
+def _accounts(
+    key: str | None, secret: str | None, others: list[str], default: Decimal
+) -> tuple[AccountOption, ...]:
+    from alpha.sim.server import AccountOption
+
+    if (key is None) != (secret is None):
+        raise ConfigError("expected --key and --secret together, was only one; give both")
+    found: list[AccountOption] = []
+    if key is not None and secret is not None:
+        found.append(AccountOption(key, secret, default))
+    for text in others:
+        parts = text.split(":")
+        if len(parts) not in (2, 3) or not parts[0] or not parts[1]:
+            raise ConfigError(
+                "expected --account KEY:SECRET or KEY:SECRET:BALANCE, was something else; "
+                "write the key, a colon, and the secret"
+            )
+        found.append(
+            AccountOption(parts[0], parts[1], _balance(parts[2]) if len(parts) == 3 else default)
+        )
+    if not found:
+        raise ConfigError("expected at least one account; give --account KEY:SECRET")
+    if len({option.key for option in found}) != len(found):
+        raise ConfigError("expected every account once, was a key given twice; remove one")
+    return tuple(found)
+
+
+def _balance(text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite() or value < 0:
+        raise ConfigError(f"expected a balance in USDT, was {text!r}; give a number like 10000")
+    return value
+
+
+def _moment(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(
+            f"expected --start as a UTC time like 2026-01-05T03:00:00Z, was {text!r}"
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000)
+
+
+def _run(server: Coroutine[None, None, None]) -> None:
+    """Runs the server on uvloop; its log goes to standard error, one line an event."""
+    import sys
+
+    import structlog
+    import uvloop
+
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    uvloop.run(server)

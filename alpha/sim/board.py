@@ -1,0 +1,200 @@
+"""The public board: keeps the topics that have listeners and sends what they have to say."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from alpha.clock import Clock
+from alpha.sim import intervals, publicdata
+from alpha.sim.feeds.base import Candle, InstrumentSpec
+from alpha.sim.hub import Hub, Session
+from alpha.sim.publicdata import DayStats, KlineTopic, LiveBar, TickerTopic
+from alpha.sim.reader import Bar, FeedReader, Trade
+from alpha.sim.rows import Json
+from alpha.sim.state import State
+
+
+class Board:
+    """Live bars, rolling days and public topics of all symbols.
+
+    Every method is called while the engine's lock is held.
+    """
+
+    def __init__(
+        self, hub: Hub, state: State, reader: FeedReader, wall: Clock, start_ms: int
+    ) -> None:
+        self._hub = hub
+        self._state = state
+        self._reader = reader
+        self._wall = wall
+        self.base_ms = reader.feed.base_ms
+        self.intervals = intervals.served(self.base_ms)
+        self.bar_start_ms = start_ms
+        self.live = {symbol: LiveBar(start_ms) for symbol in state.books}
+        self.rates: dict[str, Decimal] = {}
+        self._stats: dict[str, DayStats] = {}
+        self._klines: dict[str, KlineTopic] = {}
+        self._klines_of: dict[str, list[KlineTopic]] = {symbol: [] for symbol in state.books}
+        self._tickers: dict[str, TickerTopic] = {}
+        self._trades: dict[str, list[Json]] = {}
+        self._sent_s: dict[str, float] = {}
+        self._topics_of: dict[str, set[str]] = {symbol: set() for symbol in state.books}
+        self._books: set[str] = set()
+        self._dirty: set[str] = set()
+        self._updates = start_ms
+        self._last_trade: dict[str, Decimal] = {}
+
+    # -- topics ---------------------------------------------------------------------------
+
+    def known(self, topic: str) -> bool:
+        """True if this market has that topic."""
+        parts = topic.split(".")
+        if parts[-1] not in self._state.books:
+            return False
+        if parts[0] == "kline":
+            return len(parts) == 3 and parts[1] in self.intervals
+        if parts[0] == "orderbook":
+            return len(parts) == 3 and parts[1] == "1"
+        return len(parts) == 2 and parts[0] in ("tickers", "publicTrade")
+
+    async def open(self, topic: str) -> None:
+        """Prepares a topic before its first listener hears of it."""
+        parts = topic.split(".")
+        if parts[0] == "kline" and topic not in self._klines:
+            kline = await self._new_kline(parts[1], parts[2])
+            self._klines[topic] = kline
+            self._klines_of[parts[2]].append(kline)
+        elif parts[0] == "tickers":
+            await self.stats(parts[1])
+            self._tickers.setdefault(parts[1], TickerTopic(parts[1]))
+        elif parts[0] == "publicTrade":
+            if topic not in self._hub.public:
+                self._trades[parts[1]] = []
+        elif parts[0] == "orderbook":
+            self._books.add(topic)
+        self._topics_of[parts[-1]].add(topic)
+
+    async def _new_kline(self, name: str, symbol: str) -> KlineTopic:
+        start, _ = intervals.bucket(name, self.bar_start_ms)
+        done = await self._reader.partial(symbol, start, self.bar_start_ms)
+        return KlineTopic(name, symbol, self.bar_start_ms, done)
+
+    async def stats(self, symbol: str) -> DayStats:
+        """The rolling day of a symbol, read from the feed's history at its first use."""
+        found = self._stats.get(symbol)
+        if found is None:
+            hour = self.bar_start_ms // publicdata.HOUR_MS * publicdata.HOUR_MS
+            day = hour - intervals.DAY_MS
+            hours = await self._reader.candles(symbol, "60", day, hour)
+            running = await self._reader.partial(symbol, hour, self.bar_start_ms)
+            found = self._stats[symbol] = DayStats(hours, hour, running)
+        return found
+
+    async def greet(self, session: Session, topic: str, ms: int) -> None:
+        """The snapshot with which a topic starts for a new listener, where it has one."""
+        parts = topic.split(".")
+        symbol = parts[-1]
+        if parts[0] == "tickers":
+            data = await self.ticker(symbol)
+            seq = self._state.sequences[symbol]
+            session.say(publicdata.ticker_frame(topic, "snapshot", data, ms, seq))
+        elif parts[0] == "orderbook":
+            session.say(self._book_frame(symbol, ms))
+
+    async def ticker(self, symbol: str) -> dict[str, Json]:
+        return self._ticker(symbol, await self.stats(symbol))
+
+    def _ticker(self, symbol: str, stats: DayStats) -> dict[str, Json]:
+        book = self._state.books[symbol]
+        return publicdata.ticker(
+            book,
+            stats,
+            self.live[symbol].candle,
+            self.rates.get(symbol, Decimal(0)),
+            next_funding(book.spec, self.bar_start_ms),
+        )
+
+    def _book_frame(self, symbol: str, ms: int) -> dict[str, Json]:
+        book = self._state.books[symbol]
+        return publicdata.book_frame(book, ms, self._updates, self._state.sequences[symbol])
+
+    async def open_candle(self, symbol: str, name: str) -> Candle | None:
+        """The candle of an interval that has not ended yet."""
+        kline = self._klines.get(f"kline.{name}.{symbol}")
+        if kline is None:
+            kline = await self._new_kline(name, symbol)
+        return kline.candle(self.live[symbol].candle)
+
+    # -- the market -----------------------------------------------------------------------
+
+    def begin(self, bar: Bar) -> None:
+        self.bar_start_ms = bar.start_ms
+        self.rates.update(bar.rates)
+        for live in self.live.values():
+            live.begin(bar.start_ms)
+
+    def trade(self, trade: Trade) -> None:
+        self.live[trade.symbol].add(trade)
+        self._dirty |= self._topics_of[trade.symbol]
+        rows = self._trades.get(trade.symbol)
+        if rows is not None and f"publicTrade.{trade.symbol}" in self._hub.public:
+            before = self._last_trade.get(trade.symbol, trade.price)
+            direction = "PlusTick" if trade.price > before else "MinusTick"
+            if trade.price == before:
+                direction = "ZeroPlusTick"
+            seq = self._state.sequences[trade.symbol]
+            rows.append(publicdata.trade_row(trade, seq, direction))
+        self._last_trade[trade.symbol] = trade.price
+
+    def flush(self, ms: int) -> None:
+        """Sends what has changed, each topic at most once in fifty milliseconds."""
+        now = self._wall.monotonic()
+        listened = self._hub.public
+        for topic in self._books:
+            if topic in listened and now - self._sent_s.get(topic, 0.0) > publicdata.QUIET_BOOK_S:
+                self._dirty.add(topic)
+        for topic in tuple(self._dirty):
+            if topic not in listened:
+                self._dirty.discard(topic)
+            elif now - self._sent_s.get(topic, 0.0) >= publicdata.FRAME_GAP_S:
+                self._dirty.discard(topic)
+                self._sent_s[topic] = now
+                self._say(topic, topic.rpartition(".")[2], ms)
+
+    def _say(self, topic: str, symbol: str, ms: int) -> None:
+        kind = topic.partition(".")[0]
+        frame: dict[str, Json] | None = None
+        if kind == "kline":
+            frame = self._klines[topic].frame(self.live[symbol].candle, ms)
+        elif kind == "tickers":
+            seq = self._state.sequences[symbol]
+            data = self._ticker(symbol, self._stats[symbol])
+            frame = self._tickers[symbol].frame(data, ms, seq)
+        elif kind == "orderbook":
+            self._updates += 1
+            frame = self._book_frame(symbol, ms)
+        elif self._trades[symbol]:
+            rows = self._trades[symbol][: publicdata.TRADES_PER_FRAME]
+            del self._trades[symbol][: len(rows)]
+            frame = publicdata.trades_frame(symbol, rows, ms)
+        if frame is not None:
+            self._hub.publish(topic, frame, droppable=True)
+
+    def finish(self, bar: Bar) -> None:
+        """The bar has ended: rolling days move on, ended intervals are confirmed."""
+        end_ms = bar.start_ms + self.base_ms
+        self.bar_start_ms = end_ms
+        for symbol, live in self.live.items():
+            candle = bar.candles.get(symbol)
+            if candle is not None and symbol in self._stats:
+                self._stats[symbol].add(candle, self.base_ms)
+            live.begin(end_ms)
+            for kline in self._klines_of[symbol]:
+                frame = kline.finish(candle, end_ms)
+                if frame is not None:
+                    self._hub.publish(kline.topic, frame, droppable=False)
+
+
+def next_funding(spec: InstrumentSpec, ms: int) -> int:
+    length = spec.funding_interval_min * intervals.MINUTE_MS
+    return (ms // length + 1) * length

@@ -1,0 +1,127 @@
+"""Connected sockets, who listens to what, and the way of a frame to all of them.
+
+A frame is encoded once and the same bytes go to every listener. Each connection has a queue
+of its own, so that a slow one holds nobody up; what may be dropped (changes inside a bar) is
+dropped when the queue is long, what may not (confirmed candles, account events) never is: a
+connection that cannot take it in time is cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+import msgspec
+import structlog
+from aiohttp import WSMsgType, web
+
+from alpha.sim.rows import Json, WireRow
+
+log = structlog.get_logger(__name__)
+
+DROP_ABOVE = 400
+CUT_ABOVE = 50_000
+STUCK_S = 5.0
+
+encode = msgspec.json.encode
+
+
+class Session:
+    """One connected socket with its queue of outgoing frames."""
+
+    def __init__(self, socket: web.WebSocketResponse, number: str) -> None:
+        self.number = number
+        self.account = ""
+        self.topics: set[str] = set()
+        self._socket = socket
+        self._queue: deque[bytes] = deque()
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._cut = False
+
+    def send(self, frame: bytes, *, droppable: bool = False) -> None:
+        if self._cut or (droppable and len(self._queue) > DROP_ABOVE):
+            return
+        if len(self._queue) > CUT_ABOVE:
+            self.cut("its queue is full")
+            return
+        self._queue.append(frame)
+        self._idle.clear()
+        self._wake.set()
+
+    def say(self, message: WireRow) -> None:
+        self.send(encode(message))
+
+    def cut(self, reason: str) -> None:
+        """Ends a connection that does not read; the client will notice and come back."""
+        if not self._cut:
+            self._cut = True
+            log.warning("connection cut", connection=self.number, reason=reason)
+        self._queue.clear()
+        self._idle.set()
+        self._wake.set()
+
+    async def write(self) -> None:
+        """Sends what is queued, until the connection ends or is cut."""
+        while not self._cut:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                await self._socket.send_frame(self._queue.popleft(), WSMsgType.TEXT)
+            self._idle.set()
+
+    async def drained(self) -> None:
+        """Waits until everything queued has been handed to the network."""
+        if not self._idle.is_set():
+            try:
+                async with asyncio.timeout(STUCK_S):
+                    await self._idle.wait()
+            except TimeoutError:
+                self.cut(f"it took nothing for {STUCK_S} s")
+
+
+class Hub:
+    """All sessions, by topic and by account."""
+
+    def __init__(self) -> None:
+        self.public: dict[str, set[Session]] = {}
+        self.private: dict[str, set[Session]] = {}
+        self.sessions: set[Session] = set()
+
+    def join(self, session: Session) -> None:
+        self.sessions.add(session)
+
+    def leave(self, session: Session) -> None:
+        self.sessions.discard(session)
+        for topic in session.topics:
+            listeners = self.public.get(topic)
+            if listeners is not None:
+                listeners.discard(session)
+                if not listeners:
+                    del self.public[topic]
+        self.private.get(session.account, set()).discard(session)
+
+    def listen(self, session: Session, topic: str) -> None:
+        session.topics.add(topic)
+        self.public.setdefault(topic, set()).add(session)
+
+    def ignore(self, session: Session, topic: str) -> None:
+        session.topics.discard(topic)
+        listeners = self.public.get(topic)
+        if listeners is not None:
+            listeners.discard(session)
+            if not listeners:
+                del self.public[topic]
+
+    def publish(self, topic: str, frame: dict[str, Json], *, droppable: bool) -> None:
+        """A public frame to everyone who listens to its topic."""
+        listeners = self.public.get(topic)
+        if listeners:
+            data = encode(frame)
+            for session in listeners:
+                session.send(data, droppable=droppable)
+
+    async def drained(self) -> None:
+        for session in tuple(self.sessions):
+            await session.drained()

@@ -1,0 +1,47 @@
+"""Rate limits: per account and endpoint, a rolling second of wall time (V5 "Rate Limit")."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+from alpha.clock import Clock
+
+WINDOW_S = 1.0
+
+
+class Standing(NamedTuple):
+    """What the response headers say: the limit, what is left of it, when it is whole again."""
+
+    allowed: bool
+    limit: int
+    left: int
+    reset_ms: int
+
+    def headers(self) -> dict[str, str]:
+        return {
+            "X-Bapi-Limit": str(self.limit),
+            "X-Bapi-Limit-Status": str(self.left),
+            "X-Bapi-Limit-Reset-Timestamp": str(self.reset_ms),
+        }
+
+
+class RateLimits:
+    """Buckets by (account, endpoint)."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._buckets: dict[tuple[str, str], deque[float]] = {}
+
+    def take(self, account: str, endpoint: str, limit: int) -> Standing:
+        """Uses one request of the bucket; `allowed` is False if it was empty."""
+        now = self._clock.monotonic()
+        bucket = self._buckets.setdefault((account, endpoint), deque())
+        while bucket and now - bucket[0] >= WINDOW_S:
+            bucket.popleft()
+        wall = self._clock.now_ms()
+        if len(bucket) >= limit:
+            wait = WINDOW_S - (now - bucket[0])
+            return Standing(False, limit, 0, wall + round(wait * 1000))
+        bucket.append(now)
+        return Standing(True, limit, limit - len(bucket), wall)

@@ -1,0 +1,326 @@
+"""Private reads: account, positions, orders, executions, transaction log.
+
+Lists come newest first with an opaque cursor that is already percent-encoded, also on the
+last page. Windows are at most seven days wide. Closed orders without a fill are forgotten a
+day of market time after their end.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+from alpha.sim import rows
+from alpha.sim.engine import Engine
+from alpha.sim.feeds.base import InstrumentSpec
+from alpha.sim.intervals import DAY_MS
+from alpha.sim.model import Order, PositionView, Refusal
+from alpha.sim.params import Params
+from alpha.sim.rest import Call, Endpoint, Result, Routes
+from alpha.sim.rows import Json
+from alpha.sim.store import ExecutionQuery, OrderQuery
+
+WEEK_MS = 7 * DAY_MS
+FIRST_PAGE = (2**62, 2**62)
+RECENT_CLOSED = 500
+
+
+class Window(NamedTuple):
+    start_ms: int
+    end_ms: int
+
+
+class AccountApi:
+    """What an account may read of itself."""
+
+    def __init__(self, engine: Engine, specs: tuple[InstrumentSpec, ...]) -> None:
+        self._engine = engine
+        self._specs = {spec.symbol: spec for spec in specs}
+
+    def routes(self) -> Routes:
+        return {
+            ("GET", "/v5/account/wallet-balance"): Endpoint(self.wallet, 50),
+            ("GET", "/v5/account/info"): Endpoint(self.info, 50),
+            ("GET", "/v5/account/fee-rate"): Endpoint(self.fee_rate, 5),
+            ("GET", "/v5/account/transaction-log"): Endpoint(self.transaction_log, 25),
+            ("GET", "/v5/user/query-api"): Endpoint(self.query_api, 10),
+            ("GET", "/v5/position/list"): Endpoint(self.positions, 50),
+            ("GET", "/v5/execution/list"): Endpoint(self.executions, 50),
+            ("GET", "/v5/order/realtime"): Endpoint(self.realtime, 50),
+            ("GET", "/v5/order/history"): Endpoint(self.history, 50),
+        }
+
+    # -- the account ----------------------------------------------------------------------
+
+    async def wallet(self, call: Call) -> Result:
+        if call.params.text("accountType") != "UNIFIED":
+            raise Refusal(10001, "params error: accountType only support UNIFIED")
+        state = self._engine.exchange.state
+        view = await self._engine.read(lambda ms: state.wallet_view(call.account))
+        row = rows.wallet_row(view)
+        coins = call.params.text("coin")
+        if coins and "USDT" not in coins.split(","):
+            row["coin"] = []
+        return {"list": [row]}
+
+    async def info(self, call: Call) -> Result:
+        return {
+            "marginMode": "REGULAR_MARGIN",
+            "updatedTime": str(self._engine.now_ms()),
+            "unifiedMarginStatus": 5,
+            "dcpStatus": "OFF",
+            "timeWindow": 0,
+            "smpGroup": 0,
+            "isMasterTrader": False,
+            "spotHedgingStatus": "OFF",
+        }
+
+    async def fee_rate(self, call: Call) -> Result:
+        call.params.linear()
+        symbol = call.params.text("symbol")
+        if symbol and symbol not in self._specs:
+            raise Refusal(10001, f"params error: symbol invalid {symbol}")
+        listed: list[Json] = [
+            {
+                "symbol": spec.symbol,
+                "takerFeeRate": rows.text(spec.taker_fee),
+                "makerFeeRate": rows.text(spec.maker_fee),
+                "baseCoin": "",
+            }
+            for spec in self._specs.values()
+            if symbol in ("", spec.symbol)
+        ]
+        return {"list": listed}
+
+    async def query_api(self, call: Call) -> Result:
+        number = self._engine.exchange.state.accounts[call.account].number
+        return {
+            "id": str(number),
+            "note": "paper",
+            "apiKey": call.account,
+            "readOnly": 0,
+            "secret": "",
+            "permissions": {
+                "ContractTrade": ["Order", "Position"],
+                "Spot": [],
+                "Wallet": [],
+                "Options": [],
+                "Derivatives": ["DerivativesTrade"],
+                "CopyTrading": [],
+                "BlockTrade": [],
+                "Exchange": [],
+                "NFT": [],
+                "Affiliate": [],
+                "Earn": [],
+            },
+            "ips": ["*"],
+            "type": 1,
+            "deadlineDay": -2,
+            "expiredAt": "1970-01-01T00:00:00Z",
+            "createdAt": "2025-01-01T00:00:00Z",
+            "unified": 0,
+            "uta": 1,
+            "userID": number,
+            "inviterID": 0,
+            "vipLevel": "No VIP",
+            "mktMakerLevel": "0",
+            "affiliateID": 0,
+            "rsaPublicKey": "",
+            "isMaster": True,
+            "parentUid": "0",
+            "kycLevel": "LEVEL_DEFAULT",
+            "kycRegion": "",
+        }
+
+    # -- positions ------------------------------------------------------------------------
+
+    async def positions(self, call: Call) -> Result:
+        params = call.params
+        params.linear()
+        symbol = params.text("symbol")
+        limit = params.limit(20, 200)
+        if symbol and symbol not in self._specs:
+            raise Refusal(10001, f"params error: symbol invalid {symbol}")
+        if not symbol and not params.text("settleCoin"):
+            raise Refusal(10001, "params error: symbol or settleCoin is required")
+        after = unquote(params.text("cursor")).partition(",")[0]
+        found = await self._engine.read(lambda ms: self._positions(call.account, symbol))
+        if not symbol and params.text("settleCoin") != "USDT":
+            found = []
+        page = [view for view in found if not after or view.position.symbol > after][:limit]
+        cursor = ""
+        if page and not symbol:
+            last = page[-1].position
+            cursor = quote(f"{last.symbol},{last.updated_ms},0", safe="")
+        listed: list[Json] = [rows.position_rest_row(view) for view in page]
+        return {"nextPageCursor": cursor, "category": "linear", "list": listed}
+
+    def _positions(self, account: str, symbol: str) -> list[PositionView]:
+        state = self._engine.exchange.state
+        if symbol:
+            return [state.position_view(account, symbol)]
+        held = state.positions[account]
+        return [state.position_view(account, name) for name in sorted(held) if held[name].size > 0]
+
+    # -- executions -----------------------------------------------------------------------
+
+    async def executions(self, call: Call) -> Result:
+        params = call.params
+        params.linear()
+        window = self._window(params, WEEK_MS)
+        found = await self._engine.store.executions(
+            ExecutionQuery(
+                account=call.account,
+                symbol=params.text("symbol"),
+                order_id=params.text("orderId"),
+                link_id=params.text("orderLinkId"),
+                exec_type=params.text("execType"),
+                start_ms=window.start_ms,
+                end_ms=window.end_ms,
+                before=page_mark(params),
+                limit=params.limit(50, 100),
+            )
+        )
+        cursor = page_cursor([(row.exec_ms, n) for n, row in found])
+        listed: list[Json] = [rows.execution_rest_row(row) for _, row in found]
+        return {"nextPageCursor": cursor, "category": "linear", "list": listed}
+
+    async def transaction_log(self, call: Call) -> Result:
+        params = call.params
+        window = self._window(params, DAY_MS)
+        kinds = {"": "", "TRADE": "Trade", "SETTLEMENT": "Funding"}
+        kind = kinds.get(params.text("type"))
+        if kind is None:
+            return {"nextPageCursor": "", "list": []}
+        found = await self._engine.store.executions(
+            ExecutionQuery(
+                account=call.account,
+                exec_type=kind,
+                start_ms=window.start_ms,
+                end_ms=window.end_ms,
+                before=page_mark(params),
+                limit=params.limit(20, 50),
+            )
+        )
+        cursor = page_cursor([(row.exec_ms, n) for n, row in found])
+        listed: list[Json] = [rows.ledger_row(row) for _, row in found]
+        return {"nextPageCursor": cursor, "list": listed}
+
+    def _window(self, params: Params, default_ms: int) -> Window:
+        """startTime and endTime with their defaults; wider than seven days is refused."""
+        start, end = params.integer("startTime", -1), params.integer("endTime", -1)
+        if start < 0 and end < 0:
+            now = self._engine.now_ms()
+            return Window(now - default_ms, now)
+        if end < 0:
+            end = start + default_ms
+        if start < 0:
+            start = end - default_ms
+        if end < start or end - start > WEEK_MS:
+            raise Refusal(10001, "The time range between startTime and endTime is over 7 days")
+        return Window(start, end)
+
+    # -- orders ---------------------------------------------------------------------------
+
+    async def realtime(self, call: Call) -> Result:
+        """Open orders (openOnly 0) or the last 500 closed ones (1); by id, either."""
+        params = call.params
+        params.linear()
+        order_id, link_id = params.text("orderId"), params.text("orderLinkId")
+        symbol, settle, base = (params.text(n) for n in ("symbol", "settleCoin", "baseCoin"))
+        if not (symbol or settle or base):
+            raise Refusal(10001, "params error: symbol, settleCoin or baseCoin is required")
+        limit = params.limit(20, 50)
+        if base and not symbol:
+            symbol = f"{base}USDT"
+        mark = page_mark(params)
+        if order_id or link_id:
+            found = await self._by_id(call.account, order_id, link_id)
+        elif params.integer("openOnly", 0) == 1:
+            closed = await self._closed(call.account, symbol, RECENT_CLOSED)
+            found = [item for item in closed if item[0] < mark][:limit]
+        else:
+            orders = await self._engine.read(lambda ms: self._open(call.account, symbol))
+            which = params.text("orderFilter")
+            found = [
+                item
+                for item in orders
+                if item[0] < mark
+                and not (which == "Order" and item[1].conditional)
+                and not (which == "StopOrder" and not item[1].conditional)
+            ][:limit]
+        return self._orders([order for _, order in found], [mark for mark, _ in found])
+
+    async def history(self, call: Call) -> Result:
+        params = call.params
+        params.linear()
+        window = self._window(params, WEEK_MS)
+        status = params.text("orderStatus")
+        if status in ("New", "PartiallyFilled", "Untriggered"):
+            raise Refusal(181017, "OrderStatus must be final status")
+        order_id, link_id = params.text("orderId"), params.text("orderLinkId")
+        found = await self._engine.store.orders(
+            OrderQuery(
+                account=call.account,
+                symbol=params.text("symbol"),
+                order_id=order_id,
+                link_id=link_id,
+                status=status,
+                start_ms=window.start_ms,
+                end_ms=window.end_ms,
+                forget_ms=self._engine.now_ms() - DAY_MS,
+                before=page_mark(params),
+                limit=params.limit(20, 50),
+            )
+        )
+        marks = [(order.created_ms, n) for n, order in found]
+        return self._orders([order for _, order in found], marks)
+
+    def _orders(self, orders: list[Order], marks: list[tuple[int, int]]) -> Result:
+        listed: list[Json] = [rows.order_rest_row(order) for order in orders]
+        cursor = page_cursor(marks)
+        return {"nextPageCursor": cursor, "category": "linear", "list": listed}
+
+    def _open(self, account: str, symbol: str) -> list[tuple[tuple[int, int], Order]]:
+        """Open orders newest first, each with its place in the list."""
+        state = self._engine.exchange.state
+        placed = [
+            ((order.created_ms, int(order.order_id[:8], 16)), order)
+            for order in state.open_orders(account, symbol or None)
+        ]
+        return sorted(placed, key=lambda item: item[0], reverse=True)
+
+    async def _by_id(
+        self, account: str, order_id: str, link_id: str
+    ) -> list[tuple[tuple[int, int], Order]]:
+        for mark, order in await self._engine.read(lambda ms: self._open(account, "")):
+            if order.order_id == order_id or (not order_id and order.link_id == link_id):
+                return [(mark, order)]
+        query = OrderQuery(account=account, order_id=order_id, link_id=link_id, limit=1)
+        return [((o.created_ms, n), o) for n, o in await self._engine.store.orders(query)]
+
+    async def _closed(
+        self, account: str, symbol: str, limit: int
+    ) -> list[tuple[tuple[int, int], Order]]:
+        query = OrderQuery(account=account, symbol=symbol, limit=limit)
+        return [((o.created_ms, n), o) for n, o in await self._engine.store.orders(query)]
+
+
+def page_mark(params: Params) -> tuple[int, int]:
+    """The place after which the next page begins, out of the cursor of the page before."""
+    cursor = unquote(params.text("cursor"))
+    if not cursor:
+        return FIRST_PAGE
+    try:
+        ms, number = cursor.rpartition(",")[2].split(":")
+        return int(ms), int(number)
+    except ValueError:
+        raise Refusal(10001, "params error: cursor invalid") from None
+
+
+def page_cursor(marks: list[tuple[int, int]]) -> str:
+    """First and last place of a page, percent-encoded; there is one on the last page too."""
+    if not marks:
+        return ""
+    (first_ms, first), (last_ms, last) = marks[0], marks[-1]
+    return quote(f"{first_ms}:{first},{last_ms}:{last}", safe="")

@@ -1,0 +1,161 @@
+"""Whose an execution is, and why it happened. Pure, and asked only inside the fold.
+
+The first of these that answers decides:
+
+1. an operator's override of the execution;
+2. its own order id, when that names a bot of the account;
+3. the order row of its exchange order id, or that row's parent (a stop attached to an entry);
+4. for executions of the exchange's own making (funding, liquidation, ADL, settlement): everyone
+   who holds the symbol, in signed shares of the net position;
+5. for executions that close something, or that the system created: the account's only bot, if it
+   holds what is closed (or nobody does and the system created it); then the only holder, `manual`
+   included, of something this closes; then the symbol's configured owner;
+6. `manual`.
+
+An opening execution that a person or a foreign program created is `manual`, also on an account
+with one bot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, Decimal
+
+from alpha.core.events import CASH_ONLY, Execution
+from alpha.core.ids import parse
+from alpha.core.reasons import from_exchange
+from alpha.core.records import MANUAL, Attribution, AttributionRules, Effect, ReasonSource
+
+ZERO = Decimal(0)
+#: Executions that the exchange makes out of the net position of an account.
+FORCED: frozenset[str] = frozenset({"BustTrade", "AdlTrade", "Settle", "Delivery"})
+#: Shares of cash and quantities are exact to this; the rest goes to the last.
+QUANTUM = Decimal("1E-12")
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A bot's part: signed quantity (0 for cash-only rows) and signed fraction of the cash."""
+
+    bot_id: str
+    signed_qty: Decimal
+    fee: Decimal
+    attribution: Attribution
+
+
+def attribute(
+    row: Execution, rules: AttributionRules, held: Mapping[str, Decimal], qty_step: Decimal | None
+) -> tuple[Share, ...]:
+    """Who takes what of `row`, given the signed positions just before it. Quantities and fees of
+    the shares sum exactly to those of the row."""
+    named = _named(row, rules)
+    if named is not None:
+        return (Share(named[0], row.signed_qty, row.fee, named[1]),)
+    if row.exec_type in CASH_ONLY or row.exec_type in FORCED:
+        holders = {bot: qty for bot, qty in sorted(held.items()) if qty}
+        if len(holders) > 1 and sum(holders.values(), ZERO):
+            return _shares(row, holders, qty_step)
+        if len(holders) == 1:
+            how: Attribution = "sole_bot" if _sole(rules) in holders else "open_lot"
+            return (Share(next(iter(holders)), row.signed_qty, row.fee, how),)
+    bot_id, attribution = _by_effect(row, rules, held)
+    return (Share(bot_id, row.signed_qty, row.fee, attribution),)
+
+
+def _named(row: Execution, rules: AttributionRules) -> tuple[str, Attribution] | None:
+    override = rules.overrides.get(row.exec_id)
+    if override is not None:
+        return override, "override"
+    parsed = parse(row.order_link_id) if row.order_link_id else None
+    if parsed is not None and parsed.bot_id in rules.bots:
+        return parsed.bot_id, "id"
+    tag = rules.orders.get(row.order_id)
+    if tag is not None and tag.bot_id in rules.bots:
+        return tag.bot_id, tag.source
+    return None
+
+
+def _sole(rules: AttributionRules) -> str | None:
+    return next(iter(rules.bots)) if len(rules.bots) == 1 else None
+
+
+def _by_effect(
+    row: Execution, rules: AttributionRules, held: Mapping[str, Decimal]
+) -> tuple[str, Attribution]:
+    signed = row.signed_qty
+    closes = [bot for bot, qty in sorted(held.items()) if qty * signed < 0]
+    created_by_system = is_system_created(row)
+    if not closes and not created_by_system:
+        return MANUAL, "manual"
+    sole = _sole(rules)
+    if sole is not None and (sole in closes or not closes):
+        return sole, "sole_bot"
+    if len(closes) == 1:
+        return closes[0], "open_lot"
+    owner = rules.owners.get(row.symbol)
+    return (owner, "symbol") if owner is not None else (MANUAL, "manual")
+
+
+def is_system_created(row: Execution) -> bool:
+    """Not sent by a person or a program: stops, forced executions, funding."""
+    return row.create_type not in ("", "CreateByUser") or row.exec_type != "Trade"
+
+
+def _shares(
+    row: Execution, holders: Mapping[str, Decimal], qty_step: Decimal | None
+) -> tuple[Share, ...]:
+    """Signed shares position_i / sum of positions, by largest remainder to the quantity step;
+    the fee of a forced trade follows the quantities."""
+    total = sum(holders.values(), ZERO)
+    if row.exec_type in CASH_ONLY:
+        cash = _split_cash(row.fee, holders, total)
+        return tuple(Share(bot, ZERO, cash[bot], "share") for bot in holders)
+    split = _split_qty(row.signed_qty, holders, total, qty_step or QUANTUM)
+    quantities = {bot: qty for bot, qty in split.items() if qty}
+    fees = _split_cash(row.fee, quantities, row.signed_qty)
+    return tuple(Share(bot, qty, fees[bot], "share") for bot, qty in quantities.items())
+
+
+def _split_cash(
+    cash: Decimal, holders: Mapping[str, Decimal], total: Decimal
+) -> dict[str, Decimal]:
+    shares: dict[str, Decimal] = {}
+    left = cash
+    bots = list(holders)
+    for bot in bots[:-1]:
+        shares[bot] = (cash * holders[bot] / total).quantize(QUANTUM, ROUND_DOWN)
+        left -= shares[bot]
+    shares[bots[-1]] = left
+    return shares
+
+
+def _split_qty(
+    qty: Decimal, holders: Mapping[str, Decimal], total: Decimal, step: Decimal
+) -> dict[str, Decimal]:
+    exact = {bot: qty * held / total for bot, held in holders.items()}
+    floor = {bot: part // step * step for bot, part in exact.items()}
+    left = qty - sum(floor.values(), ZERO)
+    unit = step if left > 0 else -step
+    by_remainder = sorted(holders, key=lambda bot: (-abs(exact[bot] - floor[bot]), bot))
+    for bot in by_remainder:
+        if abs(left) < step:
+            break
+        floor[bot] += unit
+        left -= unit
+    floor[by_remainder[0]] += left  # less than a step: the exchange's own odd rest
+    return floor
+
+
+def reason_of(row: Execution, rules: AttributionRules, effect: Effect) -> tuple[str, ReasonSource]:
+    """The reason and where it comes from: the order's id, the exchange's own word, the effect."""
+    parsed = parse(row.order_link_id) if row.order_link_id else None
+    if parsed is not None and parsed.bot_id in rules.bots and parsed.reason:
+        return parsed.reason, "id"
+    tag = rules.orders.get(row.order_id)
+    if tag is not None and tag.source == "order" and tag.reason:
+        return tag.reason, "id"
+    word = from_exchange(row.exec_type, row.create_type, row.stop_order_type)
+    if word is not None:
+        return word, "exchange"
+    return ("manual_exit" if effect == "exit" else "manual_entry"), "effect"

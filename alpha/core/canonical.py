@@ -1,0 +1,85 @@
+"""The canonical ledger: one line per row, and the SHA-256 that two ledgers agree on.
+
+Executions come in ledger order within (account, symbol), accounts and symbols sorted, then the
+attribution overrides in the order in which they were given. A line holds the fields below,
+joined by '|', with '|' and '\\\\' escaped: only what the stream's and the REST row of one
+execution agree on. Decimals are plain and without trailing zeros; absent values are empty.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from alpha.core.events import Execution
+
+#: The fields of an execution's line, in order.
+EXECUTION_FIELDS: tuple[str, ...] = (
+    "account",
+    "symbol",
+    "exec_id",
+    "order_id",
+    "order_link_id",
+    "side",
+    "exec_type",
+    "price",
+    "qty",
+    "value",
+    "fee",
+    "fee_currency",
+    "fee_rate",
+    "leaves_qty",
+    "closed_size",
+    "is_maker",
+    "create_type",
+    "order_type",
+    "stop_order_type",
+    "exec_time",
+    "seq",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """What `fills assign` writes: from then on the execution belongs to this bot."""
+
+    account: str
+    exec_id: str
+    bot_id: str
+
+
+def plain(value: Decimal) -> str:
+    """Without exponent and trailing zeros: 1E+2 is 100, 0.10 is 0.1, -0 is 0."""
+    if not value:
+        return "0"
+    return format(value.normalize(), "f")
+
+
+def execution_line(row: Execution) -> str:
+    return "execution|" + "|".join(_text(getattr(row, name)) for name in EXECUTION_FIELDS)
+
+
+def override_line(row: Override) -> str:
+    return f"override|{_text(row.account)}|{_text(row.exec_id)}|{_text(row.bot_id)}"
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value).replace("\\", "\\\\").replace("|", "\\|")
+
+
+def ledger_hash(executions: Iterable[Execution], overrides: Iterable[Override] = ()) -> str:
+    """SHA-256 over the lines, each ended by a newline. Sorts the executions itself."""
+    digest = hashlib.sha256()
+    for row in sorted(executions, key=lambda row: (row.account, row.symbol, row.ledger_key)):
+        digest.update(execution_line(row).encode() + b"\n")
+    for override in overrides:
+        digest.update(override_line(override).encode() + b"\n")
+    return digest.hexdigest()

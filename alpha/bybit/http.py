@@ -54,7 +54,7 @@ class Transport(Protocol):
 class AiohttpTransport:
     """The transport over an aiohttp session that the caller owns and closes."""
 
-    def __init__(self, session: aiohttp.ClientSession, *, timeout_s: float = 10.0) -> None:
+    def __init__(self, session: aiohttp.ClientSession, *, timeout_s: float = 5.0) -> None:
         self._session = session
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=timeout_s / 2)
 

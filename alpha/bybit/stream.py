@@ -134,6 +134,7 @@ class _Stream(Generic[_Event]):
         self._ready = False  # topics may be subscribed
         self._live_at: float | None = None
         self._end_reason = ""
+        self._give_up = ""
         self._heard_at = 0.0
         self._malformed_logged = False
         self._on_event: OnEvent[_Event] | None = None
@@ -153,6 +154,12 @@ class _Stream(Generic[_Event]):
             self._say(StreamState("lost", reason))
             await self._clock.sleep(self._pause(failures))
 
+    def reconnect(self, reason: str = "asked to") -> None:
+        """Gives the present connection up, soon: for a listener who knows that something is
+        missing on it. Does nothing while there is none."""
+        if self._socket is not None and not self._give_up:
+            self._give_up = f"reconnecting: {reason}"
+
     def _lasted(self) -> bool:
         """Whether the session just over was live long enough to call the exchange well."""
         live_at = self._live_at
@@ -170,6 +177,7 @@ class _Stream(Generic[_Event]):
         self._requests.clear()
         self._ready = False
         self._end_reason = ""
+        self._give_up = ""
         self.stats.sessions += 1
         self._start_session()
         try:
@@ -238,6 +246,8 @@ class _Stream(Generic[_Event]):
 
     def _fault(self, now: float) -> str:
         """Why this session must end now; "" while it is well."""
+        if self._give_up:
+            return self._give_up
         for request in self._requests.values():
             if now >= request.due:
                 return f"no answer to {request.op} {' '.join(request.topics)}".rstrip()

@@ -58,7 +58,7 @@ def check_execution(event: Execution) -> None:
     assert -(2**63) <= event.seq < 2**63
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=2000, deadline=None)
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes(raw: bytes) -> None:
     survives(raw)
@@ -70,7 +70,7 @@ def test_arbitrary_text(raw: str) -> None:
     survives(raw)
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=2000, deadline=None)
 @given(st.sampled_from(FRAMES), st.data())
 def test_recorded_frames_with_bytes_changed(frame: bytes, data: st.DataObject) -> None:
     changed = bytearray(frame)
@@ -90,7 +90,7 @@ def test_recorded_frames_with_bytes_changed(frame: bytes, data: st.DataObject) -
     survives(bytes(changed))
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=2000, deadline=None)
 @given(st.sampled_from(FRAMES), st.data())
 def test_recorded_frames_with_values_replaced(frame: bytes, data: st.DataObject) -> None:
     document = json.loads(frame)

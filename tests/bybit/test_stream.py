@@ -268,6 +268,19 @@ async def test_a_closed_socket_is_replaced_and_subscribed_afresh() -> None:
         assert served.asked("subscribe") == [[topic] for topic in PRIVATE_TOPICS] * 2
 
 
+async def test_a_listener_may_ask_for_a_new_connection() -> None:
+    listener = Listener()
+    async with exchange() as served:
+        stream = private(served.url)
+        stream.reconnect("nobody is connected yet")
+        async with listener.running(stream):
+            await eventually(lambda: listener.count("subscribed") == 1)
+            stream.reconnect("order ss1-e-lf9pm51c not seen")
+            await eventually(lambda: listener.count("subscribed") == 2)
+        assert listener.states[3].reason == "reconnecting: order ss1-e-lf9pm51c not seen"
+        assert len(served.sockets) == 2
+
+
 async def test_no_server_is_tried_again_with_growing_pauses() -> None:
     async with exchange() as served:
         url = served.url

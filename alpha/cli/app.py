@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 
 from alpha import __version__
-from alpha.cli import bots, config, readers
+from alpha.cli import bots, config, inspect, readers, sim
 from alpha.cli.run import run
 
 app = typer.Typer(
@@ -42,9 +40,8 @@ def root(
 
 
 app.command("run")(run)
-for _verb in ("sim", "inspect"):
-    if find_spec(f"alpha.cli.{_verb}") is not None:
-        app.command(_verb)(getattr(import_module(f"alpha.cli.{_verb}"), _verb))
+app.command("sim")(sim.sim)
+app.command("inspect")(inspect.inspect)
 app.command("status")(readers.status)
 app.command("positions")(readers.positions)
 app.command("orders")(readers.orders)

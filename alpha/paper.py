@@ -1,0 +1,168 @@
+"""The built-in exchange as a child process: started, adopted after a crash, stopped.
+
+The daemon talks to it over the same sockets as to Bybit. It lives in a session of its own, so
+that neither Ctrl-C nor a kill -9 of the daemon takes the market away; without clients it ends
+by itself after `LINGER_S`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from alpha.clock import Clock
+from alpha.errors import AlphaError, TimedOut
+from alpha.installation import holder_of
+
+log = structlog.get_logger(__name__)
+
+LINGER_S = 60
+READY_WITHIN_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class PaperAccount:
+    key: str
+    secret: str
+    balance: str
+
+
+@dataclass(frozen=True, slots=True)
+class PaperMarket:
+    """What the market is: the same values find the same market again."""
+
+    feed: str
+    seed: int
+    speed: float
+    data: str | None
+    start: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PaperUrls:
+    rest: str
+    public_ws: str
+    private_ws: str
+    trade_ws: str
+    pid: int
+
+
+class PaperExchange:
+    """The child of one data directory."""
+
+    def __init__(self, data_dir: Path, clock: Clock) -> None:
+        self._state = data_dir / "sim"
+        self._clock = clock
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pid: int | None = None
+
+    async def start(self, market: PaperMarket, accounts: Sequence[PaperAccount]) -> PaperUrls:
+        """Starts the exchange, or adopts the one that an earlier daemon has left running."""
+        arguments = _arguments(market, accounts, self._state)
+        print_of_arguments = hashlib.sha256("\0".join(arguments).encode()).hexdigest()
+        ready, mark = self._state / "ready.json", self._state / "arguments.sha256"
+        running = holder_of(self._state, "sim.lock")
+        if running:
+            known = mark.read_text(encoding="ascii") if mark.exists() else ""
+            urls = _try_read(ready)
+            if known == print_of_arguments and urls is not None:
+                log.info("paper_exchange_adopted", pid=running)
+                self._pid = running
+                return urls
+            await self._end(running)
+        self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        ready.unlink(missing_ok=True)
+        mark.write_text(print_of_arguments, encoding="ascii")
+        return await self._spawn(arguments, ready)
+
+    async def _spawn(self, arguments: Sequence[str], ready: Path) -> PaperUrls:
+        errors = self._state / "sim.log"
+        with errors.open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: ASYNC220  (a fork, once, at start)
+                [sys.executable, "-m", "alpha", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        deadline = self._clock.monotonic() + READY_WITHIN_S
+        while self._clock.monotonic() < deadline:
+            urls = _try_read(ready)
+            if urls is not None:
+                self._pid = self._process.pid
+                log.info("paper_exchange_started", pid=self._pid, rest=urls.rest)
+                return urls
+            if self._process.poll() is not None:
+                raise AlphaError(_last_words(errors))
+            await self._clock.sleep(0.02)
+        self._process.kill()
+        raise TimedOut(f"expected the paper exchange within {READY_WITHIN_S:.0f} s; see {errors}")
+
+    async def stop(self) -> None:
+        if self._pid is not None:
+            await self._end(self._pid)
+            self._pid = None
+
+    async def _end(self, pid: int) -> None:
+        """SIGTERM, then SIGKILL after five seconds."""
+        for sign, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+            try:
+                os.kill(pid, sign)
+            except ProcessLookupError:
+                return
+            deadline = self._clock.monotonic() + patience
+            while self._clock.monotonic() < deadline:
+                if self._process is not None and self._process.poll() is not None:
+                    return
+                if holder_of(self._state, "sim.lock") is None:
+                    return
+                await self._clock.sleep(0.02)
+
+
+def _arguments(market: PaperMarket, accounts: Sequence[PaperAccount], state: Path) -> list[str]:
+    arguments = [
+        "sim",
+        "--feed", market.feed,
+        "--seed", str(market.seed),
+        "--speed", f"{market.speed:g}",
+        "--state", str(state),
+        "--ready-file", str(state / "ready.json"),
+        "--linger", str(LINGER_S),
+        "--port", "0",
+    ]  # fmt: skip
+    if market.data:
+        arguments += ["--data", str(Path(market.data).resolve())]
+    if market.start:
+        arguments += ["--start", market.start]
+    for account in accounts:
+        arguments += ["--account", f"{account.key}:{account.secret}:{account.balance}"]
+    return arguments
+
+
+def _try_read(ready: Path) -> PaperUrls | None:
+    """The ready file, written at once when the exchange listens; None while there is none."""
+    try:
+        found = json.loads(ready.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return PaperUrls(
+        rest=found["rest"],
+        public_ws=found["public_ws"],
+        private_ws=found["private_ws"],
+        trade_ws=found["trade_ws"],
+        pid=found.get("pid", 0),
+    )
+
+
+def _last_words(errors: Path) -> str:
+    lines = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return f"the paper exchange did not start: {lines[-1] if lines else 'no output'}"

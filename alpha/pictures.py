@@ -1,0 +1,123 @@
+"""The live picture: what the daemon knows now, for the status answer, the table and Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from alpha.clock import Clock, iso
+from alpha.control.desk import AccountStatus, BotStatus, FillSummary, PositionStatus, Status
+from alpha.core.events import PositionEvent
+from alpha.core.records import BotPosition, Fill
+from alpha.trading.service import AccountService
+from alpha.trading.session import BotSession
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the stores are. Each text is "ok" or says what is wrong."""
+
+    postgres: str
+    redis: str
+    degraded: tuple[str, ...]
+
+
+def position_status(
+    position: BotPosition, open_pnl: Decimal | None, shown: PositionEvent | None
+) -> PositionStatus:
+    """One open position; stops as the exchange shows them."""
+    return {
+        "symbol": position.symbol,
+        "side": "long" if position.signed_qty > 0 else "short",
+        "size": abs(position.signed_qty),
+        "avg_price": position.avg_price,
+        "unrealised_pnl": open_pnl,
+        "stop_loss": shown.stop_loss if shown else None,
+        "take_profit": shown.take_profit if shown else None,
+        "trailing_stop": shown.trailing_stop if shown else None,
+    }
+
+
+def fill_summary(fill: Fill | None) -> FillSummary | None:
+    if fill is None:
+        return None
+    return {
+        "exec_time": iso(fill.exec_time),
+        "symbol": fill.symbol,
+        "side": fill.side,
+        "exec_qty": fill.qty,
+        "exec_price": fill.price,
+        "reason": fill.reason,
+    }
+
+
+def bot_status(session: BotSession) -> BotStatus:
+    account = session.account
+    held = account.positions(session.bot_id)
+    rows = [
+        position_status(
+            position, session.open_pnl({symbol: position}), account.exchange.get(symbol)
+        )
+        for symbol, position in sorted(held.items())
+    ]
+    return {
+        "bot_id": session.bot_id,
+        "account": account.name,
+        "state": session.handle.state.value,
+        "state_reason": session.handle.state_reason,
+        "positions": rows,
+        "realised_pnl": session.realised,
+        "unrealised_pnl": session.open_pnl(held) if held else ZERO,
+        "orders": session.orders,
+        "fills": session.fills,
+        "last_fill": fill_summary(session.last_fill),
+    }
+
+
+def account_status(service: AccountService, degraded: tuple[str, ...]) -> AccountStatus:
+    account = service.account
+    wallet = account.wallet
+    troubles = [f"{symbol}: {why}" for symbol, why in sorted(account.blocked.items())]
+    return {
+        "status": account.status.value,
+        "since_ms": account.since_ms,
+        "gaps": account.gaps,
+        "backfilled": account.backfilled,
+        "wallet": wallet.wallet if wallet else None,
+        "equity": wallet.equity if wallet else None,
+        "degraded": [*degraded, *troubles],
+    }
+
+
+def status(
+    services: Mapping[str, AccountService],
+    sessions: Mapping[str, BotSession],
+    idle_bots: Mapping[str, BotStatus],
+    health: Health,
+    *,
+    mode: str,
+    clock: Clock,
+    started: float,
+    data_age_s: float | None,
+    pid: int,
+) -> Status:
+    """`sessions` by the bots' names in the settings; `idle_bots` are those not run."""
+    return {
+        "source": "daemon",
+        "mode": mode,
+        "data_age_s": data_age_s,
+        "uptime_s": clock.monotonic() - started,
+        "pid": pid,
+        "postgres": health.postgres,
+        "redis": health.redis,
+        "accounts": {
+            name: account_status(service, health.degraded) for name, service in services.items()
+        },
+        "bots": {
+            **{name: bot_status(session) for name, session in sessions.items()},
+            **idle_bots,
+        },
+    }

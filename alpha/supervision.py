@@ -1,0 +1,86 @@
+"""Tasks of the daemon: none is started bare, none fails silently.
+
+`keep` runs a task that has to live as long as the daemon: when it raises it is started again
+after a growing pause, and after `ESCALATE_AFTER` failures in a row the daemon is told to stop.
+`spawn` runs a one-off, such as the sending of one order, whose failure is logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+
+import structlog
+
+from alpha.clock import Clock
+from alpha.errors import AuthRejected, NeedsOperator
+
+log = structlog.get_logger(__name__)
+
+ESCALATE_AFTER = 5
+#: A task that has run this long has recovered: its failures are counted from zero again.
+HEALTHY_S = 60.0
+
+
+class Supervisor:
+    """Owns every task of one daemon. `failed` resolves to the error that has to stop it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._kept: dict[str, asyncio.Task[None]] = {}
+        self._spawned: set[asyncio.Task[object]] = set()
+        self.failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+
+    def keep(self, name: str, run: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._run(name, run), name=name)
+        self._kept[name] = task
+        return task
+
+    def spawn(self, work: Coroutine[object, object, None], name: str) -> asyncio.Task[object]:
+        task: asyncio.Task[object] = asyncio.create_task(work, name=name)
+        self._spawned.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def stop_daemon(self, error: BaseException) -> None:
+        if not self.failed.done():
+            self.failed.set_result(error)
+
+    async def _run(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        failures = 0
+        while True:
+            started = self._clock.monotonic()
+            try:
+                await run()
+            except (AuthRejected, NeedsOperator) as error:
+                self.stop_daemon(error)
+                return
+            except Exception as error:
+                if self._clock.monotonic() - started > HEALTHY_S:
+                    failures = 0
+                failures += 1
+                log.error("task_failed", task=name, failures=failures, exc_info=error)
+                if failures >= ESCALATE_AFTER:
+                    self.stop_daemon(error)
+                    return
+                await self._clock.sleep(min(2.0**failures / 4, 30.0))
+            else:
+                return
+
+    def _done(self, task: asyncio.Task[object]) -> None:
+        self._spawned.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("task_failed", task=task.get_name(), exc_info=task.exception())
+
+    async def settle(self, seconds: float) -> None:
+        """Waits for the one-offs, at most `seconds`."""
+        if self._spawned:
+            await asyncio.wait(list(self._spawned), timeout=seconds)
+
+    async def cancel(self) -> None:
+        """Cancels what is left and waits until it is gone."""
+        tasks = [*self._kept.values(), *self._spawned]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._kept.clear()

@@ -1,0 +1,280 @@
+"""One exchange account in memory: executions folded into books, orders, wallet, positions.
+
+Everything that arrives, from the stream or from REST, comes through `receive`; everything that
+it changes is queued to the ledger as one unit and told to the bots at once. The memory set of
+execution keys only prevents a second fold; whether a row is stored is the database's answer.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+import structlog
+
+from alpha.clock import Clock
+from alpha.core.book import BeforeCheckpoint, Book
+from alpha.core.events import Execution, OrderEvent, PositionEvent, WalletEvent
+from alpha.core.instruments import Instrument
+from alpha.core.records import (
+    MANUAL,
+    AttributionRules,
+    BookChange,
+    BotPosition,
+    Commit,
+    Correction,
+    Fill,
+    Marks,
+    OrderRow,
+)
+from alpha.trading.orders import OrderTracker
+
+log = structlog.get_logger(__name__)
+
+
+class AccountStatus(StrEnum):
+    STARTING = "starting"
+    SYNCING = "syncing"  # connected, closing its gap
+    LIVE = "live"
+    STALE = "stale"  # the stream is lost or a row may be missing
+    HALTED = "halted"  # an operator has to act
+
+
+class Ledger(Protocol):
+    """What the account needs of the ledger writer."""
+
+    def put(self, commit: Commit) -> bool: ...
+
+
+class BotListener(Protocol):
+    """What a bot is told, in ledger order, after the fold."""
+
+    def told_fill(self, fill: Fill, received_ns: int) -> None: ...
+
+    def told_correction(self, correction: Correction) -> None: ...
+
+    def told_order(self, row: OrderRow) -> None: ...
+
+
+class Account:
+    """`bots` maps the ids of the bots that may own something here to their symbols."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        bots: Mapping[str, frozenset[str]],
+        known_bots: Iterable[str],
+        ledger: Ledger,
+        clock: Clock,
+        instruments: Mapping[str, Instrument],
+        overrides: Mapping[str, str],
+    ) -> None:
+        self.name = name
+        self.bots = bots
+        self.status = AccountStatus.STARTING
+        self.since_ms = clock.now_ms()
+        self.gaps = 0
+        self.backfilled = 0
+        self.marks = Marks(name, 0, 0)
+        self.wallet: WalletEvent | None = None
+        self.exchange: dict[str, PositionEvent] = {}
+        self.blocked: dict[str, str] = {}  # symbol -> why it takes no entries
+        self.tracker = OrderTracker(name, clock, frozenset(known_bots) | frozenset(bots))
+        self.rules = AttributionRules(
+            account=name,
+            bots=frozenset(bots) | frozenset(known_bots),
+            owners=_sole_owners(bots),
+            orders=self.tracker.tags,
+            overrides=dict(overrides),
+        )
+        self.books: dict[str, Book] = {}
+        self._ledger = ledger
+        self._clock = clock
+        self._instruments = instruments
+        self._seen: dict[tuple[str, str], int] = {}  # execution key -> exec_time
+        self._listeners: dict[str, BotListener] = {}
+        self._held: list[Execution] | None = []  # rows waiting for the end of a sync
+        #: Rows older than a book's checkpoint: the recovery reloads their symbols.
+        self.late: list[Execution] = []
+        #: True when something could not be queued: the next sweep has to find it again.
+        self.overflowed = False
+
+    # -- status -----------------------------------------------------------------------------
+
+    def become(self, status: AccountStatus, why: str = "") -> None:
+        if status is self.status:
+            return
+        log.info("account_status", account=self.name, before=self.status, after=status, why=why)
+        self.status = status
+        self.since_ms = self._clock.now_ms()
+
+    @property
+    def live(self) -> bool:
+        return self.status is AccountStatus.LIVE
+
+    def listen(self, bot_id: str, listener: BotListener) -> None:
+        self._listeners[bot_id] = listener
+
+    # -- what arrives -----------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """Keeps streamed executions back until `release`: a gap is being closed by REST."""
+        if self._held is None:
+            self._held = []
+
+    def release(self) -> None:
+        """Folds what was held; the rows REST has brought meanwhile are known and ignored."""
+        held, self._held = self._held or [], None
+        self.receive(held)
+
+    def receive(self, rows: Sequence[Execution], received_ns: int | None = None) -> None:
+        """Folds executions that are not known yet, queues the result, tells the bots."""
+        if self._held is not None and rows and rows[0].source == "stream":
+            self._held.extend(rows)
+            return
+        by_symbol: dict[str, list[Execution]] = defaultdict(list)
+        for row in rows:
+            if row.key not in self._seen:
+                self._seen[row.key] = row.exec_time
+                self.tracker.executed(row)
+                by_symbol[row.symbol].append(row)
+        for symbol, fresh in by_symbol.items():
+            self._fold(symbol, fresh, received_ns)
+
+    def remember(self, rows: Iterable[Execution]) -> None:
+        """Executions that the database holds and the books contain."""
+        self._seen.update((row.key, row.exec_time) for row in rows)
+
+    def forget(self, before_ms: int) -> None:
+        """Drops what no sweep can bring again: the database knows it."""
+        for book in self.books.values():
+            book.trim(before_ms)
+        self._seen = {key: at for key, at in self._seen.items() if at >= before_ms}
+
+    def knows(self, key: tuple[str, str]) -> bool:
+        return key in self._seen
+
+    def receive_order(self, event: OrderEvent) -> OrderRow | None:
+        """Folds an order row; a tag learned late re-attributes the executions of its order."""
+        tag_before = self.tracker.tags.get(event.order_id)
+        row = self.tracker.observe(event)
+        if row is None:
+            return None
+        change: BookChange | None = None
+        if self.tracker.tags.get(event.order_id) != tag_before and event.symbol in self.books:
+            change = self.books[event.symbol].reattribute(self.rules, event.order_id)
+            if not _is_empty(change):
+                self._tell_corrections(change)
+            else:
+                change = None
+        self.put(Commit(self.name, change=change, orders=(row,)))
+        listener = self._listeners.get(row.bot_id)
+        if listener is not None:
+            listener.told_order(row)
+        return row
+
+    def receive_position(self, event: PositionEvent) -> None:
+        known = self.exchange.get(event.symbol)
+        if known is None or (event.seq, event.updated_ms) >= (known.seq, known.updated_ms):
+            self.exchange[event.symbol] = event
+
+    def receive_wallet(self, event: WalletEvent) -> None:
+        if self.wallet is None or event.at_ms >= self.wallet.at_ms:
+            self.wallet = event
+
+    # -- the fold ---------------------------------------------------------------------------
+
+    def book(self, symbol: str) -> Book:
+        if symbol not in self.books:
+            self.books[symbol] = self.new_book(symbol, None)
+        return self.books[symbol]
+
+    def new_book(self, symbol: str, checkpoint_ms: int | None) -> Book:
+        instrument = self._instruments.get(symbol)
+        step = instrument.qty_step if instrument is not None else None
+        return Book(self.name, symbol, checkpoint_ms=checkpoint_ms, qty_step=step)
+
+    def _fold(self, symbol: str, fresh: list[Execution], received_ns: int | None) -> None:
+        try:
+            change = self.book(symbol).add(fresh, self.rules)
+        except BeforeCheckpoint:
+            self.late.extend(fresh)
+            return
+        self.commit_change(change, received_ns)
+        if change.replaced_after_ms is not None:
+            self._tell_corrections(change)
+            return
+        for fill in change.fills:
+            listener = self._listeners.get(fill.bot_id)
+            if listener is not None:
+                listener.told_fill(fill, received_ns or 0)
+            elif fill.bot_id == MANUAL:
+                log.warning("manual_fill", account=self.name, symbol=symbol, exec_id=fill.exec_id)
+
+    def commit_change(self, change: BookChange, received_ns: int | None = None) -> None:
+        """Queues a step of the fold together with the newest `seen` mark."""
+        if change.executions:
+            newest = max(row.exec_time for row in change.executions)
+            if newest > self.marks.seen_ms:
+                self.marks = replace(self.marks, seen_ms=newest)
+        self.put(Commit(self.name, change=change, marks=self.marks, frame_ns=received_ns))
+
+    def put(self, commit: Commit) -> None:
+        """Queues to the ledger. What does not fit becomes a gap, found again by a sweep."""
+        if self._ledger.put(commit):
+            return
+        if not self.overflowed:
+            log.error("ledger_queue_full", account=self.name)
+        self.overflowed = True
+        self.gaps += 1
+        self.become(AccountStatus.STALE, "the ledger's queue is full")
+
+    def _tell_corrections(self, change: BookChange) -> None:
+        for correction in change.corrections:
+            listener = self._listeners.get(correction.bot_id)
+            if listener is not None:
+                listener.told_correction(correction)
+
+    # -- questions --------------------------------------------------------------------------
+
+    def position(self, bot_id: str, symbol: str) -> BotPosition:
+        if symbol in self.books:
+            return self.books[symbol].position(bot_id)
+        return BotPosition(symbol, Decimal(0), None, None, None)
+
+    def positions(self, bot_id: str) -> dict[str, BotPosition]:
+        """The bot's open positions by symbol."""
+        found = {symbol: book.position(bot_id) for symbol, book in self.books.items()}
+        return {symbol: position for symbol, position in found.items() if position.signed_qty}
+
+    def net(self, symbol: str) -> Decimal:
+        return self.books[symbol].net() if symbol in self.books else Decimal(0)
+
+    def is_shared(self, symbol: str) -> bool:
+        """More than one bot of the account may trade the symbol, by configuration."""
+        return sum(1 for symbols in self.bots.values() if symbol in symbols) > 1
+
+
+def _sole_owners(bots: Mapping[str, frozenset[str]]) -> dict[str, str]:
+    owners: dict[str, list[str]] = defaultdict(list)
+    for bot_id, symbols in bots.items():
+        for symbol in symbols:
+            owners[symbol].append(bot_id)
+    return {symbol: ids[0] for symbol, ids in owners.items() if len(ids) == 1}
+
+
+def _is_empty(change: BookChange) -> bool:
+    return not (
+        change.executions
+        or change.fills
+        or change.funding
+        or change.lots
+        or change.round_trips
+        or change.cycles
+        or change.replaced_after_ms is not None
+    )

@@ -1,0 +1,136 @@
+"""Orders whose outcome is not known, and orders that no stream has shown.
+
+An unknown order counts as live exposure until the exchange says otherwise (Bybit V5: the order
+endpoints are asynchronous, and a request that timed out may still be accepted until its receive
+window is over). It is `never_accepted` only when order/realtime, order/history and
+execution/list know nothing of it twice, the last time at least `SURE_AFTER_S` after sending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+
+import structlog
+
+from alpha.bybit.rest import Rest
+from alpha.clock import Clock, VenueClock
+from alpha.core.orders import OrderState, is_terminal
+from alpha.core.records import Commit, OrderRow
+from alpha.errors import AlphaError
+from alpha.trading.account import Account
+
+log = structlog.get_logger(__name__)
+
+SURE_AFTER_S = 10.0
+PAUSES_S = (0.3, 1.0, 2.0, 4.0)
+SHOWN_WITHIN_MS = 2_000
+WATCH_EVERY_S = 0.5
+
+
+class Outcomes:
+    """`resend` sends an exit again with the same id; `reconnect` drops a stream that missed
+    an order."""
+
+    def __init__(
+        self,
+        account: Account,
+        rest: Rest,
+        *,
+        clock: Clock,
+        venue: VenueClock,
+        spawn: Callable[[Coroutine[object, object, None], str], object],
+        resend: Callable[[OrderRow], None],
+        reconnect: Callable[[str], None],
+    ) -> None:
+        self._account = account
+        self._rest = rest
+        self._clock = clock
+        self._venue = venue
+        self._spawn = spawn
+        self._resend = resend
+        self._reconnect = reconnect
+        self._resolving: set[str] = set()
+
+    def resolve_soon(self, link_id: str) -> None:
+        if link_id not in self._resolving:
+            self._resolving.add(link_id)
+            self._spawn(self._resolve(link_id), f"resolve:{link_id}")
+
+    async def _resolve(self, link_id: str) -> None:
+        try:
+            await self._ask_until_known(link_id)
+        finally:
+            self._resolving.discard(link_id)
+
+    async def _ask_until_known(self, link_id: str) -> None:
+        absent = 0
+        attempt = 0
+        while True:
+            row = self._account.tracker.get(link_id)
+            if row is None or self._is_known(row):
+                return
+            try:
+                found = await self._ask(row)
+            except AlphaError as error:
+                log.warning("order_not_resolved", order=link_id, error=str(error))
+            else:
+                if found:
+                    return
+                absent += 1
+                if absent >= 2 and self._since_sent_s(row) >= SURE_AFTER_S:
+                    self._never_accepted(row)
+                    return
+            pause = PAUSES_S[min(attempt, len(PAUSES_S) - 1)]
+            attempt += 1
+            await self._clock.sleep(pause)
+
+    def _is_known(self, row: OrderRow) -> bool:
+        return OrderState(row.state) in (OrderState.OPEN, OrderState.PARTIALLY_FILLED) or (
+            is_terminal(OrderState(row.state))
+        )
+
+    def _since_sent_s(self, row: OrderRow) -> float:
+        sent = row.sent_ms if row.sent_ms is not None else row.updated_ms
+        return (self._clock.now_ms() - sent) / 1000
+
+    async def _ask(self, row: OrderRow) -> bool:
+        """Asks by id in every place that could know the order; True when one does."""
+        event = await self._rest.order(row.symbol, order_link_id=row.client_order_id)
+        if event is not None:
+            self._account.receive_order(event)
+        now = self._venue.now_ms()
+        executed = False
+        async for page in self._rest.executions(
+            now - 86_400_000, now, order_link_id=row.client_order_id
+        ):
+            executed = executed or bool(page)
+            self._account.receive(page)
+        return event is not None or executed
+
+    def _never_accepted(self, row: OrderRow) -> None:
+        log.warning("order_never_accepted", order=row.client_order_id, purpose=row.purpose)
+        if row.purpose == "exit":
+            self._resend(row)
+            return
+        moved = self._account.tracker.move(
+            row.client_order_id,
+            OrderState.NEVER_ACCEPTED,
+            reject_reason="absent from every endpoint",
+        )
+        self._account.put(Commit(self._account.name, orders=(moved,)))
+
+    async def watch(self) -> None:
+        """Every order that was acked has to show on a stream within two seconds; else it is
+        asked for by id and the socket is connected anew."""
+        while True:
+            await self._clock.sleep(WATCH_EVERY_S)
+            limit = self._clock.now_ms() - SHOWN_WITHIN_MS
+            for row in self._account.tracker.working():
+                if (
+                    row.state == OrderState.ACKED
+                    and (row.acked_ms or limit) < limit
+                    and row.client_order_id not in self._resolving
+                ):
+                    log.warning("order_not_on_stream", order=row.client_order_id)
+                    self._reconnect(f"order {row.client_order_id} did not show within 2 s")
+                    self.resolve_soon(row.client_order_id)

@@ -1,0 +1,202 @@
+"""One bot at work on one account: builds its snapshots, hands it events, carries out what it
+decides. Live events come as they happen; after a restart the events behind the bot's saved
+cursor are delivered first, in order, each with the picture as of that moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+
+import structlog
+
+from alpha.bots.cursor import fill_key
+from alpha.bots.host import BotHandle
+from alpha.bots.states import BotState
+from alpha.core.decisions import Decision
+from alpha.core.events import Bar, LedgerKey
+from alpha.core.instruments import Instrument
+from alpha.core.intents import Exit
+from alpha.core.records import BotPosition, Correction, Fill, OrderRow
+from alpha.core.snapshot import Snapshot
+from alpha.trading.account import Account
+from alpha.trading.gateway import Gateway
+
+log = structlog.get_logger(__name__)
+
+ZERO = Decimal(0)
+
+
+class BotSession:
+    """`capital` is set for a bot that shares its account: its equity is its own then."""
+
+    def __init__(
+        self,
+        handle: BotHandle,
+        account: Account,
+        gateway: Gateway,
+        *,
+        instruments: Mapping[str, Instrument],
+        last_close: Callable[[str], Decimal | None],
+        capital: Decimal | None,
+        cash_flow: Decimal,
+        changed: Callable[[str], None],
+    ) -> None:
+        self.handle = handle
+        self.account = account
+        self.bot_id = handle.bot_id
+        self.fills = 0
+        self.orders = 0
+        self.last_fill: Fill | None = None
+        self.realised = ZERO
+        self._gateway = gateway
+        self._instruments = instruments
+        self._last_close = last_close
+        self._capital = capital
+        self._cash_flow = cash_flow  # realised - fees + funding, since ever, of this bot
+        self._changed = changed
+        self._now_ms = 0
+        self._queued: list[tuple[Fill, int]] | None = []
+        self._as_of: LedgerKey | None = None
+        account.listen(handle.bot_id, self)
+
+    # -- the account tells --------------------------------------------------------------------
+
+    def told_fill(self, fill: Fill, received_ns: int) -> None:
+        self.fills += 1
+        self.last_fill = fill
+        self._cash_flow += fill.realised - fill.fee
+        self.realised += fill.realised - fill.fee
+        if self._queued is not None:
+            self._queued.append((fill, received_ns))
+        else:
+            self._hand_fill(fill, received_ns, replayed=False)
+        self._changed(self.bot_id)
+
+    def told_correction(self, correction: Correction) -> None:
+        snapshot = self.snapshot(self._now_ms)
+        self._carry_out(self.handle.correction(correction, snapshot), None)
+        self._changed(self.bot_id)
+
+    def told_order(self, row: OrderRow) -> None:
+        if row.purpose == "exit" and self.account.tracker.is_settled(row):
+            self._gateway.close_rest(row, self)
+        if self._queued is None:
+            snapshot = self.snapshot(max(self._now_ms, row.decided_ms))
+            self._carry_out(self.handle.order(row, snapshot), None)
+        self._changed(self.bot_id)
+
+    # -- the market tells ---------------------------------------------------------------------
+
+    def bar(self, bar: Bar) -> None:
+        self.handle.bar(bar)
+
+    def close(
+        self, interval_ms: int, close_ms: int, bars: Mapping[str, Bar], received_ns: int | None
+    ) -> None:
+        if self._queued is not None:
+            return
+        decision = self.handle.close(interval_ms, close_ms, bars, self.snapshot(close_ms))
+        self._carry_out(decision, received_ns)
+
+    # -- after a restart ----------------------------------------------------------------------
+
+    def replay(
+        self,
+        closes: Sequence[tuple[int, int, Mapping[str, Bar]]],
+        fills: Sequence[Fill],
+    ) -> None:
+        """Delivers what happened behind the saved cursor: `closes` as (interval, close_ms,
+        bars) and the bot's fills, in the order of event time, a fill before a close."""
+        pending = sorted(fills, key=fill_key)
+        self._as_of = self.handle.cursor.fill_key
+        for interval_ms, close_ms, bars in sorted(closes, key=lambda close: close[:2][::-1]):
+            while pending and pending[0].exec_time <= close_ms:
+                self._replay_fill(pending.pop(0))
+            for bar in bars.values():
+                self.handle.bar(bar)
+            snapshot = self.snapshot(close_ms)
+            decision = self.handle.close(interval_ms, close_ms, bars, snapshot, replayed=True)
+            self._carry_out(decision, None)
+        for fill in pending:
+            self._replay_fill(fill)
+        self.go_live({fill_key(fill) for fill in fills})
+
+    def go_live(self, delivered: set[LedgerKey] | None = None) -> None:
+        """From here on events are handed on as they come; what was told meanwhile is first."""
+        self._as_of = None
+        queued, self._queued = self._queued or [], None
+        for fill, received_ns in queued:
+            if delivered is None or fill_key(fill) not in delivered:
+                self._hand_fill(fill, received_ns, replayed=False)
+
+    def _replay_fill(self, fill: Fill) -> None:
+        self._as_of = fill_key(fill)
+        self._hand_fill(fill, 0, replayed=True)
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _hand_fill(self, fill: Fill, received_ns: int, *, replayed: bool) -> None:
+        snapshot = self.snapshot(fill.exec_time)
+        decision = self.handle.fill(fill, snapshot, replayed=replayed)
+        self._carry_out(decision, received_ns or None)
+        row = self.account.tracker.get(fill.order_link_id)
+        if row is not None and row.purpose == "exit" and self.account.tracker.is_settled(row):
+            self._gateway.close_rest(row, self)
+
+    def _carry_out(self, decision: Decision | None, received_ns: int | None) -> None:
+        if decision is not None:
+            self.orders += len(decision.planned)
+            self._gateway.carry_out(decision, self, received_ns)
+
+    def snapshot(self, event_ms: int) -> Snapshot:
+        """The bot's picture as of an event; `now` never goes back."""
+        self._now_ms = max(self._now_ms, event_ms)
+        positions = self._positions()
+        open_pnl = self.open_pnl(positions)
+        wallet = self._wallet()
+        return Snapshot(
+            now_ms=self._now_ms,
+            positions=positions,
+            pending_entries=self.account.tracker.pending_symbols(self.bot_id, "entry"),
+            pending_exits=self.account.tracker.pending_symbols(self.bot_id, "exit"),
+            wallet=wallet,
+            equity=wallet + open_pnl,
+            instruments=self._instruments,
+        )
+
+    def _positions(self) -> dict[str, BotPosition]:
+        if self._as_of is None and self._queued is None:
+            return self.account.positions(self.bot_id)
+        if self._as_of is None:
+            return {}
+        at_ms, exec_id = self._as_of[0], self._as_of[4]
+        found = {
+            symbol: book.position_at(self.bot_id, at_ms, exec_id, self.account.rules)
+            for symbol, book in self.account.books.items()
+        }
+        return {symbol: position for symbol, position in found.items() if position.signed_qty}
+
+    def open_pnl(self, positions: Mapping[str, BotPosition]) -> Decimal:
+        """Unrealised PnL at the latest closes, without exit fees."""
+        total = ZERO
+        for symbol, position in positions.items():
+            price = self._last_close(symbol)
+            if price is not None and position.avg_price is not None:
+                total += (price - position.avg_price) * position.signed_qty
+        return total
+
+    def _wallet(self) -> Decimal:
+        if self._capital is not None:
+            return self._capital + self._cash_flow
+        return self.account.wallet.wallet if self.account.wallet is not None else ZERO
+
+    # -- the gateway asks ---------------------------------------------------------------------
+
+    def entry_refusal(self) -> str | None:
+        if self.handle.state is BotState.RUNNING:
+            return None
+        return f"bot {self.handle.name} is {self.handle.state}, expected running"
+
+    def plan_exit(self, intent: Exit, event_key: str, event_ms: int) -> Decision | None:
+        return self.handle.plan([intent], event_key, max(event_ms, self._now_ms))

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 
 import msgspec
 import structlog
 from aiohttp import WSMsgType, web
 
-from alpha.sim.rows import Json, WireRow
+from alpha.sim.rows import Json
 
 log = structlog.get_logger(__name__)
 
@@ -50,14 +51,14 @@ class Session:
         self._idle.clear()
         self._wake.set()
 
-    def say(self, message: WireRow) -> None:
+    def say(self, message: Mapping[str, object]) -> None:
         self.send(encode(message))
 
     def cut(self, reason: str) -> None:
         """Ends a connection that does not read; the client will notice and come back."""
         if not self._cut:
             self._cut = True
-            log.warning("connection cut", connection=self.number, reason=reason)
+            log.info("connection cut", connection=self.number, reason=reason)
         self._queue.clear()
         self._idle.set()
         self._wake.set()

@@ -192,7 +192,7 @@ class Simulator:
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until `stop` is set, the lingering ends, or the state cannot be written."""
         await self.market.prepare()
-        runner = web.AppRunner(self._application(), access_log=None, handle_signals=False)
+        runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         market: asyncio.Task[None] | None = None
         try:
@@ -203,6 +203,8 @@ class Simulator:
             if market is not None:
                 market.cancel()
                 await asyncio.gather(market, return_exceptions=True)
+            for session in tuple(self.hub.sessions):
+                session.cut("the simulator stops")
             await runner.cleanup()
         async with self.engine.lock:
             await self.engine.mark(self.engine.now_ms())
@@ -210,7 +212,7 @@ class Simulator:
 
     async def _listen(self, runner: web.AppRunner) -> None:
         options = self._options
-        site = web.TCPSite(runner, options.host, options.port, shutdown_timeout=1.0)
+        site = web.TCPSite(runner, options.host, options.port)
         try:
             await site.start()
         except OSError as error:

@@ -30,7 +30,7 @@ from alpha.sim.rows import Json
 
 log = structlog.get_logger(__name__)
 
-Message = dict[str, Json]
+Message = dict[str, object]
 IDLE_S = 600.0
 AUTH_LIMIT = 10
 
@@ -82,12 +82,8 @@ class Sockets:
             except msgspec.DecodeError:
                 session.say({"success": False, "ret_msg": "error:invalid json", "op": ""})
                 continue
-            if not await speaker.hear(session, as_json(message)):
+            if not await speaker.hear(session, message):
                 return
-
-
-def as_json(message: dict[str, object]) -> Message:
-    return msgspec.convert(message, dict[str, Json])
 
 
 def echo(message: Message, name: str = "req_id") -> Message:
@@ -229,7 +225,7 @@ class PrivateSocket:
             self._engine.hub.private.setdefault(session.account, set()).add(session)
 
 
-def args_of(message: Message) -> list[Json]:
+def args_of(message: Message) -> list[object]:
     args = message.get("args")
     return args if isinstance(args, list) else []
 

@@ -1,4 +1,4 @@
-"""Frames recorded on Bybit's testnet, verbatim, and where the vector files are."""
+"""Frames as Bybit's testnet sent them, and where the vector files are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ FUNDING_FRAME = """{"topic":"execution.linear","creationTime":1791273600209,"dat
 
 ORDER_FRAME = """{"topic":"order.linear","creationTime":1791270738651,"data":[{"category":"linear","symbol":"BTCUSDT","orderId":"39bbc94a-2310-4324-9996-707881007fd5","orderLinkId":"rec-rest-1","blockTradeId":"","side":"Buy","positionIdx":0,"orderStatus":"New","cancelType":"UNKNOWN","rejectReason":"EC_NoError","timeInForce":"GTC","isLeverage":"","price":"77392.3","qty":"0.001","avgPrice":"0","leavesQty":"0.001","leavesValue":"77.3923","cumExecQty":"0","cumExecValue":"0","cumExecFee":"0","orderType":"Limit","stopOrderType":"","orderIv":"","triggerPrice":"","takeProfit":"","stopLoss":"","triggerBy":"","tpTriggerBy":"","slTriggerBy":"","triggerDirection":0,"placeType":"","lastPriceOnCreated":"85991.5","closeOnTrigger":false,"reduceOnly":false,"smpGroup":"106763425","smpType":"CancelMaker","smpOrderId":"","slLimitPrice":"0","tpLimitPrice":"0","tpslMode":"UNKNOWN","createType":"CreateByUser","marketUnit":"","createdTime":"1791270738610","updatedTime":"1791270738615","feeCurrency":"","closedPnl":"0","parentOrderLinkId":"","slippageTolerance":"0","slippageToleranceType":"UNKNOWN","cumFeeDetail":{},"rpiTakerAccess":false,"rpiMatchedQty":"0"}]}"""  # noqa: E501
 
-#: The execution list's row of the funding in FUNDING_FRAME: other keys, same execution.
+#: FUNDING_FRAME's funding as the execution list answers it, rebuilt after the recorded
+#: differences: other keys (execFeeV2; no category, isLeverage, execPnl), extraFees as text.
 FUNDING_ANSWER = """{"retCode":0,"retMsg":"OK","result":{"nextPageCursor":"1791273600000%3A11694%3A0%2C1791273600000%3A11694%3A0","category":"linear","list":[{"symbol":"BTCUSDT","orderType":"UNKNOWN","underlyingPrice":"","orderLinkId":"","orderId":"e426053a-7800-47b8-8f03-f4f1d81bc385","stopOrderType":"UNKNOWN","execTime":"1791273600000","feeCurrency":"USDT","createType":"","feeRate":"0.0001","tradeIv":"","blockTradeId":"","markPrice":"85903.58","execPrice":"85906.96","markIv":"","orderQty":"0","orderPrice":"0","execValue":"85.90696","closedSize":"0","execType":"Funding","seq":9688594499,"side":"Buy","indexPrice":"","leavesQty":"0","isMaker":false,"execFee":"0.0085907","execFeeV2":"","extraFees":"","execId":"e7a7a67a-1c62-42d9-aae4-5e06a9692f06","marketUnit":"","execQty":"0.001"}]},"retExtInfo":{},"time":1791273700000}"""  # noqa: E501
 
 

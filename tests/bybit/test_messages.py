@@ -126,6 +126,26 @@ def test_a_frame_may_hold_many_rows_and_other_products() -> None:
     assert events == (TRADE, replace(TRADE, exec_id="second", leaves_qty=D("0.5")))
 
 
+def test_rows_may_lack_or_empty_whatever_is_not_needed() -> None:
+    bare = {
+        "symbol": "ETHUSDT", "execId": "e-1", "orderId": "o-1", "side": "Buy",
+        "execType": "AdlTrade", "execPrice": "2000.5", "execQty": "2",
+        "execTime": "1791270948650", "seq": 5,
+    }  # fmt: skip
+    empty = bare | dict.fromkeys(
+        ("orderLinkId", "execValue", "execFee", "feeCurrency", "feeRate", "leavesQty", "closedSize",
+         "createType", "orderType", "stopOrderType", "execPnl", "markPrice", "category"), "",
+    ) | {"extraFees": "", "newField": {"deep": [1, 2]}, "isMaker": None}  # fmt: skip
+    nulls = {key: value or None for key, value in empty.items()}
+    expected = Execution(
+        "main", "ETHUSDT", "e-1", "o-1", "", "Buy", "AdlTrade", D("2000.5"), D(2), D(4001), D(0),
+        "USDT", None, D(0), None, False, "", "", "", 1791270948650, 5, received_ms=7,
+    )  # fmt: skip
+    for row in (bare, empty, nulls):
+        frame = {"topic": "execution", "data": [row]}
+        assert decode_private(json.dumps(frame), "main", 7) == (expected,)
+
+
 def test_execution_vector_without_fee_currency() -> None:
     (event,) = decode_private(vector("ws_account_execution.json"), "main", 1)
     assert isinstance(event, Execution)

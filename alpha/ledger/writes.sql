@@ -2,10 +2,13 @@
 -- again: the second time changes nothing.
 
 -- name: begin
--- Simple protocol, one round trip. A writer that stops answering must not hold its locks.
+-- Simple protocol, one round trip. A writer that stops answering must not hold its locks. All
+-- look-ups, the foreign keys' above all, are by key: a plan made while a table was small must
+-- not scan it when it has grown (measured: 70 ms instead of 3 for a hundred fills).
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL lock_timeout = '2s';
 SET LOCAL idle_in_transaction_session_timeout = '2s';
+SET LOCAL enable_seqscan = off;
 
 -- name: check_leases
 -- The accounts of $1 that are held under exactly this epoch; locked, so that a takeover waits

@@ -1,0 +1,103 @@
+"""Random histories of one account and symbol, for two implementations to agree on."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hypothesis import strategies as st
+
+from alpha.core.events import Execution
+from alpha.core.ids import wire_id
+from alpha.core.records import AttributionRules, OrderTag
+from alpha.ledger.audit import Facts
+from tests.ledger.conftest import ACCOUNT, BOTS
+from tests.ledger.samples import T0
+
+SYMBOL = "BTCUSDT"
+STEP = Decimal("0.001")
+KINDS = ("ours", "ours", "ours", "tagged", "child", "stop", "person", "funding", "forced", "odd")
+
+
+@st.composite
+def executions(draw: st.DrawFn, max_rows: int = 14) -> list[Execution]:
+    count = draw(st.integers(1, max_rows))
+    return [_execution(draw, number) for number in range(count)]
+
+
+def _execution(draw: st.DrawFn, number: int) -> Execution:
+    kind = draw(st.sampled_from(KINDS))
+    bot = draw(st.sampled_from((*BOTS, "stranger")))
+    reason = draw(st.sampled_from(("ema_cross", "stop_loss", "entry")))
+    ours = wire_id(bot, reason, T0 + number) if kind == "ours" else ""
+    qty = draw(st.integers(1, 40)) * STEP
+    price = Decimal(draw(st.integers(9_000, 11_000))) / 100
+    exec_type, create_type, stop = "Trade", "CreateByUser", ""
+    order_id = f"order-{number}"
+    if kind in ("tagged", "child"):
+        order_id = f"{kind}-{draw(st.integers(0, 2))}"
+    elif kind == "stop":
+        create_type, stop = "CreateByStopLoss", "StopLoss"
+    elif kind == "funding":
+        exec_type, create_type = "Funding", ""
+    elif kind == "forced":
+        exec_type = draw(st.sampled_from(("BustTrade", "AdlTrade", "Settle")))
+        create_type = "CreateByLiq"
+    elif kind == "odd":
+        exec_type = draw(st.sampled_from(("BlockTrade", "UNKNOWN")))
+    return Execution(
+        account=ACCOUNT,
+        symbol=SYMBOL,
+        exec_id=f"e{number}",
+        order_id=order_id,
+        order_link_id=ours,
+        side=draw(st.sampled_from(("Buy", "Sell"))),
+        exec_type=exec_type,
+        price=price,
+        qty=qty,
+        value=price * qty,
+        fee=Decimal(draw(st.integers(-50, 999))) / 1000,
+        fee_currency="USDT",
+        fee_rate=Decimal("0.00055"),
+        leaves_qty=draw(st.integers(0, 2)) * STEP,
+        closed_size=None,
+        is_maker=False,
+        create_type=create_type,
+        order_type="Market",
+        stop_order_type=stop,
+        # Few moments, so that rows share one; sequence numbers tie as well.
+        exec_time=T0 + draw(st.integers(0, 9)) * 1_000,
+        seq=draw(st.integers(1, 3)),
+        received_ms=T0,
+    )
+
+
+@st.composite
+def knowledge(draw: st.DrawFn) -> AttributionRules:
+    bots = draw(st.sampled_from((frozenset(BOTS), frozenset(BOTS[:1]))))
+    orders = {}
+    for number in range(3):
+        owner = draw(st.sampled_from((*BOTS, None)))
+        if owner is not None:
+            orders[f"tagged-{number}"] = OrderTag(owner, "ema_cross", "order")
+            orders[f"child-{number}"] = OrderTag(owner, "ema_cross", "parent")
+    return AttributionRules(
+        account=ACCOUNT,
+        bots=bots,
+        owners={SYMBOL: BOTS[0]} if draw(st.booleans()) else {},
+        orders=orders,
+        overrides=draw(
+            st.dictionaries(st.sampled_from(("e0", "e2", "e5")), st.sampled_from(sorted(bots)))
+        ),
+    )
+
+
+def facts_of(rules: AttributionRules, qty_step: Decimal | None = STEP) -> Facts:
+    """The same knowledge as the audit takes it."""
+    return Facts(
+        bots=rules.bots,
+        owners=rules.owners,
+        orders={key: (tag.bot_id, tag.reason, tag.source) for key, tag in rules.orders.items()},
+        overrides=rules.overrides,
+        codes={"ec": "ema_cross", "sl": "stop_loss", "en": "entry"},
+        qty_step=qty_step,
+    )

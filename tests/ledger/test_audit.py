@@ -1,0 +1,97 @@
+"""The audit and the fold are two implementations of the same books: they agree on anything."""
+
+from __future__ import annotations
+
+import ast
+import re
+from decimal import Decimal
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import alpha.ledger.audit as audit_module
+from alpha.core.book import Book
+from alpha.core.events import Execution
+from alpha.core.records import AttributionRules, BookChange, Commit
+from alpha.ledger import columns
+from alpha.ledger.audit import KEYS, recompute
+from alpha.ledger.batch import Batch
+from alpha.ledger.columns import Columns
+from alpha.ledger.queries import load
+from tests.ledger.conftest import ACCOUNT
+from tests.ledger.ledgers import STEP, SYMBOL, executions, facts_of, knowledge
+
+Tables = dict[str, dict[tuple[object, ...], dict[str, object]]]
+
+
+def test_the_audit_shares_no_code_with_the_fold() -> None:
+    tree = ast.parse(Path(str(audit_module.__file__)).read_text())
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)} | {
+        name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names
+    }
+    assert {name for name in imported if name and name.startswith("alpha")} == {
+        "alpha.core.events",
+        "alpha.core.reasons",
+    }
+
+
+def as_written(batch: Batch) -> Tables:
+    """What the writer would store, by table and key, with the tables' column names."""
+    statements = load("writes.sql")
+
+    def named(statement: str, values: Columns) -> tuple[str, list[dict[str, object]]]:
+        found = re.search(r"INSERT INTO (\S+)[^(]*\(([^)]*)\)", statements[statement])
+        assert found is not None
+        names = [name.strip() for name in found[2].split(",")]
+        return found[1], [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+
+    tables: Tables = {table: {} for table in KEYS}
+    for table, rows in (
+        named("upsert_fills", columns.fills(batch.fills.values())),
+        named("upsert_funding", columns.funding(batch.funding.values())),
+        named("upsert_lots", columns.lots(batch.lots.values())),
+        named("upsert_round_trips", columns.round_trips(batch.round_trips.values())),
+        named("upsert_cycles", columns.cycles(batch.cycles.values())),
+    ):
+        for row in rows:
+            tables[table][tuple(row[name] for name in KEYS[table])] = row
+    return tables
+
+
+@settings(max_examples=400, deadline=None)
+@given(rows=executions(), rules=knowledge(), step=st.sampled_from((STEP, None)))
+def test_the_audit_agrees_with_the_fold(
+    rows: list[Execution], rules: AttributionRules, step: Decimal | None
+) -> None:
+    book = Book(ACCOUNT, SYMBOL, qty_step=step)
+    change = book.add(rows, rules)
+    expected = recompute(rows, facts_of(rules, step))
+    written = as_written(Batch.of([Commit(ACCOUNT, change=change)]))
+    for table, wanted in expected.tables.items():
+        assert written[table].keys() == wanted.keys(), table
+        for key, row in wanted.items():
+            stored = {name: written[table][key][name] for name in row}
+            assert stored == row, (table, key)
+    positions = {bot: at.signed_qty for bot, at in book.positions().items()}
+    assert positions == expected.positions
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data(), rows=executions(), rules=knowledge())
+def test_any_delivery_written_in_any_batches_ends_as_the_audit_says(
+    data: st.DataObject, rows: list[Execution], rules: AttributionRules
+) -> None:
+    """Rows one by one in any order with duplicates, several commits in one batch: what is
+    taken back and written again adds up to the same tables."""
+    deliveries = data.draw(st.permutations([*rows, *rows[:3]]))
+    book = Book(ACCOUNT, SYMBOL, qty_step=STEP)
+    changes: list[BookChange] = [book.add([row], rules) for row in deliveries]
+    written = as_written(Batch.of(Commit(ACCOUNT, change=change) for change in changes))
+    expected = recompute(rows, facts_of(rules))
+    for table, wanted in expected.tables.items():
+        stored = {
+            key: {name: row[name] for name in wanted.get(key, {})}
+            for key, row in written[table].items()
+        }
+        assert stored == wanted, table

@@ -34,7 +34,7 @@ def _text(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, Decimal):
         return f"{value:f}"
-    if isinstance(value, int):
+    if isinstance(value, int | float):
         return str(value)
     if isinstance(value, Path | datetime):
         return json.dumps(str(value))

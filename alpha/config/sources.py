@@ -102,9 +102,21 @@ def _file_values(
                 yield from _file_values(inner_table, named, (*key, entry), label, lines)
         elif is_free_table(annotation):
             for entry, inner in _table(value, key, place).items():
-                yield (*key, entry), Value(inner, _place(label, (*key, entry), lines))
+                yield (*key, entry), Value(_native(inner), _place(label, (*key, entry), lines))
         else:
             yield key, Value(value, place)
+
+
+def _native(value: object) -> object:
+    """A setting of a plugin with the types that TOML's readers give everywhere: its model
+    decides what is a Decimal (which takes the float's text, so 0.1 stays 0.1)."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, list):
+        return [_native(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _native(item) for name, item in value.items()}
+    return value
 
 
 def _table(value: object, key: Key, place: str) -> dict[str, object]:
@@ -266,7 +278,7 @@ def _finite(number: Decimal) -> Decimal:
 def _toml_value(text: str) -> object:
     """Settings of a plugin: read as TOML where it is TOML (numbers, lists, true), else text."""
     try:
-        return tomllib.loads(f"value = {text}", parse_float=Decimal)["value"]
+        return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
 from decimal import Decimal
 
 from alpha.clock import Clock, iso
 from alpha.config import Config
 from alpha.control import audit
+from alpha.control.databases import database_pool, no_daemon_either
 from alpha.control.desk import (
     AccountStatus,
     BotStatus,
@@ -21,12 +22,9 @@ from alpha.control.desk import (
     Status,
 )
 from alpha.errors import NotRunning, TimedOut
-from alpha.ledger.pool import Pool, open_pool
+from alpha.ledger.pool import Pool
 from alpha.ledger.reader import LedgerReader, plain
 from alpha.ledger.reader import Row as LedgerRow
-
-#: A reader does not wait for a database as long as a daemon that has to trade.
-READER_WAIT_S = 5.0
 
 
 class DatabaseDesk:
@@ -234,34 +232,12 @@ def _fill_summary(row: Row) -> FillSummary:
 
 
 @asynccontextmanager
-async def database_url(config: Config, clock: Clock) -> AsyncIterator[str]:
-    """The URL of the database of these settings; a server of our own is started, or the one that
-    is already there is joined, and left as it was."""
-    from alpha import embedded
-
-    url = config.postgres.url.get_secret_value()
-    if url:
-        yield url
-        return
-    servers = await embedded.start(
-        config.data_dir, mode=config.mode, postgres=True, redis=False, clock=clock
-    )
-    try:
-        yield servers.postgres_dsn
-    finally:
-        await servers.stop()
-
-
-@asynccontextmanager
 async def open_database_desk(config: Config, clock: Clock) -> AsyncIterator[DatabaseDesk]:
     """A desk while the context lasts. Raises TimedOut saying that there is neither a daemon nor
     a database."""
-    async with database_url(config, clock) as url:
+    async with AsyncExitStack() as stack:
         try:
-            pool = await open_pool(url, clock=clock, max_size=2, wait_s=READER_WAIT_S)
+            pool = await stack.enter_async_context(database_pool(config, clock))
         except TimedOut as error:
-            raise TimedOut(f"no daemon runs on {config.data_dir}, and {error}") from error
-        try:
-            yield DatabaseDesk(pool, config, clock)
-        finally:
-            await pool.close()
+            raise no_daemon_either(config, error) from error
+        yield DatabaseDesk(pool, config, clock)

@@ -132,6 +132,13 @@ def test_numbers_stay_exact(made: Made) -> None:
     assert config.bots["a"].capital == Decimal("0.1")
 
 
+def test_settings_of_plugins_have_toml_types(made: Made) -> None:
+    text = "[bots.a.settings]\nratio = 0.5\nlevels = { BTC = [1.5, 2] }\n"
+    settings = made.load(text).bots["a"].settings
+    assert settings == {"ratio": 0.5, "levels": {"BTC": [1.5, 2]}}
+    assert isinstance(settings["ratio"], float)
+
+
 # ---- what is wrong says so ------------------------------------------------------------------
 
 

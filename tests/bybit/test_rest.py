@@ -1,147 +1,27 @@
-"""The REST client over a real socket: the server signs what it received, byte for byte."""
+"""Questions over a real socket: what is asked, and what the answers say."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
 
 import aiohttp
 import pytest
-import pytest_asyncio
-import stamina
 from aiohttp import web
 
 from alpha.bybit.account_rows import AccountInfo, FeeRate, KeyInfo
-from alpha.bybit.codes import ClockRefused, DuplicateOrder, OrderGone
-from alpha.bybit.endpoints import Endpoints, endpoints_for
+from alpha.bybit.codes import ClockRefused
+from alpha.bybit.endpoints import endpoints_for
 from alpha.bybit.fields import MalformedFrame
-from alpha.bybit.limiter import Limiter
 from alpha.bybit.messages import decode_private
-from alpha.bybit.requests import FALL, AmendOrder, CreateOrder, OrderTarget, TradingStop
 from alpha.bybit.rest import WINDOW_MS, Rest
-from alpha.bybit.signing import Credentials
-from alpha.clock import SystemClock
 from alpha.core.events import Bar, Execution, OrderEvent, PositionEvent, WalletEvent
-from alpha.errors import AuthRejected, ConfigError, OutcomeUnknown, RetryLater, VenueRejected
+from alpha.errors import AuthRejected, ConfigError, RetryLater
 from tests.bybit.recorded import FUNDING_ANSWER, FUNDING_FRAME, vector
+from tests.bybit.rest_server import MARKET_TIME, OK, Exchange, Got, client, refusal
 
 D = Decimal
-MARKET_TIME = b'{"retCode":0,"retMsg":"OK","result":{"timeSecond":"1700000000",\
-"timeNano":"1700000000123456789"},"time":1}'
-OK = b'{"retCode":0,"retMsg":"OK","result":{},"retExtInfo":{},"time":1}'
-
-
-def refusal(code: int, message: str) -> bytes:
-    body = {"retCode": code, "retMsg": message, "result": {}, "retExtInfo": {}, "time": 1}
-    return json.dumps(body).encode()
-
-
-@dataclass
-class Got:
-    """One request as it arrived, before any library took it apart."""
-
-    method: str
-    path: str
-    query: str
-    body: bytes
-    headers: dict[str, str]
-
-    def fields(self) -> dict[str, str | int | bool]:
-        found: dict[str, str | int | bool] = json.loads(self.body)
-        return found
-
-
-#: The connection goes away after the request has arrived.
-HANG_UP = b"hang up"
-
-Answer = bytes | web.Response | Callable[[Got], bytes | web.Response]
-
-
-@dataclass
-class Exchange:
-    """Checks signatures as the exchange does; answers per path, each answer once, the last
-    one for ever."""
-
-    answers: dict[str, list[Answer]] = field(default_factory=dict)
-    got: list[Got] = field(default_factory=list)
-    url: str = ""
-
-    async def handle(self, request: web.Request) -> web.Response:
-        path, _, query = request.raw_path.partition("?")
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        got = Got(request.method, path, query, await request.read(), headers)
-        self.got.append(got)
-        if "x-bapi-sign" in headers:
-            payload = got.body if got.method == "POST" else query.encode()
-            stamp, window = headers["x-bapi-timestamp"], headers["x-bapi-recv-window"]
-            signed = f"{stamp}demo-key{window}".encode() + payload
-            if (
-                hmac.new(b"demo-secret", signed, hashlib.sha256).hexdigest()
-                != (headers["x-bapi-sign"])
-            ):
-                text = f"error sign! origin_string[{signed.decode()}]"
-                return web.Response(body=refusal(10004, text))
-        planned = self.answers[path]
-        answer = planned.pop(0) if len(planned) > 1 else planned[0]
-        if answer == HANG_UP and request.transport is not None:
-            request.transport.abort()
-            return web.Response()
-        if callable(answer):
-            answer = answer(got)
-        return web.Response(body=answer) if isinstance(answer, bytes) else answer
-
-    def queries(self, path: str) -> list[str]:
-        return [got.query for got in self.got if got.path == path]
-
-
-@pytest_asyncio.fixture
-async def exchange() -> AsyncIterator[Exchange]:
-    served = Exchange()
-    served.answers["/v5/market/time"] = [MARKET_TIME]
-    app = web.Application()
-    app.router.add_route("*", "/{tail:.*}", served.handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    served.url = f"http://{host}:{port}"
-    yield served
-    await runner.cleanup()
-
-
-@pytest_asyncio.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as opened:
-        yield opened
-
-
-@pytest.fixture(autouse=True)
-def no_pauses() -> Iterator[None]:
-    """Retries of reads keep their number and lose their pauses."""
-    with stamina.set_testing(True, attempts=4):
-        yield
-
-
-def client(url: str, session: aiohttp.ClientSession, secret: str = "demo-secret") -> Rest:
-    clock = SystemClock()
-    return Rest(
-        Endpoints(url, "", "", ""),
-        Credentials("demo-key", secret),
-        account="main",
-        clock=clock,
-        limiter=Limiter(clock),
-        session=session,
-    )
-
-
-@pytest_asyncio.fixture
-async def rest(exchange: Exchange, session: aiohttp.ClientSession) -> Rest:
-    return client(exchange.url, session)
 
 
 async def swept(rest: Rest, start_ms: int, end_ms: int) -> list[Execution]:
@@ -430,140 +310,6 @@ async def test_a_stale_stamp_is_renewed_once(exchange: Exchange, rest: Rest) -> 
     with pytest.raises(ClockRefused):
         await rest.account_info()
     assert len(exchange.got) == 2
-
-
-# -- orders ------------------------------------------------------------------------------------
-
-PLACED = b'{"retCode":0,"retMsg":"OK","result":{"orderId":"o-1","orderLinkId":"ss1-e-lf9pm51c"}}'
-ENTRY = CreateOrder("BTCUSDT", "Sell", D("0.010"), "ss1-e-lf9pm51c", stop_loss=D("66000"))
-
-
-async def test_create_order(exchange: Exchange, rest: Rest) -> None:
-    exchange.answers["/v5/order/create"] = [PLACED]
-    sent: list[int] = []
-    ack = await rest.create_order(ENTRY, timestamp_ms=1234567890123, on_sent=sent.append)
-    assert (ack.order_id, ack.order_link_id) == ("o-1", "ss1-e-lf9pm51c")
-    assert sent == [ack.sent_ns] and ack.sent_ns < ack.answered_ns
-    (got,) = exchange.got
-    assert got.fields() == {
-        "category": "linear",
-        "symbol": "BTCUSDT",
-        "side": "Sell",
-        "orderType": "Market",
-        "qty": "0.010",
-        "positionIdx": 0,
-        "orderLinkId": "ss1-e-lf9pm51c",
-        "stopLoss": "66000",
-        "slTriggerBy": "LastPrice",
-        "tpslMode": "Full",
-    }
-    assert got.headers["x-bapi-timestamp"] == "1234567890123"
-    assert got.headers["x-bapi-recv-window"] == "2500"
-    assert got.headers["content-type"] == "application/json"
-
-
-def test_conditional_bodies() -> None:
-    stop = CreateOrder(
-        "BTCUSDT", "Buy", D("1E+1"), "ss1-sl-lf9pm51c", reduce_only=True,
-        trigger_price=D("70000.5"), trigger_direction=FALL,
-    )  # fmt: skip
-    assert json.loads(stop.body()) == {
-        "category": "linear", "symbol": "BTCUSDT", "side": "Buy", "orderType": "Market",
-        "qty": "10", "positionIdx": 0, "orderLinkId": "ss1-sl-lf9pm51c", "reduceOnly": True,
-        "triggerPrice": "70000.5", "triggerDirection": 2, "triggerBy": "LastPrice",
-    }  # fmt: skip
-    with pytest.raises(ValueError, match="expected a trigger direction"):
-        CreateOrder("X", "Buy", D(1), "a", trigger_price=D(1)).body()
-
-
-@pytest.mark.parametrize("link_id", ["", "a" * 37, "ss1:entry:1", "ss1.e", "ß", "a\n"])
-def test_link_ids_that_the_documentation_forbids(link_id: str) -> None:
-    with pytest.raises(ValueError, match="expected an orderLinkId"):
-        CreateOrder("X", "Buy", D(1), link_id).body()
-
-
-@pytest.mark.parametrize(
-    ("answer", "expected"),
-    [
-        (refusal(110007, "CheckMarginRatio fail! InsufficientAB"), VenueRejected),
-        (refusal(110072, "OrderLinkedID is duplicate"), DuplicateOrder),
-        (refusal(10006, "Too many visits!"), RetryLater),
-        (refusal(10000, "Server Timeout"), OutcomeUnknown),
-        (refusal(10016, "Internal error"), OutcomeUnknown),
-        (refusal(424242, "who knows"), OutcomeUnknown),
-        (refusal(10004, "error sign!"), AuthRejected),
-        (b"<html>gateway</html>", OutcomeUnknown),
-    ],
-)
-async def test_create_is_sent_once_whatever_the_answer(
-    exchange: Exchange, rest: Rest, answer: bytes, expected: type[Exception]
-) -> None:
-    exchange.answers["/v5/order/create"] = [answer]
-    with pytest.raises(expected) as caught:
-        await rest.create_order(ENTRY)
-    assert type(caught.value) is expected
-    assert len(exchange.got) == 1
-
-
-async def test_a_stamp_of_the_callers_is_never_renewed(exchange: Exchange, rest: Rest) -> None:
-    exchange.answers["/v5/order/create"] = [refusal(10002, "timestamp"), PLACED]
-    with pytest.raises(ClockRefused):
-        await rest.create_order(ENTRY, timestamp_ms=1)
-    assert len(exchange.got) == 1
-    exchange.answers["/v5/order/create"] = [refusal(10002, "timestamp"), PLACED]
-    assert (await rest.create_order(ENTRY)).order_id == "o-1"
-    assert len(exchange.got) == 3
-
-
-async def test_a_dropped_answer_leaves_the_outcome_unknown(exchange: Exchange, rest: Rest) -> None:
-    def cut(got: Got) -> web.Response:
-        # The answer breaks off: what came is no complete body.
-        return web.Response(body=PLACED[:20], headers={"Content-Encoding": "gzip"})
-
-    for answer in (HANG_UP, cut):
-        exchange.answers["/v5/order/create"] = [answer]
-        with pytest.raises(OutcomeUnknown, match="ask by id"):
-            await rest.create_order(ENTRY)
-    assert len(exchange.got) == 2
-
-
-async def test_nobody_listening_means_nothing_happened(session: aiohttp.ClientSession) -> None:
-    rest = client("http://127.0.0.1:1", session)
-    with pytest.raises(RetryLater, match="try again"):
-        await rest.create_order(ENTRY)
-
-
-async def test_cancel_and_amend(exchange: Exchange, rest: Rest) -> None:
-    exchange.answers["/v5/order/cancel"] = [PLACED, refusal(110001, "too late to cancel")]
-    exchange.answers["/v5/order/amend"] = [PLACED, refusal(110001, "too late to replace")]
-    target = OrderTarget("BTCUSDT", order_link_id="ss1-e-lf9pm51c")
-    change = AmendOrder(target, trigger_price=D("65000"))
-    assert (await rest.cancel_order(target)).order_id == "o-1"
-    assert (await rest.amend_order(change)).order_id == "o-1"
-    for call in (rest.cancel_order(target), rest.amend_order(change)):
-        with pytest.raises(OrderGone):
-            await call
-    assert exchange.got[0].fields() == {
-        "category": "linear", "symbol": "BTCUSDT", "orderLinkId": "ss1-e-lf9pm51c",
-    }  # fmt: skip
-    assert exchange.got[1].fields()["triggerPrice"] == "65000"
-
-
-async def test_settings_that_hold_already_are_fine(exchange: Exchange, rest: Rest) -> None:
-    exchange.answers["/v5/position/set-leverage"] = [OK, refusal(110043, "not modified")]
-    exchange.answers["/v5/position/trading-stop"] = [OK, refusal(34040, "not modified")]
-    assert await rest.set_leverage("BTCUSDT", D(10)) is True
-    assert await rest.set_leverage("BTCUSDT", D(10)) is False
-    stop = TradingStop("BTCUSDT", trailing_stop=D("12.5"), active_price=D("60000"))
-    assert await rest.trading_stop(stop) is True
-    assert await rest.trading_stop(stop) is False
-    assert exchange.got[0].fields() == {
-        "category": "linear", "symbol": "BTCUSDT", "buyLeverage": "10", "sellLeverage": "10",
-    }  # fmt: skip
-    assert exchange.got[2].fields() == {
-        "category": "linear", "symbol": "BTCUSDT", "tpslMode": "Full", "positionIdx": 0,
-        "trailingStop": "12.5", "activePrice": "60000",
-    }  # fmt: skip
 
 
 # -- addresses ---------------------------------------------------------------------------------

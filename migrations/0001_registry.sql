@@ -75,6 +75,16 @@ CREATE TABLE config.symbol_owners (
     FOREIGN KEY (bot_id, account) REFERENCES trading.bots
 );
 
+-- What the books need of an instrument: shares of quantities are multiples of its step.
+CREATE TABLE config.instruments (
+    symbol     text PRIMARY KEY,
+    qty_step   numeric(28, 12) NOT NULL CHECK (qty_step > 0),
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE TRIGGER touch BEFORE UPDATE ON config.instruments
+    FOR EACH ROW EXECUTE FUNCTION config.touch_updated_at();
 CREATE TRIGGER touch BEFORE UPDATE ON trading.accounts
     FOR EACH ROW EXECUTE FUNCTION config.touch_updated_at();
 CREATE TRIGGER touch BEFORE UPDATE ON trading.bots

@@ -152,6 +152,16 @@ class _Audit:
             return found[1], found[2]
         return found[1], self.facts.codes.get(found[2])
 
+    def _spelt_out(self, link_id: str) -> str | None:
+        """bot:reason:unix_ms of an id that has our form, whoever's bot it names."""
+        if _OURS.fullmatch(link_id):
+            bot, code, stamp = link_id.split("-")
+            return f"{bot}:{self.facts.codes.get(code, code)}:{int(stamp, 36)}"
+        if _OLDER.fullmatch(link_id):
+            bot, reason, at = link_id.split(":")
+            return f"{bot}:{reason}:{int(at) * (1 if int(at) >= 10**11 else 1000)}"
+        return None
+
     def _by_effect(
         self, row: Execution, signed: Decimal, sizes: Mapping[str, Decimal]
     ) -> tuple[str, str]:
@@ -232,6 +242,7 @@ class _Audit:
             "bot_id": bot,
             "order_id": row.order_id,
             "order_link_id": row.order_link_id,
+            "client_order_id": self._spelt_out(row.order_link_id),
             "side": side,
             "exec_type": row.exec_type,
             "exec_price": row.price,

@@ -14,6 +14,7 @@ from decimal import Decimal
 import asyncpg
 
 from alpha.clock import iso
+from alpha.core.canonical import Override
 from alpha.core.events import Execution
 from alpha.core.records import Marks, OrderRow, OrderTag
 from alpha.errors import NotFound
@@ -166,6 +167,34 @@ class LedgerReader:
     async def symbol_owners(self, account: str) -> dict[str, str]:
         rows = await self._fetch("symbol_owners", account)
         return {row["symbol"]: row["bot_id"] for row in rows}
+
+    async def open_sizes(self, account: str) -> dict[tuple[str, str], Decimal]:
+        """(bot_id, symbol) -> signed size of what is open, `manual` included."""
+        rows = await self._fetch("open_sizes", account)
+        return {(row["bot_id"], row["symbol"]): trimmed(row["size"]) for row in rows}
+
+    async def order_codes(self) -> dict[str, str]:
+        """Code on the wire -> reason, as registered."""
+        return {row["code"]: row["reason"] for row in await self._fetch("order_codes")}
+
+    async def qty_steps(self) -> dict[str, Decimal]:
+        return {row["symbol"]: trimmed(row["qty_step"]) for row in await self._fetch("qty_steps")}
+
+    async def booked_symbols(self, account: str) -> list[str]:
+        """Symbols of the ledger and of everything derived from it."""
+        return [row["symbol"] for row in await self._fetch("booked_symbols", account)]
+
+    async def all_overrides(self, account: str | None = None) -> list[Override]:
+        """Every override, in the order in which they were given."""
+        rows = await self._fetch("all_overrides", account)
+        return [Override(row["account"], row["exec_id"], row["bot_id"]) for row in rows]
+
+    async def accounts(self) -> list[str]:
+        return [row["account"] for row in await self._fetch("accounts")]
+
+    async def commit_numbers(self) -> dict[str, int]:
+        """The last commit of each account."""
+        return {row["account"]: row["commit_no"] for row in await self._fetch("marks", None)}
 
     async def marks(self, account: str) -> Marks:
         """0 where nothing is known yet."""

@@ -170,6 +170,35 @@ SELECT to_char(trade_date, 'YYYY-MM-DD') AS trade_date, bot_id, trades, wins, lo
    AND trade_date > ($2::timestamptz AT TIME ZONE 'UTC')::date
  ORDER BY trade_date, bot_id;
 
+-- name: order_codes
+SELECT code, reason FROM config.order_tags;
+
+-- name: qty_steps
+SELECT symbol, qty_step FROM config.instruments;
+
+-- name: all_overrides
+-- In the order in which they were given.
+SELECT account, exec_id, bot_id FROM trading.attribution_overrides
+ WHERE $1::text IS NULL OR account = $1 ORDER BY id;
+
+-- name: booked_symbols
+-- Symbols of the ledger and of everything derived from it.
+SELECT symbol FROM trading.executions WHERE account = $1
+UNION SELECT symbol FROM trading.fills WHERE account = $1
+UNION SELECT symbol FROM trading.funding_payments WHERE account = $1
+UNION SELECT symbol FROM trading.position_entries WHERE account = $1
+UNION SELECT symbol FROM trading.completed_trades WHERE account = $1
+UNION SELECT symbol FROM trading.positions WHERE account = $1
+ORDER BY symbol;
+
+-- name: open_sizes
+-- Signed size by bot and symbol, out of the lots.
+SELECT bot_id, symbol,
+       sum(CASE side WHEN 'long' THEN remaining_qty ELSE -remaining_qty END) AS size
+  FROM trading.position_entries
+ WHERE account = $1 AND remaining_qty > 0
+ GROUP BY bot_id, symbol;
+
 -- name: counts
 SELECT (SELECT count(*) FROM trading.executions
          WHERE $1::text IS NULL OR account = $1) AS executions,

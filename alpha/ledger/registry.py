@@ -106,6 +106,13 @@ async def _upsert(connection: Connection, bot: BotEntry) -> None:
     )
 
 
+async def register_instruments(pool: Pool, qty_steps: Mapping[str, Decimal]) -> None:
+    """The quantity step by symbol: the verification shares quantities as the fold does."""
+    await pool.execute(
+        load("registry.sql")["upsert_instruments"], list(qty_steps), list(qty_steps.values())
+    )
+
+
 async def set_status(pool: Pool, bot_id: str, account: str, status: str, reason: str = "") -> None:
     """A bot's state as people see it; one of the words of `alpha.bots`."""
     await pool.execute(load("registry.sql")["set_status"], bot_id, account, status, reason)

@@ -31,6 +31,12 @@ SELECT $1, o.symbol, o.bot_id FROM unnest($2::text[], $3::text[]) AS o(symbol, b
 INSERT INTO config.order_tags (code, reason, is_entry, plugin) VALUES ($1, $2, $3, $4)
 ON CONFLICT DO NOTHING;
 
+-- name: upsert_instruments
+INSERT INTO config.instruments AS i (symbol, qty_step)
+SELECT * FROM unnest($1::text[], $2::numeric[])
+ON CONFLICT (symbol) DO UPDATE SET qty_step = excluded.qty_step
+ WHERE i.qty_step <> excluded.qty_step;
+
 -- name: set_status
 UPDATE trading.bots SET status = $3, status_reason = $4 WHERE bot_id = $1 AND account = $2;
 

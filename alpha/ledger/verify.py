@@ -1,0 +1,364 @@
+"""Does everything agree? Tables, Redis and the exchange against the executions, at one cut.
+
+Reads one snapshot of the database (repeatable read), recomputes every projection from
+executions, overrides and order rows with the independent implementation of `alpha.ledger.audit`,
+and compares row by row. Redis and the exchange are asked through what the caller injects (their
+failures arrive as AlphaError or OSError); sizes count as different only when they stay so for
+two seconds, because a daemon may be trading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Literal, Protocol
+
+import structlog
+
+from alpha.clock import Clock, SystemClock
+from alpha.core.canonical import ledger_hash, plain
+from alpha.core.events import Execution
+from alpha.core.reasons import BUILTIN
+from alpha.core.records import MANUAL
+from alpha.errors import AlphaError, NotFound
+from alpha.ledger.audit import KEYS, Facts, RowKey, TableRow, recompute
+from alpha.ledger.pool import Connection, connect
+from alpha.ledger.reader import LedgerReader
+
+log = structlog.get_logger(__name__)
+
+Verdict = Literal["ok", "differs", "not_asked"]
+
+#: Signed sizes by (bot_id, symbol), flat ones may be absent.
+MirrorPositions = Callable[[], Awaitable[Mapping[tuple[str, str], Decimal]]]
+
+SETTLE_S = 2.0
+_POLL_S = 0.25
+_WINDOW_MS = 7 * 86_400_000
+_MOST_PROBLEMS = 200
+_SMALLEST = Decimal("0.000000000001")
+#: Ways of finding an owner that depend on which bots are configured: a bot added later may turn
+#: one into another without changing whose a row is.
+_BY_CONFIGURATION = frozenset({"sole_bot", "open_lot", "symbol"})
+
+
+class ExchangeTruth(Protocol):
+    """What the exchange itself says about an account."""
+
+    async def executions(
+        self, account: str, after_ms: int, until_ms: int
+    ) -> Collection[tuple[str, str]]:
+        """(symbol, exec_id) of every execution of the window, `after_ms` excluded."""
+        ...
+
+    async def positions(self, account: str) -> Mapping[str, Decimal]:
+        """Signed net size by symbol; flat ones may be absent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    where: str
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyResult:
+    """`commit_no`: the cut, the last commit of each account that was looked at."""
+
+    ok: bool
+    executions: int
+    fills: int
+    sha256: str
+    tables: Verdict
+    redis: Verdict
+    exchange: Verdict
+    problems: tuple[Problem, ...]
+    commit_no: Mapping[str, int]
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "ok": self.ok,
+            "executions": self.executions,
+            "fills": self.fills,
+            "sha256": self.sha256,
+            "tables": self.tables,
+            "redis": self.redis,
+            "exchange": self.exchange,
+            "commit_no": dict(self.commit_no),
+            "problems": [
+                {"where": one.where, "expected": one.expected, "found": one.found}
+                for one in self.problems
+            ],
+        }
+
+
+@dataclass(slots=True)
+class _Findings:
+    """What one snapshot of the database says."""
+
+    executions: list[Execution] = field(default_factory=list)
+    fills: int = 0
+    sha256: str = ""
+    problems: list[Problem] = field(default_factory=list)
+    commit_no: dict[str, int] = field(default_factory=dict)
+    #: account -> times of its first and its last execution
+    span_ms: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+async def verify(
+    dsn: str,
+    *,
+    account: str | None = None,
+    mirror_reader: MirrorPositions | None = None,
+    exchange_reader: ExchangeTruth | None = None,
+    clock: Clock | None = None,
+) -> VerifyResult:
+    """Verifies one account, or all. Raises NotFound for an unknown account. A Redis or an
+    exchange that cannot be reached counts as not asked."""
+    wall = clock or SystemClock()
+    connection = await connect(dsn)
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            accounts = await _accounts(connection, account)
+            findings = await _read_cut(connection, accounts, account)
+        tables: Verdict = "differs" if findings.problems else "ok"
+        reader = LedgerReader(connection)
+        redis = await _ask_redis(reader, accounts, mirror_reader, findings, wall)
+        exchange = await _ask_exchange(reader, accounts, exchange_reader, findings, wall)
+    finally:
+        await connection.close()
+    return VerifyResult(
+        ok=not findings.problems,
+        executions=len(findings.executions),
+        fills=findings.fills,
+        sha256=findings.sha256,
+        tables=tables,
+        redis=redis,
+        exchange=exchange,
+        problems=_shortened(findings.problems),
+        commit_no=findings.commit_no,
+    )
+
+
+def _shortened(problems: list[Problem]) -> tuple[Problem, ...]:
+    shown = problems[:_MOST_PROBLEMS]
+    if len(problems) > len(shown):
+        shown.append(Problem("problems", f"{len(shown)} shown", f"{len(problems)} in all"))
+    return tuple(shown)
+
+
+async def _accounts(connection: Connection, account: str | None) -> list[str]:
+    known = await LedgerReader(connection).accounts()
+    if account is None:
+        return known
+    if account not in known:
+        raise NotFound(f"expected one of {', '.join(known) or 'no accounts'}, was {account!r}")
+    return [account]
+
+
+# -- the tables ---------------------------------------------------------------------------------
+
+
+async def _read_cut(connection: Connection, accounts: list[str], account: str | None) -> _Findings:
+    reader, findings = LedgerReader(connection), _Findings()
+    numbers = await reader.commit_numbers()
+    steps = await reader.qty_steps()
+    codes = {reason.code: reason.name for reason in BUILTIN.reasons()}
+    codes |= await reader.order_codes()
+    for name in accounts:
+        findings.commit_no[name] = numbers.get(name, 0)
+        bots = frozenset(await reader.known_bots(name))
+        owners, overrides = await reader.symbol_owners(name), await reader.overrides(name)
+        for symbol in await reader.booked_symbols(name):
+            tags = await reader.order_tags(name, symbol)
+            facts = Facts(
+                bots=bots,
+                owners=owners,
+                orders={key: (tag.bot_id, tag.reason, tag.source) for key, tag in tags.items()},
+                overrides=overrides,
+                codes=codes,
+                qty_step=steps.get(symbol),
+            )
+            rows = await reader.executions_since(name, symbol, None)
+            findings.executions += rows
+            times = [row.exec_time for row in rows] + list(findings.span_ms.get(name, ()))
+            if times:
+                findings.span_ms[name] = (min(times), max(times))
+            await _compare_symbol(connection, name, symbol, rows, facts, findings)
+    findings.sha256 = ledger_hash(findings.executions, await reader.all_overrides(account))
+    return findings
+
+
+async def _compare_symbol(
+    connection: Connection,
+    account: str,
+    symbol: str,
+    rows: list[Execution],
+    facts: Facts,
+    findings: _Findings,
+) -> None:
+    expected = recompute(rows, facts)
+    for table, key in KEYS.items():
+        stored = await connection.fetch(
+            f"SELECT * FROM {table} WHERE account = $1 AND symbol = $2", account, symbol
+        )
+        found = {tuple(row[name] for name in key): dict(row.items()) for row in stored}
+        if table == "trading.fills":
+            findings.fills += len(found)
+        where = f"{table} {account} {symbol}"
+        findings.problems += _compare_table(where, expected.tables[table], found)
+
+
+def _compare_table(
+    where: str, expected: Mapping[RowKey, TableRow], found: Mapping[RowKey, TableRow]
+) -> list[Problem]:
+    problems = []
+    for key in sorted(expected.keys() | found.keys(), key=str):
+        place = f"{where} {'/'.join(str(part) for part in key)}"
+        if key not in found:
+            problems.append(Problem(place, "a row", "none"))
+        elif key not in expected:
+            problems.append(Problem(place, "no row", "one"))
+        else:
+            problems += _compare_row(place, expected[key], found[key])
+    return problems
+
+
+def _compare_row(place: str, expected: TableRow, found: TableRow) -> list[Problem]:
+    return [
+        Problem(f"{place} {column}", _shown(value), _shown(found[column]))
+        for column, value in expected.items()
+        if not _same(column, value, found[column])
+    ]
+
+
+def _same(column: str, expected: object, found: object) -> bool:
+    if isinstance(expected, Decimal) and isinstance(found, Decimal):
+        return expected.quantize(_SMALLEST, ROUND_HALF_UP) == found
+    if column == "attribution" and {expected, found} <= _BY_CONFIGURATION:
+        return True
+    return expected == found
+
+
+def _shown(value: object) -> str:
+    return plain(value) if isinstance(value, Decimal) else str(value)
+
+
+# -- Redis and the exchange ---------------------------------------------------------------------
+
+Difference = tuple[str, str]  # what was expected, what was found
+Compare = Callable[[], Awaitable[dict[str, Difference]]]
+
+
+async def _lasting(compare: Compare, clock: Clock) -> dict[str, Difference]:
+    """The differences that stay for two seconds."""
+    different = await compare()
+    until = clock.monotonic() + SETTLE_S
+    while different and clock.monotonic() < until:
+        await clock.sleep(_POLL_S)
+        now = await compare()
+        different = {where: now[where] for where in different if where in now}
+    return different
+
+
+def _sizes_apart(
+    where: str, expected: Mapping[str, Decimal], found: Mapping[str, Decimal]
+) -> dict[str, Difference]:
+    nothing = Decimal(0)
+    return {
+        f"{where} {key}": (plain(expected.get(key, nothing)), plain(found.get(key, nothing)))
+        for key in sorted(expected.keys() | found.keys())
+        if expected.get(key, nothing) != found.get(key, nothing)
+    }
+
+
+async def _ask_redis(
+    reader: LedgerReader,
+    accounts: list[str],
+    mirror: MirrorPositions | None,
+    findings: _Findings,
+    clock: Clock,
+) -> Verdict:
+    if mirror is None:
+        return "not_asked"
+    bots = {bot for account in accounts for bot in await reader.known_bots(account)}
+
+    async def compare() -> dict[str, Difference]:
+        expected = {
+            f"{bot} {symbol}": size
+            for account in accounts
+            for (bot, symbol), size in (await reader.open_sizes(account)).items()
+            if bot != MANUAL
+        }
+        shown = await mirror()
+        found = {f"{bot} {symbol}": size for (bot, symbol), size in shown.items() if bot in bots}
+        return _sizes_apart("redis", expected, found)
+
+    return await _verdict("redis", compare, findings, clock)
+
+
+async def _ask_exchange(
+    reader: LedgerReader,
+    accounts: list[str],
+    exchange: ExchangeTruth | None,
+    findings: _Findings,
+    clock: Clock,
+) -> Verdict:
+    if exchange is None:
+        return "not_asked"
+    verdicts: set[Verdict] = set()
+    for account in accounts:
+        compares = [_positions_compare(reader, exchange, account)]
+        if account in findings.span_ms:
+            span = findings.span_ms[account]
+            compares.append(_executions_compare(reader, exchange, account, span))
+        for compare in compares:
+            verdicts.add(await _verdict("exchange", compare, findings, clock))
+    if "differs" in verdicts:
+        return "differs"
+    return "not_asked" if "not_asked" in verdicts else "ok"
+
+
+def _executions_compare(
+    reader: LedgerReader, exchange: ExchangeTruth, account: str, span: tuple[int, int]
+) -> Compare:
+    """Both lists of the seven days up to the cut, or since the ledger's first execution."""
+    first, until = span
+    after = max(first - 1, until - _WINDOW_MS)
+
+    async def compare() -> dict[str, Difference]:
+        theirs = set(await exchange.executions(account, after, until))
+        ours = await reader.exec_ids(account, after, until)
+        missing = {key: ("an execution", "none in the ledger") for key in theirs - ours}
+        foreign = {key: ("none on the exchange", "an execution") for key in ours - theirs}
+        return {
+            f"exchange {account} {symbol} {exec_id}": difference
+            for (symbol, exec_id), difference in sorted((missing | foreign).items())
+        }
+
+    return compare
+
+
+def _positions_compare(reader: LedgerReader, exchange: ExchangeTruth, account: str) -> Compare:
+    async def compare() -> dict[str, Difference]:
+        ours: dict[str, Decimal] = {}
+        for (_, symbol), size in (await reader.open_sizes(account)).items():
+            ours[symbol] = ours.get(symbol, Decimal(0)) + size
+        return _sizes_apart(f"exchange {account}", await exchange.positions(account), ours)
+
+    return compare
+
+
+async def _verdict(what: str, compare: Compare, findings: _Findings, clock: Clock) -> Verdict:
+    try:
+        different = await _lasting(compare, clock)
+    except (AlphaError, OSError) as error:
+        log.warning("not_asked", what=what, error=f"{type(error).__name__}: {error}")
+        return "not_asked"
+    findings.problems += [
+        Problem(where, expected, found) for where, (expected, found) in different.items()
+    ]
+    return "differs" if different else "ok"

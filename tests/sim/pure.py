@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+
 from alpha.sim.exchange import Exchange
 from alpha.sim.feeds.base import InstrumentSpec
 from alpha.sim.model import Execution, Order, OrderRequest, Side
@@ -44,10 +46,6 @@ class Bench:
         self.exchange.state.books[COIN].move(D(price), "Buy")
         self.exchange.take_changes()
 
-    @property
-    def state(self) -> object:
-        return self.exchange.state
-
     def _step(self) -> int:
         self.ms += 1
         return self.ms
@@ -62,10 +60,16 @@ class Bench:
         return self._note()
 
     def create(self, side: Side, qty: str, **more: object) -> tuple[Order, Changes]:
-        kind = "Limit" if "price" in more else "Market"
-        values = {k: D(v) if isinstance(v, str) and k in PRICES else v for k, v in more.items()}
-        request = OrderRequest(  # type: ignore[arg-type]  # keywords of many types, by name
-            symbol=COIN, side=side, order_type=kind, qty=D(qty), **values
+        """Creates an order; prices may be given as strings, a `price` makes it a limit order."""
+        request = msgspec.convert(
+            {
+                "symbol": COIN,
+                "side": side,
+                "order_type": "Limit" if "price" in more else "Market",
+                "qty": qty,
+                **more,
+            },
+            OrderRequest,
         )
         order = self.exchange.create(ACCOUNT, request, self._step())
         return order, self._note()
@@ -85,9 +89,6 @@ class Bench:
 
     def open_orders(self) -> list[Order]:
         return list(self.exchange.state.open_orders(ACCOUNT, COIN))
-
-
-PRICES = {"price", "trigger_price", "take_profit", "stop_loss"}
 
 
 def orders_told(changes: Changes) -> list[Order]:

@@ -1,0 +1,147 @@
+"""Public data: candles that agree between REST and stream, tickers, book, trades, clocks."""
+
+from __future__ import annotations
+
+import itertools
+from decimal import Decimal
+
+import pytest
+
+from alpha.errors import ConfigError
+from alpha.sim.server import check_speed
+from tests.sim.conftest import Start
+from tests.sim.wire import Json, Venue, now_ms
+
+D = Decimal
+
+
+def confirmed(topic: str, after: int = 0) -> object:
+    return lambda m: (
+        m.get("topic") == topic and m["data"][0]["confirm"] and m["data"][0]["start"] > after
+    )
+
+
+async def test_confirmed_candles_come_without_holes_and_equal_the_history(start: Start) -> None:
+    venue = await start(speed=1200.0)
+    topics = ["kline.1.ETHUSDT", "kline.5.ETHUSDT"]
+    async with venue.public() as socket:
+        assert (await socket.ask({"op": "subscribe", "args": topics, "req_id": "k"}))["success"]
+        starts: list[int] = []
+
+        def fourteen(message: Json) -> bool:
+            if message.get("topic") == topics[0] and message["data"][0]["confirm"]:
+                starts.append(message["data"][0]["start"])
+            return len(starts) == 14
+
+        await socket.hear(fourteen)
+    assert [b - a for a, b in itertools.pairwise(starts)] == [60_000] * 13
+    for topic, interval in zip(topics, ("1", "5"), strict=True):
+        told = [
+            m["data"][0]
+            for m in socket.heard
+            if m.get("topic") == topic and m["data"][0]["confirm"]
+        ]
+        assert told
+        found = await venue.result(
+            "/v5/market/kline",
+            symbol="ETHUSDT",
+            interval=interval,
+            start=told[0]["start"],
+            end=told[-1]["start"],
+        )
+        names = ("start", "open", "high", "low", "close", "volume", "turnover")
+        assert found["list"] == [[str(c[n]) for n in names] for c in reversed(told)]
+    for message in socket.heard:
+        if str(message.get("topic", "")).startswith("kline") and message["data"][0]["confirm"]:
+            candle = message["data"][0]
+            assert message["ts"] == candle["end"] + 1 == candle["timestamp"]
+
+
+async def test_kline_lists_newest_first_and_hides_the_future(venue: Venue) -> None:
+    now = int((await venue.result("/v5/market/time"))["timeNano"]) // 1_000_000
+    for interval, length in (("1", 60_000), ("240", 14_400_000), ("D", 86_400_000)):
+        found = await venue.result(
+            "/v5/market/kline", symbol="BTCUSDT", interval=interval, limit=30
+        )
+        stamps = [int(row[0]) for row in found["list"]]
+        assert stamps == sorted(stamps, reverse=True) and len(stamps) == 30
+        assert stamps[0] // length == now // length
+        for _, opened, high, low, close, *_ in found["list"]:
+            assert D(low) <= min(D(opened), D(close)) <= max(D(opened), D(close)) <= D(high)
+    future = await venue.result(
+        "/v5/market/kline", symbol="BTCUSDT", interval="1", start=now + 3_600_000
+    )
+    assert future["list"] == []
+    first = stamps[10]
+    page = await venue.result(
+        "/v5/market/kline", symbol="BTCUSDT", interval="D", start=first, limit=3
+    )
+    assert [int(row[0]) for row in page["list"]] == [first + n * 86_400_000 for n in (2, 1, 0)]
+
+
+async def test_ticker_starts_with_a_snapshot_and_goes_on_with_changes(venue: Venue) -> None:
+    async with venue.public() as socket:
+        await socket.say({"op": "subscribe", "args": ["tickers.SOLUSDT"]})
+        first = await socket.hear(lambda m: "topic" in m)
+        assert first["type"] == "snapshot" and isinstance(first["data"], dict)
+        merged = dict(first["data"])
+        for _ in range(3):
+            delta = await socket.hear(lambda m: m.get("type") == "delta")
+            changed = set(delta["data"]) - {"symbol"}
+            assert changed and changed < set(merged)
+            merged |= delta["data"]
+    assert D(merged["bid1Price"]) < D(merged["ask1Price"])
+    assert D(merged["lowPrice24h"]) <= D(merged["lastPrice"]) <= D(merged["highPrice24h"])
+    assert merged["lastPrice"] in (merged["bid1Price"], merged["ask1Price"])
+
+
+async def test_book_and_trades(venue: Venue) -> None:
+    async with venue.public() as socket:
+        topics = ["orderbook.1.XRPUSDT", "publicTrade.XRPUSDT"]
+        await socket.say({"op": "subscribe", "args": topics})
+        trades = await socket.hear(lambda m: m.get("topic") == topics[1])
+        book = await socket.hear(lambda m: m.get("topic") == topics[0])
+    row = trades["data"][0]
+    assert row["s"] == "XRPUSDT" and row["S"] in ("Buy", "Sell") and D(row["v"]) > 0
+    assert isinstance(row["T"], int) and row["T"] <= trades["ts"]
+    assert book["type"] == "snapshot" and len(book["data"]["b"]) == len(book["data"]["a"]) == 1
+    deep = await venue.result("/v5/market/orderbook", symbol="XRPUSDT", limit=5)
+    bids = [D(price) for price, _ in deep["b"]]
+    assert bids == sorted(bids, reverse=True) and D(deep["a"][0][0]) > bids[0]
+
+
+async def test_one_bad_topic_refuses_the_whole_request(venue: Venue) -> None:
+    async with venue.public() as socket:
+        args = ["tickers.BTCUSDT", "orderbook.500.BTCUSDT"]
+        answer = await socket.ask({"op": "subscribe", "args": args, "req_id": "s"})
+        assert answer["success"] is False
+        assert answer["ret_msg"] == "error:handler not found,topic:orderbook.500.BTCUSDT"
+        piped = {"op": "subscribe", "args": ["tickers.BTCUSDT|ETHUSDT"], "req_id": "t"}
+        assert (await socket.ask(piped))["success"] is True
+
+
+async def test_two_clocks(venue: Venue) -> None:
+    answer = await venue.get("/v5/market/time")
+    market = int(answer["result"]["timeNano"]) // 1_000_000
+    assert abs(answer["time"] - now_ms()) < 5000
+    assert abs(market - now_ms()) > 86_400_000
+    seen = [int((await venue.result("/v5/market/time"))["timeNano"]) for _ in range(20)]
+    assert seen == sorted(seen)
+
+
+async def test_instruments_and_funding_history(venue: Venue) -> None:
+    found = (await venue.result("/v5/market/instruments-info"))["list"]
+    assert len(found) == 15 and {row["status"] for row in found} == {"Trading"}
+    assert all(D(row["priceFilter"]["tickSize"]) > 0 for row in found)
+    rates = (await venue.result("/v5/market/funding/history", symbol="BTCUSDT", limit=5))["list"]
+    stamps = [int(row["fundingRateTimestamp"]) for row in rates]
+    assert [a - b for a, b in itertools.pairwise(stamps)] == [8 * 3_600_000] * 4
+    unknown = await venue.get("/v5/market/instruments-info", symbol="NOPEUSDT")
+    assert unknown["retMsg"] == "params error: symbol invalid NOPEUSDT"
+
+
+def test_a_speed_that_would_lose_candles_names_the_highest_that_works() -> None:
+    check_speed(1200, 60_000)
+    check_speed(6000, 300_000)
+    with pytest.raises(ConfigError, match=r"up to 1200 .* was 1201"):
+        check_speed(1201, 60_000)

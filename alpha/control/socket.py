@@ -17,6 +17,7 @@ import stat
 import struct
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -67,7 +68,7 @@ class ControlServer:
         self._control = control
         self.path = path
         self._server: asyncio.Server | None = None
-        self._clients: set[asyncio.Task[None]] = set()
+        self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def start(self) -> None:
         folder = self.path.parent
@@ -75,25 +76,31 @@ class ControlServer:
         _check_folder(folder)
         self.path.unlink(missing_ok=True)
         self._server = await asyncio.start_unix_server(
-            self._serve, path=self.path, limit=_MAX_REQUEST_BYTES
+            self._connected, path=self.path, limit=_MAX_REQUEST_BYTES
         )
         self.path.chmod(0o600)
 
     async def stop(self) -> None:
         if self._server is None:
             return
-        self._server.close()
-        for client in self._clients:
+        server, self._server = self._server, None
+        server.close()
+        for client, writer in self._clients.items():
             client.cancel()
+            writer.close()
         await asyncio.gather(*self._clients, return_exceptions=True)
-        await self._server.wait_closed()
-        self._server = None
+        await server.wait_closed()
         self.path.unlink(missing_ok=True)
 
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None:
+            writer.close()
+            return
+        task = asyncio.create_task(self._serve(reader, writer), name="control-client")
+        self._clients[task] = writer
+        task.add_done_callback(self._clients.pop)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._clients.add(task)
         try:
             answer = await self._answer(reader, _peer(writer))
             writer.write(answer.encode() + b"\n")
@@ -101,7 +108,6 @@ class ControlServer:
         except (OSError, ValueError, asyncio.IncompleteReadError):
             log.debug("control_client_gone")
         finally:
-            self._clients.discard(task)
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, operator: str) -> str:
@@ -177,6 +183,8 @@ async def _exchange(path: Path, request: str) -> bytes:
         return await reader.read()
     finally:
         writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 def _check_folder_of_peer(path: Path) -> None:

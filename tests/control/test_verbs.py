@@ -1,0 +1,149 @@
+"""Verbs: what they take, who may give them, what is written down."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from alpha.clock import ManualClock
+from alpha.control.layer import Actor, Control, Forbidden
+from alpha.control.verbs import VERBS, BadArgument, resolve_bot
+from alpha.control.wire import encode, plain
+from alpha.errors import AlphaError, NotFound
+from tests.control.desks import MemoryDesk
+
+OPERATOR = Actor("cli", "root", "operator")
+VIEWER = Actor("rest", "someone", "viewer")
+
+
+@pytest.fixture
+def desk() -> MemoryDesk:
+    return MemoryDesk()
+
+
+@pytest.fixture
+def control(desk: MemoryDesk) -> Control:
+    return Control(desk, ManualClock())
+
+
+@pytest.mark.parametrize(
+    ("verb", "words", "found"),
+    [
+        ("analytics", [], {}),
+        ("analytics", ["30"], {"days": "30"}),
+        ("analytics", ["30", "shortseller"], {"days": "30", "bot": "shortseller"}),
+        ("analytics", ["shortseller", "30"], {"days": "30", "bot": "shortseller"}),
+        ("stop", ["lxalgo"], {"bot": "lxalgo"}),
+        ("positions", ["lxalgo"], {"bot": "lxalgo"}),
+        ("fills", ["50"], {"limit": "50"}),
+    ],
+)
+def test_words_find_their_arguments(verb: str, words: list[str], found: dict[str, str]) -> None:
+    assert VERBS[verb].match(words) == found
+
+
+@pytest.mark.parametrize(
+    ("verb", "words"),
+    [
+        ("status", ["all"]),
+        ("stop", ["one", "two"]),
+        ("analytics", ["7", "30"]),
+        ("fills", ["many"]),
+    ],
+)
+def test_words_too_many_are_refused(verb: str, words: list[str]) -> None:
+    with pytest.raises(BadArgument, match=f"expected {verb}") as caught:
+        VERBS[verb].match(words)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("verb", "given", "words"),
+    [
+        ("stop", {}, "found no bot"),
+        ("stop", {"bot": ""}, "found no bot"),
+        ("status", {"bot": "x"}, "found an argument 'bot'"),
+        ("analytics", {"days": "91"}, "from 1 to 90, found '91'"),
+        ("analytics", {"days": "0"}, "from 1 to 90, found '0'"),
+        ("fills", {"limit": "-1"}, "found '-1'"),
+    ],
+)
+def test_arguments_out_of_bounds_are_refused(verb: str, given: dict[str, str], words: str) -> None:
+    with pytest.raises(BadArgument, match=words):
+        VERBS[verb].read(given)
+
+
+def test_bots_by_name_id_and_alias() -> None:
+    names = {"shortseller": "shortseller_001", "lxalgo": "lxalgo_007"}
+    for word in ("shortseller", "shortseller_001", "SHORTSELLER", "alpha"):
+        assert resolve_bot(names, word) == "shortseller"
+    with pytest.raises(NotFound, match="lxalgo, shortseller, found 'bravo'") as caught:
+        resolve_bot(names, "bravo")
+    assert caught.value.exit_code == 2
+
+
+async def test_a_verb_that_acts_is_written_down(control: Control, desk: MemoryDesk) -> None:
+    answer = await control.run("stop", {"bot": "shortseller_001"}, OPERATOR)
+    assert answer.data == {"bot": "shortseller", "state": "paused"}
+    assert desk.states["shortseller"] == "paused"
+    (row,) = desk.records
+    assert (row.channel, row.operator, row.command) == ("cli", "root", "stop")
+    assert (row.decision, row.arguments) == ("allowed", {"bot": "shortseller_001"})
+    assert row.duration_ms is not None
+
+
+async def test_a_verb_that_fails_is_written_down(control: Control, desk: MemoryDesk) -> None:
+    with pytest.raises(NotFound):
+        await control.run("stop", {"bot": "nobody"}, OPERATOR)
+    assert [(row.decision, "nobody" in row.result) for row in desk.records] == [("refused", True)]
+
+
+async def test_a_viewer_may_look_and_not_act(control: Control, desk: MemoryDesk) -> None:
+    await control.run("status", {}, VIEWER)
+    assert desk.records == []
+    with pytest.raises(Forbidden, match="expected the role operator, was viewer"):
+        await control.run("stop", {"bot": "lxalgo"}, VIEWER)
+    assert [row.decision for row in desk.records] == ["refused"]
+
+
+async def test_an_unknown_verb_names_those_that_there_are(control: Control) -> None:
+    with pytest.raises(NotFound, match="status, bots"):
+        await control.run("dance", {}, OPERATOR)
+
+
+@pytest.mark.parametrize("verb", ["bots", "positions", "orders", "fills", "analytics"])
+async def test_readers_say_their_source_and_age(control: Control, verb: str) -> None:
+    answer = await control.run(verb, {}, VIEWER)
+    assert answer.data["source"] == "daemon" and answer.data["data_age_s"] == 0.5
+    assert isinstance(answer.data[verb], list)
+    json.loads(encode(answer.data))
+
+
+async def test_a_database_is_never_shown_as_live(control: Control, desk: MemoryDesk) -> None:
+    desk.source = "database"
+    for verb in ("status", "bots", "analytics"):
+        assert "no daemon runs" in (await control.run(verb, {}, VIEWER)).text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        ("0.100000000000", "0.1"),
+        ("1E+3", "1000"),
+        ("1E-8", "0.00000001"),
+        ("-0.0", "0"),
+        ("1500", "1500"),
+        ("-2.50", "-2.5"),
+    ],
+)
+def test_decimals_are_plain(number: str, text: str) -> None:
+    assert plain(Decimal(number)) == text
+    assert encode({"n": Decimal(number)}) == f'{{"n":"{text}"}}'
+
+
+def test_only_acting_verbs_ask_for_more_than_a_viewer() -> None:
+    for verb in VERBS.values():
+        assert verb.acts == (verb.role != "viewer"), verb.name
+        assert issubclass(BadArgument, AlphaError)

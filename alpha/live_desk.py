@@ -1,0 +1,65 @@
+"""The desk of the running daemon: rows from its database, the live picture from its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from alpha.bots.host import BotHandle
+from alpha.clock import Clock
+from alpha.config import Config
+from alpha.control.database_desk import DatabaseDesk
+from alpha.control.desk import Source, Status
+from alpha.errors import NotFound
+from alpha.ledger import registry
+from alpha.ledger.pool import Pool
+
+
+class LiveDesk(DatabaseDesk):
+    """`picture` builds the status; `handles` are the running bots by name."""
+
+    source: Source = "daemon"
+
+    def __init__(
+        self,
+        pool: Pool,
+        config: Config,
+        clock: Clock,
+        *,
+        picture: Callable[[], Status],
+        handles: Mapping[str, BotHandle],
+    ) -> None:
+        super().__init__(pool, config, clock)
+        self._picture = picture
+        self._handles = handles
+
+    async def data_age_s(self) -> float | None:
+        return self._picture()["data_age_s"]
+
+    async def status(self) -> Status:
+        return self._picture()
+
+    async def start_bot(self, name: str) -> str:
+        handle = self._handle(name)
+        handle.start()
+        return await self._kept(handle)
+
+    async def stop_bot(self, name: str) -> str:
+        handle = self._handle(name)
+        handle.pause("stopped by the operator")
+        return await self._kept(handle)
+
+    async def _kept(self, handle: BotHandle) -> str:
+        await registry.set_status(
+            self._pool, handle.bot_id, handle.account, handle.state.value, handle.state_reason
+        )
+        return handle.state.value
+
+    def _handle(self, name: str) -> BotHandle:
+        handle = self._handles.get(name)
+        if handle is None:
+            running = ", ".join(sorted(self._handles)) or "none"
+            raise NotFound(
+                f"expected a bot that this daemon runs ({running}), was {name!r}; start the "
+                f"daemon with --bots {name}"
+            )
+        return handle

@@ -1,0 +1,202 @@
+"""Shared market data: one subscription per (symbol, interval), closed bars without holes.
+
+The stream brings closed bars once and never again (Bybit V5, Kline topic: nothing is replayed
+after a reconnect). A bar that does not follow the last one handed on opens a gap: it is kept back
+until REST has brought what lies between, so no bot ever evaluates across a hole. A bar that comes
+twice is handed on once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import structlog
+
+from alpha.bybit.market_rows import INTERVAL_NAMES
+from alpha.bybit.messages import PublicEvent
+from alpha.bybit.rest import Rest
+from alpha.bybit.stream import PublicStream, StreamState
+from alpha.clock import Clock, VenueClock
+from alpha.core.events import Bar
+from alpha.errors import AlphaError
+
+log = structlog.get_logger(__name__)
+
+#: Told (bar, perf_ns of the socket read or None, stale). A bar that REST brought is stale when a
+#: newer one exists already: it feeds indicators and state, no entry follows from it.
+OnBar = Callable[[Bar, int | None, bool], None]
+Spawn = Callable[[Coroutine[object, object, None], str], object]
+
+FILL_RETRY_S = 0.25
+Key = tuple[str, int]  # symbol, interval_ms
+
+
+@dataclass(slots=True)
+class _Series:
+    """One subscription. `last_start` is the newest bar handed on; None before `begin`."""
+
+    last_start: int | None = None
+    filling: bool = False
+    waiting: dict[int, tuple[Bar, int]] = field(default_factory=dict)
+
+
+class MarketData:
+    """Bars of all bots. `spawn` starts a task that the daemon supervises."""
+
+    def __init__(
+        self, rest: Rest, stream: PublicStream, *, clock: Clock, venue: VenueClock, spawn: Spawn
+    ) -> None:
+        self._rest = rest
+        self._stream = stream
+        self._clock = clock
+        self._venue = venue
+        self._spawn = spawn
+        self._series: dict[Key, _Series] = {}
+        self._on_bar: OnBar | None = None
+        self._prices: dict[str, float] = {}
+        self.newest: dict[Key, Bar] = {}
+        self.connected = False
+        self.heard_at: float | None = None  # monotonic, newest frame
+
+    # -- before trading -----------------------------------------------------------------------
+
+    async def subscribe(self, symbol: str, interval_ms: int) -> None:
+        """Wants the bars of a symbol from now on; they are handed on after `begin`."""
+        key = (symbol, interval_ms)
+        if key not in self._series:
+            self._series[key] = _Series()
+            await self._stream.subscribe([_topic(key)])
+
+    async def history(self, symbol: str, interval_ms: int, start_ms: int, end_ms: int) -> list[Bar]:
+        """Closed bars that lie in [start_ms, end_ms), ascending, from REST."""
+        bars = await self._rest.klines(
+            symbol, interval_ms, start_ms, end_ms, venue_ms=await self._market_time()
+        )
+        if bars:
+            self._prices.setdefault(symbol, bars[-1].close)
+            self.newest.setdefault((symbol, interval_ms), bars[-1])
+        return bars
+
+    async def _market_time(self) -> int:
+        now = await self._rest.server_time()
+        self._venue.observe(now)
+        return now
+
+    def begin(self, symbol: str, interval_ms: int, last_start: int) -> None:
+        """Bars after the one that started at `last_start` are handed on, the next one first."""
+        series = self._series[(symbol, interval_ms)]
+        series.last_start = last_start
+        self._fill_soon((symbol, interval_ms))
+
+    # -- the stream ---------------------------------------------------------------------------
+
+    async def run(self, on_bar: OnBar) -> None:
+        self._on_bar = on_bar
+        await self._stream.run(self._on_event, self._on_state)
+
+    def _on_state(self, state: StreamState) -> None:
+        self.connected = state.name == "subscribed"
+        if state.name in ("subscribed", "malformed"):
+            for key in self._series:
+                self._fill_soon(key)
+        elif state.name == "refused":
+            log.error("topic_refused", topic=state.topic, reason=state.reason)
+
+    def _on_event(self, event: PublicEvent, received_ns: int) -> None:
+        self.heard_at = self._clock.monotonic()
+        if not isinstance(event, Bar):
+            return
+        self._prices[event.symbol] = event.close
+        key = (event.symbol, event.interval_ms)
+        series = self._series.get(key)
+        if not event.closed or series is None or series.last_start is None:
+            return
+        self._venue.observe(event.close_ms)
+        if event.start_ms <= series.last_start:
+            return
+        if series.filling or event.start_ms != series.last_start + event.interval_ms:
+            series.waiting[event.start_ms] = (event, received_ns)
+            self._fill_soon(key)
+            return
+        self._hand_on(series, event, received_ns, stale=False)
+
+    def _hand_on(self, series: _Series, bar: Bar, received_ns: int | None, *, stale: bool) -> None:
+        series.last_start = bar.start_ms
+        self.newest[(bar.symbol, bar.interval_ms)] = bar
+        if self._on_bar is not None:
+            self._on_bar(bar, received_ns, stale)
+
+    # -- gaps ---------------------------------------------------------------------------------
+
+    def _fill_soon(self, key: Key) -> None:
+        series = self._series[key]
+        if series.filling or series.last_start is None:
+            return
+        series.filling = True
+        self._spawn(self._fill(key, series), f"bars:{key[0]}:{key[1]}")
+
+    async def _fill(self, key: Key, series: _Series) -> None:
+        try:
+            while not await self._fill_once(key, series):
+                await self._clock.sleep(FILL_RETRY_S)
+        finally:
+            series.filling = False
+
+    async def _fill_once(self, key: Key, series: _Series) -> bool:
+        """Asks for what is missing and hands it on; True when no hole is left."""
+        symbol, interval_ms = key
+        assert series.last_start is not None
+        try:
+            now = await self._market_time()
+            bars = await self._rest.klines(
+                symbol, interval_ms, series.last_start + interval_ms, now, venue_ms=now
+            )
+        except AlphaError as error:
+            log.warning("bars_missing", symbol=symbol, interval_ms=interval_ms, error=str(error))
+            return False
+        newest = max([bar.start_ms for bar in bars] + list(series.waiting), default=0)
+        for bar in bars:
+            if bar.start_ms != series.last_start + interval_ms:
+                break
+            frame = series.waiting.pop(bar.start_ms, None)
+            received_ns = frame[1] if frame is not None else None
+            self._hand_on(series, bar, received_ns, stale=bar.start_ms < newest)
+        self._hand_on_waiting(series, interval_ms, newest)
+        return not series.waiting
+
+    def _hand_on_waiting(self, series: _Series, interval_ms: int, newest: int) -> None:
+        """What the stream brought meanwhile and now follows."""
+        assert series.last_start is not None
+        for start in sorted(series.waiting):
+            if start <= series.last_start:
+                del series.waiting[start]
+            elif start == series.last_start + interval_ms:
+                bar, received_ns = series.waiting.pop(start)
+                self._hand_on(series, bar, received_ns, stale=start < newest)
+
+    # -- questions ----------------------------------------------------------------------------
+
+    def last_price(self, symbol: str) -> Decimal | None:
+        """The newest price of a symbol that a bar has shown, closed or not."""
+        price = self._prices.get(symbol)
+        return None if price is None else Decimal(str(price))
+
+    def last_close(self, symbol: str) -> Decimal | None:
+        """The close of the newest closed bar of the symbol's shortest interval."""
+        found = [bar for (name, _), bar in self.newest.items() if name == symbol]
+        if not found:
+            return None
+        newest = max(found, key=lambda bar: (bar.close_ms, -bar.interval_ms))
+        return Decimal(str(newest.close))
+
+    @property
+    def gaps(self) -> int:
+        """Series that are waiting for missing bars."""
+        return sum(1 for series in self._series.values() if series.filling)
+
+
+def _topic(key: Key) -> str:
+    symbol, interval_ms = key
+    return f"kline.{INTERVAL_NAMES[interval_ms]}.{symbol}"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from alpha import __version__
-from alpha.cli import bots, config, db, inspect, readers, sim
+from alpha.cli import bots, config, db, inspect, ledger, paper, readers, sim
 from alpha.cli.run import run
 
 app = typer.Typer(
@@ -48,5 +48,7 @@ app.command("orders")(readers.orders)
 app.command("fills")(readers.fills)
 app.command("analytics")(readers.analytics)
 app.add_typer(bots.app, name="bots")
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(paper.app, name="paper")
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")

@@ -10,7 +10,7 @@ from decimal import Decimal
 from alpha.clock import Clock, iso
 from alpha.config import Config
 from alpha.control import audit
-from alpha.control.databases import database_pool, no_daemon_either
+from alpha.control.databases import database_pool, is_migrated, no_daemon_either
 from alpha.control.desk import (
     AccountStatus,
     BotStatus,
@@ -176,9 +176,7 @@ class DatabaseDesk:
 
     async def _migrated(self) -> bool:
         """A database that no daemon has used yet is an empty one, not an error."""
-        return bool(
-            await self._pool.fetchval("SELECT to_regclass('audit.command_log') IS NOT NULL")
-        )
+        return await is_migrated(self._pool)
 
     def _name(self, row: LedgerRow) -> str:
         bot_id = str(row["bot_id"])

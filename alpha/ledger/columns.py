@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from alpha.core.events import Execution
 from alpha.core.ids import canonical
+from alpha.core.reasons import BUILTIN, ReasonBook
 from alpha.core.records import (
     DecisionRow,
     Fill,
@@ -63,7 +64,7 @@ def executions(rows: Iterable[Execution]) -> Columns:
     )
 
 
-def fills(rows: Iterable[Fill]) -> Columns:
+def fills(rows: Iterable[Fill], reasons: ReasonBook = BUILTIN) -> Columns:
     return _transposed(
         (
             row.account,
@@ -73,7 +74,7 @@ def fills(rows: Iterable[Fill]) -> Columns:
             row.leg,
             row.order_id,
             row.order_link_id,
-            canonical(row.order_link_id),
+            canonical(row.order_link_id, reasons),
             row.side,
             row.exec_type,
             row.price,
@@ -188,12 +189,12 @@ def cycles(rows: Iterable[PositionCycle]) -> Columns:
     )
 
 
-def orders(rows: Iterable[OrderRow]) -> Columns:
+def orders(rows: Iterable[OrderRow], reasons: ReasonBook = BUILTIN) -> Columns:
     return _transposed(
         (
             row.account,
             row.client_order_id,
-            canonical(row.client_order_id),
+            canonical(row.client_order_id, reasons),
             row.bot_id,
             row.symbol,
             row.side,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from alpha.core.reasons import BUILTIN, ReasonBook
 from alpha.ledger import columns
 from alpha.ledger.batch import Batch
 from alpha.ledger.columns import Columns
@@ -14,8 +15,10 @@ from alpha.ledger.queries import load
 _SQL = load("writes.sql")
 
 
-async def write_batch(connection: Connection, batch: Batch, lease: Lease | None) -> int:
-    """Writes and commits; returns the commit number.
+async def write_batch(
+    connection: Connection, batch: Batch, lease: Lease | None, reasons: ReasonBook = BUILTIN
+) -> int:
+    """Writes and commits; returns the commit number. `reasons` spells order ids out.
 
     Raises LeaseLost when an account belongs to another daemon now, else what asyncpg raises. The
     transaction is then still open, or its outcome unknown: the caller rolls back or drops the
@@ -23,7 +26,7 @@ async def write_batch(connection: Connection, batch: Batch, lease: Lease | None)
     await connection.execute(_SQL["begin"])
     if lease is not None:
         await _check_leases(connection, batch, lease)
-    for name, rows in _statements(batch):
+    for name, rows in _statements(batch, reasons):
         await connection.execute(_SQL[name], *rows)
     commit_no = await connection.fetchval(
         _SQL["advance_marks"], *columns.marks(batch.accounts, batch.marks)
@@ -48,7 +51,7 @@ async def _check_leases(connection: Connection, batch: Batch, lease: Lease) -> N
         )
 
 
-def _statements(batch: Batch) -> Iterator[tuple[str, Columns]]:
+def _statements(batch: Batch, reasons: ReasonBook) -> Iterator[tuple[str, Columns]]:
     """Executions before what refers to them, deletions before what replaces them."""
     if batch.executions:
         yield "insert_executions", columns.executions(batch.executions.values())
@@ -57,7 +60,7 @@ def _statements(batch: Batch) -> Iterator[tuple[str, Columns]]:
         for table in ("fills", "funding", "lots", "round_trips", "cycles"):
             yield f"replace_{table}", replaced
     if batch.fills:
-        yield "upsert_fills", columns.fills(batch.fills.values())
+        yield "upsert_fills", columns.fills(batch.fills.values(), reasons)
     if batch.funding:
         yield "upsert_funding", columns.funding(batch.funding.values())
     if batch.lots:
@@ -67,7 +70,7 @@ def _statements(batch: Batch) -> Iterator[tuple[str, Columns]]:
     if batch.cycles:
         yield "upsert_cycles", columns.cycles(batch.cycles.values())
     if batch.orders:
-        yield "upsert_orders", columns.orders(batch.orders.values())
+        yield "upsert_orders", columns.orders(batch.orders.values(), reasons)
     if batch.decisions:
         yield "insert_decisions", columns.decisions(batch.decisions.values())
         yield "upsert_bot_states", columns.bot_states(batch.bot_states.values())

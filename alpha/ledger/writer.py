@@ -18,6 +18,7 @@ import asyncpg
 import structlog
 
 from alpha.clock import Clock
+from alpha.core.reasons import BUILTIN, ReasonBook
 from alpha.core.records import Commit
 from alpha.errors import NeedsOperator
 from alpha.ledger.batch import Batch, row_count
@@ -58,6 +59,7 @@ class LedgerWriter:
         lease: Lease | None,
         max_queue: int = 20_000,
         max_rows: int = 512,
+        reasons: ReasonBook = BUILTIN,
         frame_to_commit: Measure | None = None,
         state_changed: Callable[[WriterState], None] | None = None,
         blocked: Callable[[str, NeedsOperator], None] | None = None,
@@ -67,6 +69,7 @@ class LedgerWriter:
         self._lease = lease
         self._max_queue = max_queue
         self._max_rows = max_rows
+        self._reasons = reasons
         self._latency = frame_to_commit
         self._state_changed = state_changed
         self._tell_blocked = blocked
@@ -221,7 +224,7 @@ class LedgerWriter:
         late = loop.call_later(_SLOW_S, self._become_away, TimeoutError(f"over {_SLOW_S} s"))
         try:
             async with asyncio.timeout(_GIVE_UP_S):
-                return await write_batch(self._connection, batch, self._lease)
+                return await write_batch(self._connection, batch, self._lease, self._reasons)
         finally:
             late.cancel()
 

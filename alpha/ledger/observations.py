@@ -1,0 +1,113 @@
+"""What the exchange showed last, what happened, and what an operator decided.
+
+Small writes beside the single writer: no projection is computed from the first two, and an
+override is an append-only row of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import asyncpg
+
+from alpha.core.events import PositionEvent, WalletEvent
+from alpha.errors import NotFound
+from alpha.ledger.pool import Pool
+from alpha.ledger.queries import load
+
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+_SQL = load("observations.sql")
+
+
+async def save_positions(pool: Pool, shown: Iterable[PositionEvent]) -> None:
+    """The exchange's positions, unless the table already holds something newer by `seq`."""
+    newest = {(row.account, row.symbol, row.position_idx): row for row in shown}
+    await pool.executemany(
+        _SQL["save_position"],
+        [
+            (
+                row.account,
+                row.symbol,
+                row.position_idx,
+                row.signed_size,
+                row.entry_price,
+                row.mark_price,
+                row.leverage,
+                row.liq_price,
+                row.unrealised_pnl,
+                row.stop_loss,
+                row.take_profit,
+                row.trailing_stop,
+                row.seq,
+                row.source,
+                row.updated_ms,
+            )
+            for row in newest.values()
+        ],
+    )
+
+
+async def save_balance(pool: Pool, wallet: WalletEvent) -> None:
+    """One row of the account's balance history, in USDT."""
+    await pool.execute(
+        _SQL["save_balance"],
+        wallet.account,
+        wallet.wallet,
+        wallet.equity,
+        wallet.available,
+        wallet.source,
+        wallet.at_ms,
+    )
+
+
+async def record_event(
+    pool: Pool,
+    event_type: str,
+    level: Level,
+    message: str,
+    *,
+    component: str | None = None,
+    account: str | None = None,
+    bot_id: str | None = None,
+    symbol: str | None = None,
+    order_id: str | None = None,
+    details: Mapping[str, str | int | bool | None] | None = None,
+) -> None:
+    """One row of audit.system_events. `details` must hold no secret."""
+    await pool.execute(
+        _SQL["record_event"],
+        event_type,
+        level,
+        message,
+        component,
+        account,
+        bot_id,
+        symbol,
+        order_id,
+        None if details is None else json.dumps(dict(details)),
+    )
+
+
+async def assign(
+    pool: Pool,
+    account: str,
+    symbol: str,
+    exec_id: str,
+    bot_id: str,
+    *,
+    operator: str,
+    note: str = "",
+) -> None:
+    """Decides whose an execution is; the account has to be folded again afterwards. Raises
+    NotFound for an execution or a bot that the account does not have."""
+    try:
+        await pool.execute(_SQL["assign"], account, symbol, exec_id, bot_id, operator, note)
+    except asyncpg.ForeignKeyViolationError as error:
+        if "bot_id" in (error.constraint_name or ""):
+            raise NotFound(f"expected a bot of account {account}, was {bot_id!r}") from None
+        raise NotFound(
+            f"expected an execution {exec_id} of {symbol} on account {account}, was none"
+        ) from None

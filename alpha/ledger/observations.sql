@@ -1,0 +1,28 @@
+-- What the exchange showed last, what happened, and what an operator decided.
+
+-- name: save_position
+INSERT INTO trading.exchange_positions AS p (
+    account, symbol, position_idx, signed_size, entry_price, mark_price, leverage, liq_price,
+    unrealised_pnl, stop_loss, take_profit, trailing_stop, seq, source, exchange_time)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+ON CONFLICT (account, symbol, position_idx) DO UPDATE SET
+    signed_size = excluded.signed_size, entry_price = excluded.entry_price,
+    mark_price = excluded.mark_price, leverage = excluded.leverage,
+    liq_price = excluded.liq_price, unrealised_pnl = excluded.unrealised_pnl,
+    stop_loss = excluded.stop_loss, take_profit = excluded.take_profit,
+    trailing_stop = excluded.trailing_stop, seq = excluded.seq, source = excluded.source,
+    exchange_time = excluded.exchange_time
+ WHERE (excluded.seq, excluded.exchange_time) >= (p.seq, p.exchange_time);
+
+-- name: save_balance
+INSERT INTO trading.account_balance (account, total_balance, equity, available, source, timestamp)
+VALUES ($1, $2, $3, $4, $5, $6);
+
+-- name: record_event
+INSERT INTO audit.system_events (
+    event_type, event_level, message, component, account, bot_id, symbol, order_id, details)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb);
+
+-- name: assign
+INSERT INTO trading.attribution_overrides (account, symbol, exec_id, bot_id, operator, note)
+VALUES ($1, $2, $3, $4, $5, $6);

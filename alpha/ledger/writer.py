@@ -22,7 +22,7 @@ from alpha.core.reasons import BUILTIN, ReasonBook
 from alpha.core.records import Commit
 from alpha.errors import NeedsOperator
 from alpha.ledger.batch import Batch, row_count
-from alpha.ledger.lease import Lease, LeaseLost
+from alpha.ledger.lease import Lease
 from alpha.ledger.pool import CONNECTION_ERRORS, Pool
 from alpha.ledger.transaction import write_batch
 
@@ -203,23 +203,24 @@ class LedgerWriter:
         while True:
             try:
                 commit_no = await self._write(batch)
-            except LeaseLost:
-                raise
-            except CONNECTION_ERRORS as error:
-                self._drop_connection()
-                self._become_away(error)
-                await self._clock.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE_S)
             except asyncpg.PostgresError as error:
-                await self._roll_back()
-                return error
+                if is_refusal(error):
+                    await self._roll_back()
+                    return error
+                trouble: BaseException = error
+            except CONNECTION_ERRORS as error:
+                trouble = error
             else:
                 self._committed(commits, commit_no)
                 return None
+            self._drop_connection()
+            self._become_away(trouble)
+            await self._clock.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
 
     async def _write(self, batch: Batch) -> int:
         if self._connection is None:
-            self._connection = await self._pool.acquire(timeout=5)
+            self._connection = await self._connect()
         loop = asyncio.get_running_loop()
         late = loop.call_later(_SLOW_S, self._become_away, TimeoutError(f"over {_SLOW_S} s"))
         try:
@@ -227,6 +228,13 @@ class LedgerWriter:
                 return await write_batch(self._connection, batch, self._lease, self._reasons)
         finally:
             late.cancel()
+
+    async def _connect(self) -> asyncpg.pool.PoolConnectionProxy[asyncpg.Record]:
+        """Whatever keeps us from connecting is the server's matter, never the data's."""
+        try:
+            return await self._pool.acquire(timeout=5)
+        except asyncpg.PostgresError as error:
+            raise ConnectionError(_words(error)) from error
 
     def _committed(self, commits: list[Commit], commit_no: int) -> None:
         self.commits += len(commits)
@@ -287,6 +295,12 @@ class LedgerWriter:
         if connection is not None:
             with suppress(asyncpg.InterfaceError):
                 connection.terminate()
+
+
+def is_refusal(error: asyncpg.PostgresError) -> bool:
+    """The database refuses what it was given, and would again: SQLSTATE classes 22 (data), 23
+    (constraints), 42 (no such table or right), 44 and P0 (a guard). Anything else passes."""
+    return (error.sqlstate or "")[:2] in ("22", "23", "42", "44", "P0")
 
 
 def _words(error: BaseException) -> str:

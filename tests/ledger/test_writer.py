@@ -15,7 +15,7 @@ from alpha.clock import SystemClock
 from alpha.core.records import BookChange, Commit, Marks
 from alpha.errors import NeedsOperator
 from alpha.ledger.batch import Batch
-from alpha.ledger.pool import Pool
+from alpha.ledger.pool import Pool, connect
 from alpha.ledger.reader import LedgerReader
 from alpha.ledger.transaction import write_batch
 from alpha.ledger.writer import LedgerWriter, WriterState
@@ -150,6 +150,38 @@ async def test_a_backend_killed_in_the_middle_is_survived(pool: Pool) -> None:
     assert states == ["away", "ok"]
     assert writer.healthy
     assert await LedgerReader(pool).counts() == (1, 1)
+
+
+async def test_a_server_that_takes_no_connections_is_waited_for(
+    pool: Pool, postgres_dsn: str
+) -> None:
+    """Everything queued meanwhile is there afterwards, once and in order."""
+    name = await pool.fetchval("SELECT current_database()")
+    elsewhere = await connect(postgres_dsn.replace(f"/{name}", "/template1", 1))
+    writer = LedgerWriter(pool, clock=SystemClock(), lease=None)
+    try:
+        async with running(writer):
+            writer.put(entry_commit(execution("e1", T0)))
+            assert await writer.drain(10)
+            await elsewhere.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+            await elsewhere.fetch(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name
+            )
+            for number in range(2, 30):
+                assert writer.put(
+                    entry_commit(execution(f"e{number}", T0 + number, symbol=f"S{number}"))
+                )
+            await until(lambda: writer.degraded_since is not None)
+            assert not await writer.drain(0.3)
+            assert writer.poisoned == {}
+            assert writer.queued == 28
+            await elsewhere.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+            assert await writer.drain(10)
+        assert writer.healthy
+        assert await LedgerReader(pool).counts() == (29, 29)
+    finally:
+        await elsewhere.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        await elsewhere.close()
 
 
 async def test_an_unanswered_commit_is_run_again_and_counts_once(pool: Pool) -> None:

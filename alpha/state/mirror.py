@@ -13,6 +13,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from typing import TypeAlias
 
 import structlog
 from redis.asyncio import Redis
@@ -31,7 +32,7 @@ RETRY_S = 0.5
 #: Messages for subscribers that are kept while Redis is away; older ones are dropped.
 MAX_MESSAGES = 1_000
 #: What redis-py takes as a key or a value.
-Encodable = bytes | bytearray | memoryview[int] | str | int | float
+Encodable: TypeAlias = "bytes | bytearray | memoryview[int] | str | int | float"
 _AWAY = (RedisError, OSError, TimeoutError)
 
 

@@ -46,11 +46,11 @@ class RemoteError(AlphaError):
 def socket_path(data_dir: Path) -> Path:
     """Where the daemon of a data directory listens: inside of it, or, where that path is too
     long for a socket, in a folder of the temporary directory that is named after it."""
-    inside = data_dir.absolute() / "run" / "control.sock"
+    inside = data_dir.absolute() / "control" / "alpha.sock"
     if len(os.fsencode(inside)) <= _MAX_PATH_BYTES:
         return inside
     name = hashlib.sha256(os.fsencode(data_dir.absolute())).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"alpha-{name}" / "control.sock"
+    return Path(tempfile.gettempdir()) / f"alpha-{name}" / "alpha.sock"
 
 
 def _check_folder(folder: Path) -> None:

@@ -25,6 +25,6 @@ def from_config(config: Config, control: Control, clock: Clock) -> TelegramC2 | 
         token=token,
         admin_ids=config.telegram.admin_ids,
         base_url=config.telegram.base_url,
-        state_file=config.data_dir / "run" / "telegram.json",
+        state_file=config.data_dir / "control" / "telegram.json",
         clock=clock,
     )

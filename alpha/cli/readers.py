@@ -23,41 +23,41 @@ def positions(
     config: ConfigOption = None,
     mode: ModeOption = None,
     bot: BotOption = None,
-    limit: LimitOption = 1000,
+    limit: LimitOption = "1000",
     as_json: JsonOption = False,
 ) -> None:
     """Show the open positions."""
-    arguments = {"bot": bot, "limit": str(limit)}
+    arguments = {"bot": bot, "limit": limit}
     show("positions", arguments, config=config, mode=mode, as_json=as_json)
 
 
 def orders(
     config: ConfigOption = None,
     mode: ModeOption = None,
-    limit: LimitOption = 20,
+    limit: LimitOption = "20",
     as_json: JsonOption = False,
 ) -> None:
     """Show the newest orders."""
-    show("orders", {"limit": str(limit)}, config=config, mode=mode, as_json=as_json)
+    show("orders", {"limit": limit}, config=config, mode=mode, as_json=as_json)
 
 
 def fills(
     config: ConfigOption = None,
     mode: ModeOption = None,
-    limit: LimitOption = 20,
+    limit: LimitOption = "20",
     as_json: JsonOption = False,
 ) -> None:
     """Show the newest fills, in ledger order."""
-    show("fills", {"limit": str(limit)}, config=config, mode=mode, as_json=as_json)
+    show("fills", {"limit": limit}, config=config, mode=mode, as_json=as_json)
 
 
 def analytics(
     bot: Annotated[str | None, typer.Argument(help="Of this bot only.")] = None,
-    days: Annotated[int, typer.Option("--days", min=1, max=90, help="How far back.")] = 7,
+    days: Annotated[str, typer.Option("--days", metavar="N", help="How far back, 1 to 90.")] = "7",
     config: ConfigOption = None,
     mode: ModeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show trades, net PnL, win rate and fees."""
-    arguments = {"bot": bot, "days": str(days)}
+    arguments = {"bot": bot, "days": days}
     show("analytics", arguments, config=config, mode=mode, as_json=as_json)

@@ -22,10 +22,11 @@ def shown(config: Config) -> Iterator[tuple[str, str, str]]:
     """Key, value as TOML would have it (secrets masked), origin."""
     for key, value in leaves(config):
         name = dotted(key)
-        yield name, _text(value), config.origins.get(name, "default")
+        yield name, as_text(value), config.origins.get(name, "default")
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
+    """A value as TOML would have it; secrets masked, "" for what is not set."""
     if isinstance(value, SecretStr):
         return json.dumps(_masked(value.get_secret_value()))
     if value is None:
@@ -39,9 +40,9 @@ def _text(value: object) -> str:
     if isinstance(value, Path | datetime):
         return json.dumps(str(value))
     if isinstance(value, tuple | list):
-        return "[" + ", ".join(_text(item) for item in value) + "]"
+        return "[" + ", ".join(as_text(item) for item in value) + "]"
     if isinstance(value, dict):
-        inner = ", ".join(f"{name} = {_text(item)}" for name, item in value.items())
+        inner = ", ".join(f"{name} = {as_text(item)}" for name, item in value.items())
         return f"{{ {inner} }}"
     return json.dumps(str(value))
 

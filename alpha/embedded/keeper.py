@@ -44,7 +44,9 @@ class Order:
 
     `prepare`, when the folder `data` is missing, fills the folder `unfinished`, which then takes
     its place at once. `comm` is the name that the kernel shows for the server's processes, which
-    all work in `data`. `uid` and `gid` are set when the server has to run as somebody else."""
+    all work in `data`. `stale` are the files in which a server names its process, and which mean
+    nothing once it is dead. `uid` and `gid` are set when the server has to run as somebody
+    else."""
 
     name: str
     command: list[str]
@@ -52,7 +54,7 @@ class Order:
     data: str
     unfinished: str
     prepare: list[str]
-    pid_file: str
+    stale: list[str]
     control: str
     log: str
     uid: int | None
@@ -233,10 +235,10 @@ class Keeper:
 
 
 def end_leftovers(order: Order) -> None:
-    """Ends the processes of an earlier server that still work on these data, and then forgets
-    its pid file.
+    """Ends the processes of an earlier server that still work on these data, and then removes
+    the files that name them.
 
-    The keeper's lock says that none of them is kept. A pid in the file proves nothing: it may be
+    The keeper's lock says that none of them is kept. A pid in a file proves nothing: it may be
     another process's by now, or a zombie's. So a process counts only when it has the server's
     name and works in the data folder. Without /proc the server's own check has to do."""
     if not Path("/proc/self/stat").exists():
@@ -251,7 +253,8 @@ def end_leftovers(order: Order) -> None:
             time.sleep(0.01)
             found = processes_in(order.data, order.comm)
         if not found:
-            Path(order.pid_file).unlink(missing_ok=True)
+            for name in order.stale:
+                Path(name).unlink(missing_ok=True)
             return
     raise RuntimeError(f"expected no other {order.comm} on {order.data}, was process {found[0]}")
 

@@ -131,7 +131,7 @@ def _order(place: Place, programs: Path, data: Path, settings: dict[str, str]) -
             "--locale=C",
             "--data-checksums",
         ],
-        pid_file=str(data / "postmaster.pid"),
+        stale=[str(data / "postmaster.pid"), str(place.run / f".s.PGSQL.{_PORT}.lock")],
         control=str(place.run / "pg.keeper"),
         log=str(place.home / "pg.log"),
         uid=place.uid,

@@ -56,12 +56,10 @@ def _socket(place: Place, mode: str) -> Path:
 
 def _order(place: Place, program: Path, mode: str) -> Order:
     data = place.home / f"redis-{mode}"
-    pid_file = place.run / f"redis-{mode}.pid"
     settings = {
         **_SETTINGS,
         "unixsocket": str(_socket(place, mode)),
         "dir": str(data),
-        "pidfile": str(pid_file),
     }
     return Order(
         name=f"Redis ({mode})",
@@ -70,7 +68,7 @@ def _order(place: Place, program: Path, mode: str) -> Order:
         data=str(data),
         unfinished=str(data.with_name(f"{data.name}.new")),
         prepare=[],
-        pid_file=str(pid_file),
+        stale=[],  # it replaces its socket by itself
         control=str(place.run / f"redis-{mode}.keeper"),
         log=str(place.home / f"redis-{mode}.log"),
         uid=place.uid,

@@ -10,6 +10,14 @@ from alpha.clock import Clock, iso
 from alpha.control.desk import AccountStatus, BotStatus, FillSummary, PositionStatus, Status
 from alpha.core.events import PositionEvent
 from alpha.core.records import BotPosition, Fill
+from alpha.market.data import MarketData
+from alpha.state.picture import (
+    BotPicture,
+    CandlePicture,
+    MarketPicture,
+    OrderPicture,
+    PositionPicture,
+)
 from alpha.trading.service import AccountService
 from alpha.trading.session import BotSession
 
@@ -121,3 +129,79 @@ def status(
             **idle_bots,
         },
     }
+
+
+# -- for Redis ------------------------------------------------------------------------------------
+
+
+def bot_picture(session: BotSession, *, redis_db: int, mode: str) -> BotPicture:
+    account = session.account
+    held = account.positions(session.bot_id)
+    wallet, equity = session.money()
+    return BotPicture(
+        bot_id=session.bot_id,
+        redis_db=redis_db,
+        state=session.handle.state.value,
+        state_reason=session.handle.state_reason,
+        mode=mode,
+        positions={
+            symbol: _position_picture(session, position, account.exchange.get(symbol))
+            for symbol, position in held.items()
+        },
+        orders=tuple(
+            OrderPicture(
+                order_id=row.client_order_id,
+                symbol=row.symbol,
+                side=row.side,
+                purpose=row.purpose,
+                reason=row.reason,
+                qty=row.qty,
+                filled_qty=account.tracker.executed_qty(row.client_order_id),
+                state=row.state,
+                trigger_price=row.trigger_price,
+            )
+            for row in account.tracker.working(session.bot_id)
+        ),
+        wallet=wallet,
+        equity=equity,
+        unrealised_pnl=equity - wallet,
+    )
+
+
+def _position_picture(
+    session: BotSession, position: BotPosition, shown: PositionEvent | None
+) -> PositionPicture:
+    return PositionPicture(
+        signed_size=position.signed_qty,
+        avg_price=position.avg_price,
+        unrealised_pnl=session.open_pnl({position.symbol: position}),
+        mark_price=shown.mark_price if shown else None,
+        stop_loss=shown.stop_loss if shown else None,
+        take_profit=shown.take_profit if shown else None,
+        trailing_stop=shown.trailing_stop if shown else None,
+        opened_at=iso(position.opened_ms) if position.opened_ms is not None else None,
+        last_update=iso(session.now_ms),
+        seq=shown.seq if shown else None,
+    )
+
+
+def market_picture(market: MarketData) -> MarketPicture:
+    newest = max((bar.close_ms for bar in market.newest.values()), default=0)
+    prices = {bar.symbol: market.last_price(bar.symbol) for bar in market.newest.values()}
+    return MarketPicture(
+        candles=tuple(
+            CandlePicture(
+                symbol=bar.symbol,
+                interval_ms=bar.interval_ms,
+                start_ms=bar.start_ms,
+                open=bar.open,
+                high=bar.high,
+                low=bar.low,
+                close=bar.close,
+                volume=bar.volume,
+            )
+            for bar in market.newest.values()
+        ),
+        prices={symbol: price for symbol, price in prices.items() if price is not None},
+        at_ms=newest,
+    )

@@ -72,23 +72,30 @@ class MarketData:
     async def history(self, symbol: str, interval_ms: int, start_ms: int, end_ms: int) -> list[Bar]:
         """Closed bars that lie in [start_ms, end_ms), ascending, from REST."""
         bars = await self._rest.klines(
-            symbol, interval_ms, start_ms, end_ms, venue_ms=await self._market_time()
+            symbol, interval_ms, start_ms, end_ms, venue_ms=await self.market_time()
         )
         if bars:
             self._prices.setdefault(symbol, bars[-1].close)
             self.newest.setdefault((symbol, interval_ms), bars[-1])
         return bars
 
-    async def _market_time(self) -> int:
+    async def market_time(self) -> int:
+        """The exchange's time, asked for now."""
         now = await self._rest.server_time()
         self._venue.observe(now)
         return now
 
     def begin(self, symbol: str, interval_ms: int, last_start: int) -> None:
-        """Bars after the one that started at `last_start` are handed on, the next one first."""
+        """Bars after the one that started at `last_start` are handed on, the next one first; a
+        series that is handed on already goes on where it is."""
         series = self._series[(symbol, interval_ms)]
-        series.last_start = last_start
+        if series.last_start is None:
+            series.last_start = last_start
         self._fill_soon((symbol, interval_ms))
+
+    def shown(self, symbol: str, interval_ms: int) -> int | None:
+        """Start of the newest bar handed on; None before the first."""
+        return self._series[(symbol, interval_ms)].last_start
 
     # -- the stream ---------------------------------------------------------------------------
 
@@ -149,7 +156,7 @@ class MarketData:
         symbol, interval_ms = key
         assert series.last_start is not None
         try:
-            now = await self._market_time()
+            now = await self.market_time()
             bars = await self._rest.klines(
                 symbol, interval_ms, series.last_start + interval_ms, now, venue_ms=now
             )

@@ -61,7 +61,8 @@ class BotListener(Protocol):
 
 
 class Account:
-    """`bots` maps the ids of the bots that may own something here to their symbols."""
+    """`bots` maps the ids of the bots that trade here to their symbols, `known_bots` are all that
+    ever did, `owners` maps a symbol to the bot that owns what carries no id of ours."""
 
     def __init__(
         self,
@@ -69,6 +70,7 @@ class Account:
         *,
         bots: Mapping[str, frozenset[str]],
         known_bots: Iterable[str],
+        owners: Mapping[str, str],
         ledger: Ledger,
         clock: Clock,
         instruments: Mapping[str, Instrument],
@@ -88,7 +90,7 @@ class Account:
         self.rules = AttributionRules(
             account=name,
             bots=frozenset(bots) | frozenset(known_bots),
-            owners=_sole_owners(bots),
+            owners=dict(owners),
             orders=self.tracker.tags,
             overrides=dict(overrides),
         )
@@ -258,14 +260,6 @@ class Account:
     def is_shared(self, symbol: str) -> bool:
         """More than one bot of the account may trade the symbol, by configuration."""
         return sum(1 for symbols in self.bots.values() if symbol in symbols) > 1
-
-
-def _sole_owners(bots: Mapping[str, frozenset[str]]) -> dict[str, str]:
-    owners: dict[str, list[str]] = defaultdict(list)
-    for bot_id, symbols in bots.items():
-        for symbol in symbols:
-            owners[symbol].append(bot_id)
-    return {symbol: ids[0] for symbol, ids in owners.items() if len(ids) == 1}
 
 
 def _is_empty(change: BookChange) -> bool:

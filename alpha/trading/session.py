@@ -56,7 +56,8 @@ class BotSession:
         self._cash_flow = cash_flow  # realised - fees + funding, since ever, of this bot
         self._changed = changed
         self._now_ms = 0
-        self._queued: list[tuple[Fill, int]] | None = []
+        #: Before this, what the account tells is left to `replay`, which finds it in the books.
+        self._caught_up = False
         self._as_of: LedgerKey | None = None
         account.listen(handle.bot_id, self)
 
@@ -67,9 +68,7 @@ class BotSession:
         self.last_fill = fill
         self._cash_flow += fill.realised - fill.fee
         self.realised += fill.realised - fill.fee
-        if self._queued is not None:
-            self._queued.append((fill, received_ns))
-        else:
+        if self._caught_up:
             self._hand_fill(fill, received_ns, replayed=False)
         self._changed(self.bot_id)
 
@@ -81,7 +80,7 @@ class BotSession:
     def told_order(self, row: OrderRow) -> None:
         if row.purpose == "exit" and self.account.tracker.is_settled(row):
             self._gateway.close_rest(row, self)
-        if self._queued is None:
+        if self._caught_up:
             snapshot = self.snapshot(max(self._now_ms, row.decided_ms))
             self._carry_out(self.handle.order(row, snapshot), None)
         self._changed(self.bot_id)
@@ -92,43 +91,60 @@ class BotSession:
         self.handle.bar(bar)
 
     def close(
-        self, interval_ms: int, close_ms: int, bars: Mapping[str, Bar], received_ns: int | None
+        self,
+        interval_ms: int,
+        close_ms: int,
+        bars: Mapping[str, Bar],
+        received_ns: int | None,
+        *,
+        stale: bool = False,
     ) -> None:
-        if self._queued is not None:
-            return
-        decision = self.handle.close(interval_ms, close_ms, bars, self.snapshot(close_ms))
+        """`stale`: a newer bar exists already, so no entry follows from this close."""
+        decision = self.handle.close(
+            interval_ms, close_ms, bars, self.snapshot(close_ms), replayed=stale
+        )
         self._carry_out(decision, received_ns)
+        self._changed(self.bot_id)
 
     # -- after a restart ----------------------------------------------------------------------
 
-    def replay(
-        self,
-        closes: Sequence[tuple[int, int, Mapping[str, Bar]]],
-        fills: Sequence[Fill],
-    ) -> None:
-        """Delivers what happened behind the saved cursor: `closes` as (interval, close_ms,
-        bars) and the bot's fills, in the order of event time, a fill before a close."""
-        pending = sorted(fills, key=fill_key)
+    def replay(self, closes: Sequence[tuple[int, int, Mapping[str, Bar]]]) -> None:
+        """Delivers what happened behind the saved cursor, in the order of event time, a fill
+        before a close: `closes` as (interval, close_ms, bars), and the bot's own fills. Each
+        with the picture as of that moment. From then on events are handed on as they come."""
         self._as_of = self.handle.cursor.fill_key
-        for interval_ms, close_ms, bars in sorted(closes, key=lambda close: close[:2][::-1]):
+        pending = self._fills_after(self._as_of)
+        for interval_ms, close_ms, bars in closes:
             while pending and pending[0].exec_time <= close_ms:
                 self._replay_fill(pending.pop(0))
-            for bar in bars.values():
-                self.handle.bar(bar)
             snapshot = self.snapshot(close_ms)
             decision = self.handle.close(interval_ms, close_ms, bars, snapshot, replayed=True)
             self._carry_out(decision, None)
         for fill in pending:
             self._replay_fill(fill)
-        self.go_live({fill_key(fill) for fill in fills})
-
-    def go_live(self, delivered: set[LedgerKey] | None = None) -> None:
-        """From here on events are handed on as they come; what was told meanwhile is first."""
         self._as_of = None
-        queued, self._queued = self._queued or [], None
-        for fill, received_ns in queued:
-            if delivered is None or fill_key(fill) not in delivered:
-                self._hand_fill(fill, received_ns, replayed=False)
+        self._caught_up = True
+        log.info("bot_caught_up", bot=self.handle.name, closes=len(closes))
+
+    def _fills_after(self, key: LedgerKey | None) -> list[Fill]:
+        """The bot's fills that it has not been told, in ledger order per symbol, by time."""
+        found: list[Fill] = []
+        for book in self.account.books.values():
+            fills = book.fills_of(self.bot_id)
+            if key is None:
+                found += fills
+                continue
+            known = next((i for i, fill in enumerate(fills) if fill.exec_id == key[4]), None)
+            if known is None:
+                found += [fill for fill in fills if fill.exec_time > key[0]]
+            else:
+                found += [fill for fill in fills[known + 1 :] if fill.exec_id != key[4]]
+        return sorted(found, key=lambda fill: fill.exec_time)
+
+    def started(self, now_ms: int) -> None:
+        """Everything missed has been delivered."""
+        self._carry_out(self.handle.started(now_ms, self.snapshot(now_ms)), None)
+        self._changed(self.bot_id)
 
     def _replay_fill(self, fill: Fill) -> None:
         self._as_of = fill_key(fill)
@@ -166,7 +182,7 @@ class BotSession:
         )
 
     def _positions(self) -> dict[str, BotPosition]:
-        if self._as_of is None and self._queued is None:
+        if self._caught_up:
             return self.account.positions(self.bot_id)
         if self._as_of is None:
             return {}
@@ -185,6 +201,16 @@ class BotSession:
             if price is not None and position.avg_price is not None:
                 total += (price - position.avg_price) * position.signed_qty
         return total
+
+    @property
+    def now_ms(self) -> int:
+        """Event time: the newest event that the bot has been shown."""
+        return self._now_ms
+
+    def money(self) -> tuple[Decimal, Decimal]:
+        """The bot's wallet and equity, in USDT."""
+        wallet = self._wallet()
+        return wallet, wallet + self.open_pnl(self._positions())
 
     def _wallet(self) -> Decimal:
         if self._capital is not None:

@@ -1,0 +1,121 @@
+"""PostgreSQL, Redis and the lease of one daemon: opened in order, closed in reverse."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from alpha import embedded, resources
+from alpha.bots.host import BotHandle
+from alpha.clock import Clock
+from alpha.config import Config
+from alpha.core.reasons import ReasonBook
+from alpha.ledger import registry
+from alpha.ledger.lease import Lease
+from alpha.ledger.migrations import migrate
+from alpha.ledger.pool import Pool, open_pool
+from alpha.ledger.reader import LedgerReader
+from alpha.ledger.writer import LedgerWriter
+from alpha.trading.latency import Latencies
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """`redis_url` may point at a server that is away: the mirror copes."""
+
+    pool: Pool
+    reader: LedgerReader
+    writer: LedgerWriter
+    lease: Lease
+    redis_url: str
+    frame_to_commit_ms: Latencies
+
+
+async def open_stores(
+    stack: AsyncExitStack,
+    config: Config,
+    accounts: Sequence[str],
+    *,
+    installation: str,
+    clock: Clock,
+) -> Stores:
+    """Servers, pool, migrations, lease. The caller holds the data directory's lock, so it may
+    take over at once what an earlier process of this installation held."""
+    dsn, direct, redis_url = await _servers(stack, config, clock)
+    pool = await open_pool(dsn, clock=clock)
+    stack.push_async_callback(pool.close)
+    await migrate(direct, resources.migrations_folder(), clock=clock)
+    await registry.register(
+        pool, [registry.AccountEntry(name, config.mode) for name in accounts], []
+    )
+    lease = Lease(
+        pool,
+        accounts,
+        f"{installation} pid {os.getpid()}",
+        installation=installation,
+        clock=clock,
+    )
+    await lease.acquire(take_over=True)
+    latencies = Latencies()
+    writer = LedgerWriter(pool, clock=clock, lease=lease, frame_to_commit=latencies)
+    return Stores(pool, LedgerReader(pool), writer, lease, redis_url, latencies)
+
+
+async def _servers(stack: AsyncExitStack, config: Config, clock: Clock) -> tuple[str, str, str]:
+    """URLs of the database, of the database past a pooler, and of Redis."""
+    dsn = config.postgres.url.get_secret_value()
+    redis_url = config.redis.url.get_secret_value()
+    if not dsn or not redis_url:
+        servers = await embedded.start(
+            config.data_dir,
+            mode=config.mode,
+            postgres=not dsn,
+            redis=not redis_url,
+            clock=clock,
+        )
+        stack.push_async_callback(servers.stop)
+        dsn = dsn or servers.postgres_dsn
+        redis_url = redis_url or servers.redis_url
+    return dsn, config.postgres.direct_url.get_secret_value() or dsn, redis_url
+
+
+async def register_bots(
+    pool: Pool, config: Config, handles: Mapping[str, BotHandle], book: ReasonBook
+) -> None:
+    """Accounts with their owners, every configured bot, and the code book of the order ids."""
+    accounts = [
+        registry.AccountEntry(
+            name,
+            config.mode,
+            config.accounts[name].netting,
+            hashlib.sha256(config.accounts[name].api_key.get_secret_value().encode()).hexdigest()[
+                :16
+            ],
+            {
+                symbol: config.bots[owner].bot_id
+                for symbol, owner in config.accounts[name].owners.items()
+            },
+        )
+        for name in sorted({bot.account for bot in config.bots.values()})
+    ]
+    bots = [
+        registry.BotEntry(
+            bot_id=bot.bot_id,
+            account=bot.account,
+            name=name,
+            plugin=bot.plugin,
+            mode=config.mode,
+            status=handles[name].state.value if name in handles else "disabled",
+            initial_capital=bot.capital,
+            redis_db=bot.redis_db,
+        )
+        for name, bot in config.bots.items()
+    ]
+    tags = [
+        registry.OrderTagEntry(reason.code, reason.name, reason.is_entry)
+        for reason in book.reasons()
+    ]
+    await registry.register(pool, accounts, bots, tags)

@@ -182,6 +182,8 @@ class Store:
                 f"expected to own the simulator's state in {folder}, but another simulator runs "
                 "on it; stop that one or give --state another folder"
             ) from None
+        os.ftruncate(self._lock, 0)
+        os.write(self._lock, f"{os.getpid()}\n".encode())
         self._db = sqlite3.connect(folder / "sim.sqlite", isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")

@@ -116,6 +116,11 @@ class SystemRandomness:
         return uuid.UUID(int=self._random.getrandbits(128), version=4).hex
 
 
+def cpu_ns() -> int:
+    """CPU time of the calling thread in ns: what a hook has used, however busy the machine is."""
+    return time.thread_time_ns()
+
+
 def utc(ms: int) -> datetime:
     """Unix milliseconds as an aware UTC datetime."""
     return datetime.fromtimestamp(ms // 1000, tz=UTC).replace(microsecond=ms % 1000 * 1000)

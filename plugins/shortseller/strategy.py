@@ -172,10 +172,11 @@ class ShortSeller:
 
     def _test_drawdown(self, close_ms: int, snapshot: Snapshot) -> None:
         book = self._book
-        if book.halted_ms is None and book.peak is not None and book.peak > ZERO:
-            if snapshot.equity <= book.peak * PEAK_FLOOR:
-                book.halted_ms = close_ms
-                book.halted_equity = snapshot.equity
+        if book.halted_ms is not None or book.peak is None or book.peak <= ZERO:
+            return
+        if snapshot.equity <= book.peak * PEAK_FLOOR:
+            book.halted_ms = close_ms
+            book.halted_equity = snapshot.equity
 
     # -- exits --------------------------------------------------------------------------------
 

@@ -1,0 +1,461 @@
+"""Hosts one bot: hands its strategy events, and turns what it returns into decisions.
+
+A decision is a function of (saved state, event, snapshot) alone: the same three give the same
+row, byte for byte, with the same order ids, on any machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+import msgspec
+import structlog
+
+from alpha.bots.cursor import Cursor, SavedBot, close_key, decode, encode, fill_key
+from alpha.bots.guard import GuardedHook, HookFigures, Limits
+from alpha.bots.hookspecs import Subscription
+from alpha.bots.mark import HookMark
+from alpha.bots.plugin import Plugin
+from alpha.bots.settings import S
+from alpha.bots.states import BotState, StateMachine
+from alpha.bots.strategy import GuardedStrategy
+from alpha.bots.vetting import AnyIntent, Dropped, record, vet
+from alpha.bots.warmup import WarmUp
+from alpha.core.decisions import Decision, Planned
+from alpha.core.events import Bar
+from alpha.core.ids import next_stamp, wire_id
+from alpha.core.reasons import BUILTIN, ReasonBook
+from alpha.core.records import Correction, DecisionRow, Fill, OrderRow
+from alpha.core.snapshot import Snapshot
+from alpha.errors import BotFault, NeedsOperator
+
+__all__ = ["BotHandle", "BotState", "Cursor", "SavedBot", "open_bot"]
+
+log = structlog.get_logger(__name__)
+
+
+class BotHandle:
+    """One bot. `make` gives a fresh strategy object, at start and after a failure.
+
+    Hooks are called in event order by one caller; every method that may decide returns the
+    Decision to be carried out and stored, or None when nothing changed."""
+
+    def __init__(
+        self,
+        name: str,
+        bot_id: str,
+        account: str,
+        make: Callable[[], object],
+        *,
+        plugin: str,
+        version: str = "1",
+        book: ReasonBook = BUILTIN,
+        limits: Limits | None = None,
+        mark: HookMark | None = None,
+    ) -> None:
+        self.name = name
+        self.bot_id = bot_id
+        self.account = account
+        self.plugin = plugin
+        self.version = version
+        self.cursor = Cursor()
+        self.ordinal = 0
+        self.last_stamp = 0
+        #: Why the strategy has stopped entries by its own rule; `reset` lifts it.
+        self.halt: str | None = None
+        self._make = make
+        self._book = book
+        self._limits = limits or Limits()
+        self._mark = mark
+        self._machine = StateMachine()
+        self._cursor_json = encode(self.cursor)
+        left = mark.left_running if mark is not None else None
+        self._left_running = left if left is not None and left.bot == name else None
+        self._install()
+        self._state_json = self._strategy.state()
+
+    # -- what it is ---------------------------------------------------------------------------
+
+    @property
+    def state(self) -> BotState:
+        return self._machine.state
+
+    @property
+    def state_reason(self) -> str:
+        if self._machine.state is BotState.WARMING:
+            return self._warmup.missing()
+        return self._machine.reason
+
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        return self._strategy.subscriptions
+
+    @property
+    def per_symbol(self) -> bool:
+        return self._strategy.per_symbol
+
+    @property
+    def figures(self) -> Mapping[str, HookFigures]:
+        """Calls, faults and CPU time by hook."""
+        return {name: hook.figures for name, hook in self._strategy.hooks.items()}
+
+    @property
+    def saved(self) -> SavedBot:
+        """What a restart would load now."""
+        return SavedBot(self.ordinal, self._state_json, self.last_stamp, self._cursor_json)
+
+    def leverage(self, symbol: str) -> Decimal | None:
+        """What the bot declares for a symbol; None when it declares nothing, or wrongly."""
+        try:
+            return self._strategy.leverage(symbol)
+        except BotFault:
+            return None
+
+    # -- transitions --------------------------------------------------------------------------
+
+    def start(self) -> bool:
+        """Wants the bot to run. After a failure it gets a fresh strategy with its last good
+        state, and has to be warmed up again. A bot that has halted itself stays paused; one
+        whose hook was running when the process ended uncleanly is `failed` until it is started
+        once more."""
+        left, self._left_running = self._left_running, None
+        if left is not None and self.state is BotState.DISABLED:
+            self._machine.start()
+            return self.fail(f"the process ended uncleanly in {left}")
+        if self.state is BotState.PAUSED and self.halt is not None:
+            return False
+        if self.state is BotState.FAILED:
+            self._install()
+            self._machine.start()
+            self._load(self._state_json)
+            return self._told()
+        return self._machine.start() and self._told()
+
+    def ready(self) -> bool:
+        """Bars and missed events have been handed over: run, or wait for more bars."""
+        if not self._warmup.begun:
+            return self._machine.warming(self._warmup.missing()) and self._told()
+        changed = self._machine.ready(self._warmup.missing())
+        self._note_halt()
+        return changed and self._told()
+
+    def pause(self, reason: str) -> bool:
+        return self._machine.pause(reason) and self._told()
+
+    def reduce_only(self, reason: str) -> bool:
+        return self._machine.reduce_only(reason) and self._told()
+
+    def lift(self) -> bool:
+        """Ends `reduce_only`."""
+        return self._machine.lift() and self._told()
+
+    def fail(self, reason: str) -> bool:
+        return self._machine.fail(reason) and self._told()
+
+    def disable(self, reason: str = "") -> bool:
+        return self._machine.disable(reason) and self._told()
+
+    def _told(self) -> bool:
+        log.info("bot_state", bot=self.name, state=self.state, reason=self.state_reason)
+        return True
+
+    # -- restart ------------------------------------------------------------------------------
+
+    def restore(self, saved: SavedBot | None) -> None:
+        """Takes the newest decision's state, before any bar or event. A state that the strategy
+        refuses leaves the bot `failed`."""
+        if saved is None:
+            return
+        try:
+            self.cursor = decode(saved.cursor_json)
+        except msgspec.MsgspecError as error:
+            raise NeedsOperator(
+                f"bot {self.name}: expected a saved cursor, was {saved.cursor_json!r}: {error}; "
+                "restore the database or clear the bot's row in config.bot_state"
+            ) from None
+        self.ordinal = saved.ordinal
+        self.last_stamp = saved.last_stamp
+        self._state_json = saved.state_json
+        self._cursor_json = saved.cursor_json
+        self._load(saved.state_json)
+        self._note_halt()
+
+    # -- events -------------------------------------------------------------------------------
+
+    def bar(self, bar: Bar) -> None:
+        """Updates indicators. A bar that is open, known, or not subscribed to changes nothing."""
+        if not self._machine.state.calls_hooks or not self._warmup.take(bar):
+            return
+        hook = self._on_bar
+        if hook is not None:
+            try:
+                hook.call(bar)
+            except BotFault:
+                return
+            hook.accept()
+
+    def close(
+        self,
+        interval_ms: int,
+        close_ms: int,
+        bars: Mapping[str, Bar],
+        snapshot: Snapshot,
+        *,
+        replayed: bool = False,
+    ) -> Decision | None:
+        """Decides on the bars of one close; those not handed to `bar` yet are handed first. A
+        bot that decides per symbol gets one bar at a time. A close at or before the cursor, or
+        one without a warmed-up symbol, changes nothing."""
+        symbol = next(iter(bars)) if self._strategy.per_symbol and len(bars) == 1 else None
+        if symbol is None and self._strategy.per_symbol:
+            raise ValueError(f"bot {self.name} decides per symbol: expected 1 bar, was {len(bars)}")
+        last = self.cursor.last_close(interval_ms, symbol)
+        if last is not None and close_ms <= last:
+            return None
+        for bar in bars.values():
+            self.bar(bar)
+        if not self._machine.state.calls_hooks:
+            return None
+        warmed, cut = self._ripe(interval_ms, bars, whole=symbol is None)
+        if not warmed:
+            return None
+        event_key = f"close:{interval_ms}:{close_ms}"
+        if symbol is not None:
+            event_key += f":{symbol}"
+        elif cut:
+            event_key += ":cut=" + "+".join(cut)
+        closes = {**self.cursor.closes, close_key(interval_ms, symbol): close_ms}
+        cursor = Cursor(closes, self.cursor.fill_key)
+        return self._decide(
+            "on_close",
+            (close_ms, warmed, snapshot),
+            snapshot,
+            event_key,
+            close_ms,
+            cursor=cursor,
+            replayed=replayed,
+        )
+
+    def fill(self, fill: Fill, snapshot: Snapshot, *, replayed: bool = False) -> Decision | None:
+        return self._decide(
+            "on_fill",
+            (fill, snapshot),
+            snapshot,
+            f"fill:{fill.exec_id}:{fill.leg}",
+            fill.exec_time,
+            cursor=replace(self.cursor, fill_key=fill_key(fill)),
+            replayed=replayed,
+        )
+
+    def order(self, row: OrderRow, snapshot: Snapshot) -> Decision | None:
+        key = f"order:{row.client_order_id}:{row.state}"
+        return self._decide("on_order", (row, snapshot), snapshot, key, snapshot.now_ms)
+
+    def timer(self, now_ms: int, snapshot: Snapshot) -> Decision | None:
+        key = f"timer:{now_ms}"
+        return self._decide("on_timer", (now_ms, snapshot), snapshot, key, now_ms)
+
+    def correction(self, correction: Correction, snapshot: Snapshot) -> Decision | None:
+        before, after = correction.before, correction.after
+        key = f"correction:{after.symbol}:{snapshot.now_ms}"
+        arguments = (before, after, snapshot)
+        return self._decide("on_correction", arguments, snapshot, key, snapshot.now_ms)
+
+    def started(self, now_ms: int, snapshot: Snapshot) -> Decision | None:
+        """To be called once, after `ready`."""
+        key = f"start:{now_ms}"
+        return self._decide("on_start", (now_ms, snapshot), snapshot, key, now_ms)
+
+    def reset(self, now_ms: int, snapshot: Snapshot) -> Decision | None:
+        """The operator lifts the bot's own halt; it runs again."""
+        key = f"reset:{now_ms}"
+        decision = self._decide("on_reset", (now_ms, snapshot), snapshot, key, now_ms)
+        self._note_halt()
+        if self.halt is None and self.state is BotState.PAUSED:
+            self.start()
+        return decision
+
+    def plan(self, intents: Sequence[AnyIntent], event_key: str, event_ms: int) -> Decision | None:
+        """A decision of the platform in the bot's name (a protective or an operator's exit):
+        ids and a row, no hook."""
+        if not intents:
+            return None
+        return self._row(list(intents), event_key, event_ms, self._state_json, self.cursor, False)
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _install(self) -> None:
+        try:
+            strategy = self._make()
+        except Exception as error:
+            raise BotFault(
+                self.name, f"plugin {self.plugin} could not make its strategy: {error!r}"
+            ) from error
+        self._strategy = GuardedStrategy(
+            strategy,
+            bot=self.name,
+            plugin=self.plugin,
+            limits=self._limits,
+            fail=self._failed_in_row,
+            mark=self._mark,
+        )
+        self._warmup = WarmUp(self._strategy.subscriptions)
+        self._symbols = frozenset(one.symbol for one in self._strategy.subscriptions)
+        self._on_bar: GuardedHook | None = self._strategy.hooks.get("on_bar")
+
+    def _failed_in_row(self, why: str) -> None:
+        self.fail(why)
+
+    def _load(self, state_json: str) -> None:
+        try:
+            self._strategy.load(state_json)
+        except (BotFault, msgspec.MsgspecError) as error:
+            self._machine.start()
+            self.fail(f"its saved state was not taken: {error}")
+
+    def _ripe(
+        self, interval_ms: int, bars: Mapping[str, Bar], *, whole: bool
+    ) -> tuple[Mapping[str, Bar], list[str]]:
+        """The bars that may be decided on, and the symbols that are missing in this close."""
+        if not self._warmup.cold:
+            return self._warmup.split(interval_ms, bars, whole=whole)
+        found = self._warmup.split(interval_ms, bars, whole=whole)
+        if found[0] and self._machine.state is BotState.WARMING:
+            self.ready()
+        self._machine.note(self._warmup.missing())
+        return found
+
+    def _no_entries(self) -> str | None:
+        if self._machine.state.takes_entries:
+            return None
+        reason = f" ({self.state_reason})" if self.state_reason else ""
+        return f"the bot is {self.state}{reason}"
+
+    def _decide(
+        self,
+        name: str,
+        arguments: tuple[object, ...],
+        snapshot: Snapshot,
+        event_key: str,
+        event_ms: int,
+        *,
+        cursor: Cursor | None = None,
+        replayed: bool = False,
+    ) -> Decision | None:
+        if not self._machine.state.calls_hooks:
+            return None
+        cursor = cursor or self.cursor
+        hook = self._strategy.hooks.get(name)
+        items: list[AnyIntent | Dropped] = []
+        state_json = self._state_json
+        if hook is not None:
+            items, state_json = self._call(hook, arguments, snapshot)
+        if not items and state_json == self._state_json and cursor is self.cursor:
+            return None
+        changed = state_json != self._state_json
+        decision = self._row(items, event_key, event_ms, state_json, cursor, replayed)
+        if changed:
+            self._note_halt()
+        return decision
+
+    def _call(
+        self, hook: GuardedHook, arguments: tuple[object, ...], snapshot: Snapshot
+    ) -> tuple[list[AnyIntent | Dropped], str]:
+        """Runs a hook as one unit: its intents and the state it left, or neither."""
+        no_entries = self._no_entries()
+        try:
+            answer = hook.call(*arguments)
+            vetted = vet(
+                answer,
+                book=self._book,
+                symbols=self._symbols,
+                held=snapshot.positions,
+                no_entries=no_entries,
+            )
+            state_json = self._strategy.state()
+        except BotFault:
+            self._load(self._state_json)
+            return [], self._state_json
+        if vetted.faults:
+            hook.fault(f"hook {hook.name}: " + "; ".join(vetted.faults))
+        else:
+            hook.accept()
+        return vetted.items, state_json
+
+    def _row(
+        self,
+        items: Sequence[AnyIntent | Dropped],
+        event_key: str,
+        event_ms: int,
+        state_json: str,
+        cursor: Cursor,
+        replayed: bool,
+    ) -> Decision:
+        planned: list[Planned] = []
+        recorded: list[tuple[AnyIntent, str] | Dropped] = []
+        for place, item in enumerate(items):
+            # A dropped intent uses up its stamp too: the ids of the others do not depend on
+            # whether entries were open when the event was first seen.
+            self.last_stamp = next_stamp(event_ms, place, self.last_stamp)
+            if isinstance(item, Dropped):
+                recorded.append(item)
+                log.info("intent_dropped", bot=self.name, event=event_key, why=item.why)
+                continue
+            link_id = wire_id(self.bot_id, item.reason, self.last_stamp, self._book)
+            planned.append(Planned(item, link_id))
+            recorded.append((item, link_id))
+        self.ordinal += 1
+        self._state_json = state_json
+        if cursor is not self.cursor:
+            self.cursor = cursor
+            self._cursor_json = encode(cursor)
+        row = DecisionRow(
+            account=self.account,
+            bot_id=self.bot_id,
+            ordinal=self.ordinal,
+            event_key=event_key,
+            event_ms=event_ms,
+            state_json=state_json,
+            last_stamp=self.last_stamp,
+            cursor_json=self._cursor_json,
+            intents_json=record(recorded),
+        )
+        return Decision(row, tuple(planned), replayed)
+
+    def _note_halt(self) -> None:
+        """Shows the strategy's own halt as the bot's state."""
+        try:
+            self.halt = self._strategy.halted()
+        except BotFault:
+            return
+        if self.halt is not None and self.state in (BotState.RUNNING, BotState.REDUCE_ONLY):
+            self.pause(self.halt)
+
+
+def open_bot(
+    plugin: Plugin[S],
+    *,
+    name: str,
+    bot_id: str,
+    account: str,
+    settings: Mapping[str, object],
+    book: ReasonBook = BUILTIN,
+    limits: Limits | None = None,
+    mark: HookMark | None = None,
+) -> BotHandle:
+    """A bot of a plugin, `disabled`. ConfigError for wrong settings or a faulty plugin, BotFault
+    for a strategy that cannot be made."""
+    plugin.check()
+    return BotHandle(
+        name,
+        bot_id,
+        account,
+        plugin.maker(settings, bot=name),
+        plugin=plugin.name,
+        version=plugin.version,
+        book=plugin.reason_book(book),
+        limits=limits,
+        mark=mark,
+    )

@@ -17,7 +17,7 @@ from alpha.sim.state import State
 class Board:
     """Live bars, rolling days and public topics of all symbols.
 
-    Every method is called while the engine's lock is held.
+    Every method but `open_candle` is called while the engine's lock is held.
     """
 
     def __init__(
@@ -75,9 +75,10 @@ class Board:
         self._topics_of[parts[-1]].add(topic)
 
     async def _new_kline(self, name: str, symbol: str) -> KlineTopic:
-        start, _ = intervals.bucket(name, self.bar_start_ms)
-        done = await self._reader.partial(symbol, start, self.bar_start_ms)
-        return KlineTopic(name, symbol, self.bar_start_ms, done)
+        at_ms = self.bar_start_ms
+        start, _ = intervals.bucket(name, at_ms)
+        done = await self._reader.partial(symbol, start, at_ms)
+        return KlineTopic(name, symbol, at_ms, done)
 
     async def stats(self, symbol: str) -> DayStats:
         """The rolling day of a symbol, read from the feed's history at its first use."""
@@ -119,11 +120,17 @@ class Board:
         return publicdata.book_frame(book, ms, self._updates, self._state.sequences[symbol])
 
     async def open_candle(self, symbol: str, name: str) -> Candle | None:
-        """The candle of an interval that has not ended yet."""
+        """The candle of an interval that has not ended yet. Needs no lock.
+
+        Where the market moves on while the feed is asked, the newest bar is left out.
+        """
         kline = self._klines.get(f"kline.{name}.{symbol}")
-        if kline is None:
-            kline = await self._new_kline(name, symbol)
-        return kline.candle(self.live[symbol].candle)
+        if kline is not None:
+            return kline.candle(self.live[symbol].candle)
+        at_ms = self.bar_start_ms
+        kline = await self._new_kline(name, symbol)
+        same = at_ms == self.bar_start_ms
+        return kline.candle(self.live[symbol].candle if same else None)
 
     # -- the market -----------------------------------------------------------------------
 

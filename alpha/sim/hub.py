@@ -34,6 +34,7 @@ class Session:
         self.number = number
         self.account = ""
         self.topics: set[str] = set()
+        self.pushed = False
         self._socket = socket
         self._queue: deque[bytes] = deque()
         self._wake = asyncio.Event()
@@ -47,6 +48,7 @@ class Session:
         if len(self._queue) > CUT_ABOVE:
             self.cut("its queue is full")
             return
+        self.pushed = True
         self._queue.append(frame)
         self._idle.clear()
         self._wake.set()

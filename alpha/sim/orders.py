@@ -112,6 +112,7 @@ class OrderDesk:
             raise Refusal(110001, "order not exists or too late to replace")
         changed = msgspec.structs.replace(order)
         self._apply(changed, new)
+        self._check_reach(order, changed)
         if changed == order:
             raise Refusal(10001, "order not modified")
         if order.child:
@@ -159,6 +160,20 @@ class OrderDesk:
             admission.check_stops(order.side, base, order.take_profit, order.stop_loss)
             if new.qty is not None or new.price is not None:
                 admission.check_notional(spec, order.qty, base)
+
+    def _check_reach(self, order: Order, changed: Order) -> None:
+        """A resting order grows no further than its position, or the margin, allows."""
+        if order.conditional:
+            return
+        state = self._state
+        if changed.reduce_only:
+            room = admission.reducible(state.position(order.account, order.symbol), order.side)
+            changed.qty = min(changed.qty, changed.cum_qty + room)
+            return
+        more = state.required_margin(changed, changed.leaves, changed.price)
+        more -= state.required_margin(order, order.leaves, order.price)
+        if more > 0 and more > state.wallet_view(order.account).available:
+            raise Refusal(110007, "CheckMarginRatio fail! InsufficientAB")
 
     def _amend_child(self, order: Order, changed: Order, ms: int) -> None:
         """A system stop is moved through its position, so that both say the same."""

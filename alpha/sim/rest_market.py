@@ -58,9 +58,8 @@ class MarketApi:
         if name not in self._board.intervals:
             raise Refusal(10001, f"params error: interval invalid {name}")
         limit = params.limit(200, 1000)
-        async with self._engine.lock:
-            bar_ms = self._board.bar_start_ms
-            running = await self._board.open_candle(symbol, name)
+        bar_ms = self._board.bar_start_ms
+        running = await self._board.open_candle(symbol, name)
         first_ms, _ = intervals.bucket(name, bar_ms)
         start, end = self._window(params, name, limit, first_ms)
         upper = intervals.bucket(name, end)[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -22,7 +22,7 @@ from alpha.sim.board import Board
 from alpha.sim.engine import Engine, MarketClock
 from alpha.sim.exchange import Exchange
 from alpha.sim.feeds import build_feed
-from alpha.sim.feeds.base import Feed
+from alpha.sim.feeds.base import Feed, InstrumentSpec
 from alpha.sim.hub import Hub
 from alpha.sim.limits import RateLimits
 from alpha.sim.market import Market, highest_speed
@@ -112,7 +112,7 @@ async def simulated(options: SimOptions, feed: Feed, clock: Clock) -> AsyncItera
         await store.open(options.state)
         await store.claim(feed.fingerprint, randomness.token())
         saved = await store.load()
-        exchange = restored(feed, saved)
+        exchange = restored(feed.instruments, saved)
         added(exchange, options.accounts)
         yield Simulator(options, exchange, saved.marks, store, reader, clock, randomness)
     finally:
@@ -120,9 +120,9 @@ async def simulated(options: SimOptions, feed: Feed, clock: Clock) -> AsyncItera
         await store.close()
 
 
-def restored(feed: Feed, saved: Saved) -> Exchange:
+def restored(specs: Iterable[InstrumentSpec], saved: Saved) -> Exchange:
     """The exchange as it was committed last."""
-    exchange = Exchange(feed.instruments, saved.salt)
+    exchange = Exchange(specs, saved.salt)
     state = exchange.state
     state.issued = saved.issued
     state.sequences.update(
@@ -237,6 +237,8 @@ class Simulator:
             while True:
                 watched = {*waiting, *ended}
                 done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+                if self.engine.broken.is_set():
+                    break
                 if market in done:
                     # The end of a replay is no end of the process: it keeps answering.
                     market.result()

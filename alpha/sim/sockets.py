@@ -55,7 +55,7 @@ class Sockets:
         self._hub.join(session)
         writer = asyncio.create_task(self._write(session, socket))
         try:
-            await self._listen(session, socket, speaker)
+            await self._listen(request, session, socket, speaker)
             await session.drained()
         finally:
             self._hub.leave(session)
@@ -72,9 +72,25 @@ class Sockets:
         await socket.close()
 
     async def _listen(
-        self, session: Session, socket: web.WebSocketResponse, speaker: Speaker
+        self,
+        request: web.Request,
+        session: Session,
+        socket: web.WebSocketResponse,
+        speaker: Speaker,
     ) -> None:
-        async for received in socket:
+        idle_s = idle_limit(request)
+        while True:
+            try:
+                received = await socket.receive(timeout=idle_s)
+            except TimeoutError:
+                # Control frames do not count; data pushed in the meantime do.
+                if session.pushed:
+                    session.pushed = False
+                    continue
+                session.cut(f"no ping for {idle_s:g} s")
+                return
+            if received.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED):
+                return
             if received.type is not WSMsgType.TEXT:
                 continue
             try:
@@ -84,6 +100,16 @@ class Sockets:
                 continue
             if not await speaker.hear(session, message):
                 return
+
+
+def idle_limit(request: web.Request) -> float:
+    """Seconds without a ping or data before the cut: ten minutes, or `max_active_time`."""
+    asked = request.query.get("max_active_time", "")
+    number, unit = asked[:-1], asked[-1:]
+    if number.isdigit() and unit in ("s", "m"):
+        seconds = int(number) * (60 if unit == "m" else 1)
+        return float(min(max(seconds, 30), IDLE_S))
+    return IDLE_S
 
 
 def echo(message: Message, name: str = "req_id") -> Message:

@@ -30,6 +30,11 @@ from alpha.core.records import MANUAL, Attribution, AttributionRules, Effect, Re
 ZERO = Decimal(0)
 #: Executions that the exchange makes out of the net position of an account.
 FORCED: frozenset[str] = frozenset({"BustTrade", "AdlTrade", "Settle", "Delivery"})
+#: The same by createType: a liquidation that only lowers the risk level trades on the market,
+#: with execType Trade (Bybit V5, enum createType).
+FORCED_ORDERS: frozenset[str] = frozenset(
+    {"CreateByLiq", "CreateByTakeOver_PassThrough", "CreateByAdl_PassThrough", "CreateBySettle"}
+)
 #: Shares of cash and quantities are exact to this; the rest goes to the last.
 QUANTUM = Decimal("1E-12")
 
@@ -52,7 +57,7 @@ def attribute(
     named = _named(row, rules)
     if named is not None:
         return (Share(named[0], row.signed_qty, row.fee, named[1]),)
-    if row.exec_type in CASH_ONLY or row.exec_type in FORCED:
+    if row.exec_type in CASH_ONLY or is_forced(row):
         holders = {bot: qty for bot, qty in sorted(held.items()) if qty}
         if len(holders) > 1 and sum(holders.values(), ZERO):
             return _shares(row, holders, qty_step)
@@ -67,7 +72,7 @@ def _named(row: Execution, rules: AttributionRules) -> tuple[str, Attribution] |
     override = rules.overrides.get(row.exec_id)
     if override is not None:
         return override, "override"
-    parsed = parse(row.order_link_id) if row.order_link_id else None
+    parsed = parse(row.order_link_id, rules.reasons) if row.order_link_id else None
     if parsed is not None and parsed.bot_id in rules.bots:
         return parsed.bot_id, "id"
     tag = rules.orders.get(row.order_id)
@@ -95,6 +100,19 @@ def _by_effect(
         return closes[0], "open_lot"
     owner = rules.owners.get(row.symbol)
     return (owner, "symbol") if owner is not None else (MANUAL, "manual")
+
+
+def is_forced(row: Execution) -> bool:
+    """Liquidation, auto-deleveraging or settlement of the account's net position."""
+    return row.exec_type in FORCED or row.create_type in FORCED_ORDERS
+
+
+def names_itself(row: Execution, rules: AttributionRules) -> bool:
+    """Its own order id says whose it is and why: no order row can add anything."""
+    if not row.order_link_id:
+        return False
+    parsed = parse(row.order_link_id, rules.reasons)
+    return parsed is not None and parsed.bot_id in rules.bots and parsed.reason is not None
 
 
 def is_system_created(row: Execution) -> bool:
@@ -149,7 +167,7 @@ def _split_qty(
 
 def reason_of(row: Execution, rules: AttributionRules, effect: Effect) -> tuple[str, ReasonSource]:
     """The reason and where it comes from: the order's id, the exchange's own word, the effect."""
-    parsed = parse(row.order_link_id) if row.order_link_id else None
+    parsed = parse(row.order_link_id, rules.reasons) if row.order_link_id else None
     if parsed is not None and parsed.bot_id in rules.bots and parsed.reason:
         return parsed.reason, "id"
     tag = rules.orders.get(row.order_id)

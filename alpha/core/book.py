@@ -16,9 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 
-from alpha.core.attribution import Share, attribute, reason_of
+from alpha.core.attribution import Share, attribute, names_itself, reason_of
 from alpha.core.events import CASH_ONLY, POSITION_CHANGING, Execution, LedgerKey
-from alpha.core.ids import parse
 from alpha.core.lots import ZERO, BotLots, Touched, part
 from alpha.core.records import (
     AttributionRules,
@@ -43,6 +42,12 @@ class BeforeCheckpoint(Exception):
     def __init__(self, rows: Sequence[Execution], checkpoint_ms: int) -> None:
         super().__init__(f"{len(rows)} executions at or before {checkpoint_ms}")
         self.rows = tuple(rows)
+
+
+def is_known(row: Execution) -> bool:
+    """Whether it is known what executions of this type do. Those of another are stored and
+    change nothing; the account asks the exchange for its position instead."""
+    return row.exec_type in CASH_ONLY or row.exec_type in POSITION_CHANGING
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,7 @@ class Book:
         self._keys: list[LedgerKey] = []
         self._effects: list[Effects] = []
         self._known: set[str] = set()
-        self._unnamed: dict[str, int] = {}  # order id -> rows without an id of ours
+        self._unnamed: dict[str, set[str]] = {}  # order id -> exec_ids that it could explain
         self._lots: dict[str, BotLots] = {}
         self._flats: list[int] = []  # how many rows had been folded at each flat moment
 
@@ -138,8 +143,8 @@ class Book:
         at_end = not self._keys or ordered[0].ledger_key > self._keys[-1]
         for row in ordered:
             self._known.add(row.exec_id)
-            if parse(row.order_link_id) is None:
-                self._unnamed[row.order_id] = self._unnamed.get(row.order_id, 0) + 1
+            if not names_itself(row, rules):
+                self._unnamed.setdefault(row.order_id, set()).add(row.exec_id)
         if at_end:
             steps = self._fold(ordered, rules)
             return self._change(steps, executions=tuple(ordered))
@@ -169,8 +174,13 @@ class Book:
         before, old = self.positions(), list(self._effects)
         start, boundary_ms = self._flat_before(self._rows[first].exec_time)
         steps = self._refold(start, rules)
-        if self._effects == old:
+        differs = (i for i in range(start, len(old)) if self._effects[i] != old[i])
+        first = next(differs, None)
+        if first is None:
             return BookChange(self.account, self.symbol)
+        later, later_ms = self._flat_before(self._rows[first].exec_time)
+        if later > start:  # what lies before it is as it was: nothing of it is written again
+            boundary_ms, steps = later_ms, self._refold(later, rules)
         return self._change(
             steps, replaced_after_ms=boundary_ms, corrections=self._corrections(before)
         )
@@ -218,9 +228,8 @@ class Book:
         return steps
 
     def _step(self, row: Execution, rules: AttributionRules, touched: Touched) -> Effects:
-        """One execution. A type that is not known changes nothing here: it is kept, and the
-        account resynchronises its position."""
-        if row.exec_type not in CASH_ONLY and row.exec_type not in POSITION_CHANGING:
+        """One execution on the state before it."""
+        if not is_known(row):
             return Effects()
         held = {bot: lots.signed_qty for bot, lots in self._lots.items() if lots.signed_qty}
         shares = attribute(row, rules, held, self._qty_step)
@@ -298,6 +307,7 @@ class Book:
             cycles=tuple(steps.touched.cycles.values()),
             replaced_after_ms=replaced_after_ms,
             corrections=corrections,
+            quarantined=tuple(row for row in executions if not is_known(row)),
         )
 
     def _corrections(self, before: Mapping[str, BotPosition]) -> tuple[Correction, ...]:
@@ -373,10 +383,9 @@ class Book:
             return
         for row in self._rows[:count]:
             self._known.discard(row.exec_id)
-            left = self._unnamed.get(row.order_id, 0) - 1
-            if left > 0:
-                self._unnamed[row.order_id] = left
-            else:
+            unnamed = self._unnamed.get(row.order_id, set())
+            unnamed.discard(row.exec_id)
+            if not unnamed:
                 self._unnamed.pop(row.order_id, None)
         del self._rows[:count], self._keys[:count], self._effects[:count]
         self._flats = [flat - count for flat in self._flats if flat > count]

@@ -1,9 +1,10 @@
 """The canonical ledger: one line per row, and the SHA-256 that two ledgers agree on.
 
 Executions come in ledger order within (account, symbol), accounts and symbols sorted, then the
-attribution overrides in the order in which they were given. A line holds the fields below,
-joined by '|', with '|' and '\\\\' escaped: only what the stream's and the REST row of one
-execution agree on. Decimals are plain and without trailing zeros; absent values are empty.
+attribution overrides in the order in which they were given. A line holds the fields below, joined
+by '|' ('|' and the backslash itself are escaped with a backslash): only what the stream's and the
+REST row of one execution agree on. Decimals are plain and without trailing zeros; absent values
+are empty.
 """
 
 from __future__ import annotations

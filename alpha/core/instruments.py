@@ -42,7 +42,8 @@ class Instrument:
 
     def ceil_qty(self, qty: Decimal) -> Decimal:
         """Up to a multiple of the quantity step."""
-        return -(-qty // self.qty_step) * self.qty_step
+        floored = self.floor_qty(qty)
+        return floored if floored == qty else floored + self.qty_step
 
     def round_price(self, price: Decimal) -> Decimal:
         """To the nearest tick, ties to even multiples."""

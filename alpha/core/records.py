@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Literal
 
 from alpha.core.events import Execution, PositionSide, Side
+from alpha.core.reasons import BUILTIN, ReasonBook
 
 Effect = Literal["entry", "exit"]
 Attribution = Literal[
@@ -181,6 +182,8 @@ class BookChange:
     cycles: tuple[PositionCycle, ...] = ()
     replaced_after_ms: int | None = None
     corrections: tuple[Correction, ...] = ()
+    #: Those of `executions` whose execType is not known: stored, and without any effect here.
+    quarantined: tuple[Execution, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +205,7 @@ class AttributionRules:
     owners: Mapping[str, str] = field(default_factory=dict)
     orders: Mapping[str, OrderTag] = field(default_factory=dict)  # by exchange order id
     overrides: Mapping[str, str] = field(default_factory=dict)  # exec_id -> bot_id, newest wins
+    reasons: ReasonBook = BUILTIN  # with those of the plugins: reads the codes of order ids
 
 
 OrderPurpose = Literal["entry", "exit", "stop"]

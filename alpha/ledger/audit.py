@@ -41,6 +41,12 @@ _TRADES = {
     "CorporateAction",
 }
 _FORCED = {"BustTrade", "AdlTrade", "Settle", "Delivery"}
+_FORCED_ORDERS = {
+    "CreateByLiq",
+    "CreateByTakeOver_PassThrough",
+    "CreateByAdl_PassThrough",
+    "CreateBySettle",
+}
 _SMALLEST = Decimal("0.000000000001")
 _OURS = re.compile(r"([a-z0-9_]{1,20})-([a-z][a-z0-9]{0,2})-[0-9a-z]{8}")
 _OLDER = re.compile(r"([a-z0-9_]{1,20}):([a-z0-9_]{1,24}):[0-9]{9,13}")
@@ -133,7 +139,8 @@ class _Audit:
         if order is not None and order[0] in facts.bots:
             return [(order[0], signed, row.fee, order[2])]
         sizes = {bot: self.size(bot) for bot in sorted(self.holdings) if self.size(bot)}
-        if row.exec_type == "Funding" or row.exec_type in _FORCED:
+        forced = row.exec_type in _FORCED or row.create_type in _FORCED_ORDERS
+        if row.exec_type == "Funding" or forced:
             if len(sizes) == 1:
                 bot = next(iter(sizes))
                 how = "sole_bot" if facts.bots == {bot} else "open_lot"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from alpha.core.events import Execution
+from alpha.core.events import Execution, Side
 from alpha.core.ids import wire_id
 from alpha.core.records import AttributionRules, OrderTag
 from alpha.ledger.audit import Facts
 from tests.ledger.conftest import ACCOUNT, BOTS
-from tests.ledger.samples import T0
+from tests.ledger.samples import T0, execution
 
 SYMBOL = "BTCUSDT"
 STEP = Decimal("0.001")
@@ -24,12 +25,36 @@ def executions(draw: st.DrawFn, max_rows: int = 14) -> list[Execution]:
     return [_execution(draw, number) for number in range(count)]
 
 
+@st.composite
+def flat_often(draw: st.DrawFn, max_rows: int = 10) -> list[Execution]:
+    """One or two bots, one unit at a time: flat, and through zero, again and again."""
+    rows = []
+    for number in range(draw(st.integers(1, max_rows))):
+        side: Side = draw(st.sampled_from(("Buy", "Sell")))
+        bot = draw(st.sampled_from((BOTS[0], BOTS[0], BOTS[1])))
+        qty = draw(st.sampled_from(("0.001", "0.001", "0.002")))
+        second = draw(st.integers(0, 9))
+        row = execution(
+            f"e{number}",
+            T0 + second * 1_000,
+            side,
+            qty,
+            order_link_id=wire_id(bot, "ema_cross", T0 + number),
+            seq=number,
+        )
+        # A stop without an id belongs to whoever holds what it closes: to the history before it.
+        if draw(st.integers(0, 4)) == 0:
+            row = replace(row, order_link_id="", create_type="CreateByStopLoss")
+        rows.append(row)
+    return rows
+
+
 def _execution(draw: st.DrawFn, number: int) -> Execution:
     kind = draw(st.sampled_from(KINDS))
     bot = draw(st.sampled_from((*BOTS, "stranger")))
     reason = draw(st.sampled_from(("ema_cross", "stop_loss", "entry")))
     ours = wire_id(bot, reason, T0 + number) if kind == "ours" else ""
-    qty = draw(st.integers(1, 40)) * STEP
+    qty = draw(st.one_of(st.integers(1, 2), st.integers(1, 40))) * STEP  # often flat again
     price = Decimal(draw(st.integers(9_000, 11_000))) / 100
     exec_type, create_type, stop = "Trade", "CreateByUser", ""
     order_id = f"order-{number}"
@@ -40,7 +65,7 @@ def _execution(draw: st.DrawFn, number: int) -> Execution:
     elif kind == "funding":
         exec_type, create_type = "Funding", ""
     elif kind == "forced":
-        exec_type = draw(st.sampled_from(("BustTrade", "AdlTrade", "Settle")))
+        exec_type = draw(st.sampled_from(("BustTrade", "AdlTrade", "Settle", "Trade")))
         create_type = "CreateByLiq"
     elif kind == "odd":
         exec_type = draw(st.sampled_from(("BlockTrade", "UNKNOWN")))

@@ -26,8 +26,12 @@ LimitOption = Annotated[str, typer.Option("--limit", metavar="N", help="The newe
 
 
 def settings(path: Path | None, overrides: Mapping[str, object] | None = None) -> Config:
-    """The settings of this process; overrides that are None were not given."""
+    """The settings of this process, its log set up by them. Overrides that are None were not
+    given."""
+    from alpha.cli.logs import configure
     from alpha.config import load
 
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
-    return load(path, os.environ, given)
+    loaded = load(path, os.environ, given)
+    configure(loaded.log.level)
+    return loaded

@@ -78,13 +78,18 @@ def _allows(path: Path, uid: int, gid: int, bits: int) -> bool:
 def _as_root(data_dir: Path, system_home: Path) -> Place:
     pointer = data_dir / _POINTER
     home = Path(pointer.read_text("utf-8").strip()) if pointer.exists() else data_dir
+    if not home.is_dir():
+        raise ConfigError(
+            f"expected the server data of {data_dir} in {home}, was no such folder; "
+            f"restore it, or remove {pointer} to begin anew"
+        )
     owner = _owner_of_data(home)
     user = _unprivileged() if owner in (None, 0) else pwd.getpwuid(owner or 0)
     if owner is None and not reachable(home, user.pw_uid, user.pw_gid):
         home = system_home / hashlib.sha256(str(data_dir).encode()).hexdigest()[:12]
         home.mkdir(mode=0o755, parents=True, exist_ok=True)
         pointer.write_text(f"{home}\n", encoding="utf-8")
-    if not home.is_dir() or not reachable(home, user.pw_uid, user.pw_gid):
+    if not reachable(home, user.pw_uid, user.pw_gid):
         raise ConfigError(
             f"expected the server data in {home} to be reachable by user {user.pw_name}, "
             f"were not; open the folders above them to that user or choose another data_dir"

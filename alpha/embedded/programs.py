@@ -52,7 +52,7 @@ def _package(module: str, distribution: str, setting: str) -> Path:
 
 def _missing(distribution: str, what: str, setting: str) -> ConfigError:
     return ConfigError(
-        f"expected the package {distribution}, found nothing of {what}; "
+        f"expected the package {distribution}, did not find {what}; "
         f"run script/bootstrap (or pip install {distribution}), or set {setting}"
     )
 

@@ -45,8 +45,12 @@ Using = Callable[[], Coroutine[Any, Any, User]]
 
 
 @asynccontextmanager
-async def using(folder: Path, mode: str = "paper", **which: bool) -> AsyncIterator[Servers]:
-    servers = await embedded.start(folder, mode=mode, clock=SystemClock(), **which)
+async def using(
+    folder: Path, mode: str = "paper", *, postgres: bool = True, redis: bool = True
+) -> AsyncIterator[Servers]:
+    servers = await embedded.start(
+        folder, mode=mode, postgres=postgres, redis=redis, clock=SystemClock()
+    )
     try:
         yield servers
     finally:

@@ -1,8 +1,16 @@
-"""A process that uses the servers until its input ends: `python -m tests.embedded.user DIR`."""
+"""A process that uses the servers until its input ends: `python -m tests.embedded.user DIR`.
+
+With the name of a user behind it, it becomes that user first, once everything is imported: the
+user need not reach this interpreter. It has to reach /usr/bin/python3 then, for the keepers."""
 
 from __future__ import annotations
 
 import asyncio
+import email.parser  # noqa: F401  (what the libraries import only when first used)
+import encodings.ascii
+import encodings.idna  # noqa: F401
+import os
+import pwd
 import sys
 from pathlib import Path
 
@@ -18,5 +26,16 @@ async def main(folder: Path) -> None:
     print("left", flush=True)
 
 
+def become(name: str) -> None:
+    user = pwd.getpwnam(name)
+    os.setgroups([])
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
+    os.environ["HOME"] = "/nonexistent"
+    sys.executable = "/usr/bin/python3"
+
+
 if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        become(sys.argv[2])
     asyncio.run(main(Path(sys.argv[1])))

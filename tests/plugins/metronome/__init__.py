@@ -32,7 +32,9 @@ class MetronomeSettings(PluginSettings):
     notional: Annotated[Decimal, *Number, Field(gt=0, description="USDT per entry.")] = Decimal(200)
     side: Annotated[str, Field(pattern="^(Buy|Sell)$")] = "Buy"
     interval_ms: Annotated[int, Field(ge=60_000)] = 60_000
-    stop_loss: Annotated[Decimal | None, *Number] = Decimal("0.05")
+    stop_loss: Annotated[
+        Decimal, *Number, Field(ge=0, lt=1, description="Distance of the stop; 0 for none.")
+    ] = Decimal("0.05")
 
 
 class Metronome:
@@ -76,7 +78,7 @@ class Metronome:
             price=Decimal(repr(bar.close)),
             reason="entry",
             leverage=Decimal(5),
-            stops=None if settings.stop_loss is None else StopPlan(stop_loss=settings.stop_loss),
+            stops=StopPlan(stop_loss=settings.stop_loss) if settings.stop_loss else None,
         )
 
     @hookimpl

@@ -127,6 +127,11 @@ class LedgerWriter:
         """PostgreSQL answers and no account is torn or poisoned."""
         return self.degraded_since is None and not self._torn and not self.poisoned
 
+    def accepts(self, account: str) -> bool:
+        """PostgreSQL answers and commits of this account are taken: it may have entries."""
+        refused = account in self._torn or account in self.poisoned
+        return self.degraded_since is None and not self._stopped and not refused
+
     @property
     def torn(self) -> frozenset[str]:
         return frozenset(self._torn)

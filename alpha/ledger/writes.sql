@@ -140,7 +140,7 @@ ON CONFLICT (account, symbol, bot_id, opened_by) DO UPDATE SET
 
 -- name: upsert_orders
 -- A late frame never reopens a finished order; the one step back is an order believed never
--- accepted that then shows up on the exchange.
+-- accepted that then shows up on the exchange; what it has shown is never believed absent.
 INSERT INTO trading.orders AS o (
     account, order_link_id, client_order_id, bot_id, symbol, side, purpose, reason, order_type,
     qty, price, trigger_price, reduce_only, state, exchange_order_id, exchange_status,
@@ -165,7 +165,8 @@ ON CONFLICT (account, order_link_id) DO UPDATE SET
     sent_at = coalesce(excluded.sent_at, o.sent_at),
     acked_at = coalesce(excluded.acked_at, o.acked_at),
     terminal_at = excluded.terminal_at, changed_at = excluded.changed_at
- WHERE trading.order_state_rank(excluded.state) > trading.order_state_rank(o.state)
+ WHERE (trading.order_state_rank(excluded.state) > trading.order_state_rank(o.state)
+        AND NOT (excluded.state = 'never_accepted' AND o.state IN ('open', 'partially_filled')))
     OR (excluded.state = o.state AND excluded.changed_at >= o.changed_at)
     OR (o.state = 'never_accepted'
         AND excluded.state NOT IN ('pending', 'sent', 'unknown', 'never_accepted'));

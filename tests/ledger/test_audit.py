@@ -20,7 +20,7 @@ from alpha.ledger.batch import Batch
 from alpha.ledger.columns import Columns
 from alpha.ledger.queries import load
 from tests.ledger.conftest import ACCOUNT
-from tests.ledger.ledgers import STEP, SYMBOL, executions, facts_of, knowledge
+from tests.ledger.ledgers import STEP, SYMBOL, executions, facts_of, flat_often, knowledge
 
 Tables = dict[str, dict[RowKey, dict[str, object]]]
 
@@ -65,7 +65,11 @@ def as_written(batch: Batch) -> Tables:
 
 
 @settings(max_examples=400, deadline=None)
-@given(rows=executions(), rules=knowledge(), step=st.sampled_from((STEP, None)))
+@given(
+    rows=st.one_of(executions(), flat_often()),
+    rules=knowledge(),
+    step=st.sampled_from((STEP, None)),
+)
 def test_the_audit_agrees_with_the_fold(
     rows: list[Execution], rules: AttributionRules, step: Decimal | None
 ) -> None:
@@ -83,7 +87,7 @@ def test_the_audit_agrees_with_the_fold(
 
 
 @settings(max_examples=200, deadline=None)
-@given(data=st.data(), rows=executions(), rules=knowledge())
+@given(data=st.data(), rows=st.one_of(executions(), flat_often()), rules=knowledge())
 def test_any_delivery_written_in_any_batches_ends_as_the_audit_says(
     data: st.DataObject, rows: list[Execution], rules: AttributionRules
 ) -> None:

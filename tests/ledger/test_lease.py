@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from alpha.clock import ManualClock, SystemClock
+from alpha.core.records import Commit, Marks
 from alpha.ledger.lease import LIFE_MS, Lease, LeaseHeld, LeaseLost
 from alpha.ledger.pool import Pool
 from alpha.ledger.reader import LedgerReader
@@ -156,6 +157,19 @@ async def test_an_account_outside_the_lease_is_not_written(pool: Pool) -> None:
     with pytest.raises(LeaseLost, match="account main"):
         async with asyncio.timeout(10):
             await writer.run()
+
+
+async def test_one_stale_account_keeps_the_whole_transaction_out(pool: Pool) -> None:
+    old = lease_of(pool, "one", "main", "second", installation="data dir")
+    await old.acquire()
+    await lease_of(pool, "two", "second", installation="data dir").acquire(take_over=True)
+    writer = LedgerWriter(pool, clock=SystemClock(), lease=old)
+    writer.put(entry_commit(execution("e1", T0)))
+    writer.put(Commit("second", marks=Marks("second", T0, 0)))
+    with pytest.raises(LeaseLost, match="account second"):
+        async with asyncio.timeout(10):
+            await writer.run()
+    assert await LedgerReader(pool).counts() == (0, 0)
 
 
 async def test_a_takeover_waits_for_a_running_transaction(pool: Pool) -> None:

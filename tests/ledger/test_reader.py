@@ -23,7 +23,7 @@ from alpha.ledger.reader import DAY_MS, LedgerReader, plain
 from alpha.ledger.registry import BotEntry, heartbeat, register, set_status
 from alpha.ledger.transaction import write_batch
 from tests.ledger.conftest import ACCOUNT, BOTS
-from tests.ledger.ledgers import SYMBOL, executions
+from tests.ledger.ledgers import SYMBOL, executions, flat_often
 from tests.ledger.samples import T0, execution, history, order
 from tests.ledger.test_verify import RULES, store, trade
 from tests.ledger.test_writer import wiped
@@ -95,8 +95,8 @@ async def test_last_flat_is_a_checkpoint_from_which_a_book_goes_on(
                 flats.append(moment)
         assert flat == (flats[-1] if flats else None)
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    @given(rows=executions(10), seconds=st.integers(-1, 10))
+    @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(rows=st.one_of(executions(10), flat_often()), seconds=st.integers(-1, 10))
     def property_(rows: list[Execution], seconds: int) -> None:
         asyncio.run_coroutine_threadsafe(check(rows, T0 + seconds * 1_000), loop).result(60)
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from alpha.clock import ManualClock
 from alpha.core.book import Book
 from alpha.core.canonical import ledger_hash
-from alpha.core.events import Execution
+from alpha.core.events import Execution, Side
 from alpha.core.ids import wire_id
 from alpha.core.records import AttributionRules, Commit
 from alpha.errors import NotFound, RetryLater
@@ -21,7 +22,7 @@ from alpha.ledger.pool import Pool
 from alpha.ledger.transaction import write_batch
 from alpha.ledger.verify import VerifyResult, verify
 from tests.ledger.conftest import ACCOUNT, BOTS
-from tests.ledger.ledgers import SYMBOL, executions
+from tests.ledger.ledgers import SYMBOL, executions, flat_often
 from tests.ledger.samples import T0, execution
 from tests.ledger.test_writer import wiped
 
@@ -43,12 +44,15 @@ def trade() -> list[Execution]:
     ]
 
 
-async def store(pool: Pool, rows: list[Execution]) -> None:
+async def store(pool: Pool, rows: list[Execution], cuts: Collection[int] = ()) -> None:
+    """Folds the rows one by one as they come. `cuts` are the places between two commits where a
+    batch ends; without any, every commit is one of its own."""
     book = Book(ACCOUNT, SYMBOL)
+    commits = [Commit(ACCOUNT, change=book.add([row], RULES)) for row in rows]
+    edges = [0, *sorted(cuts or range(1, len(commits))), len(commits)]
     async with pool.acquire() as connection:
-        for row in rows:
-            change = book.add([row], RULES)
-            await write_batch(connection, Batch.of([Commit(ACCOUNT, change=change)]), None)
+        for start, end in pairwise(edges):
+            await write_batch(connection, Batch.of(commits[start:end]), None)
 
 
 async def corrupt(pool: Pool, statement: str) -> None:
@@ -179,20 +183,49 @@ async def test_an_override_changes_the_books_and_the_hash(pool: Pool, postgres_d
 async def test_whatever_is_stored_in_whatever_order_verifies(pool: Pool, postgres_dsn: str) -> None:
     loop = asyncio.get_running_loop()
 
-    async def check(rows: list[Execution]) -> VerifyResult:
+    async def check(rows: list[Execution], cuts: set[int]) -> VerifyResult:
         await wiped(pool)
-        await store(pool, rows)
+        await store(pool, rows, cuts)
         return await verify(postgres_dsn, account=ACCOUNT)
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    @given(data=st.data(), rows=executions(8))
+    @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(data=st.data(), rows=st.one_of(executions(10), flat_often()))
     def property_(data: st.DataObject, rows: list[Execution]) -> None:
         shuffled = data.draw(st.permutations(rows))
-        result = asyncio.run_coroutine_threadsafe(check(shuffled), loop).result(60)
+        cuts = data.draw(st.sets(st.integers(1, max(len(rows) - 1, 1)), max_size=3))
+        cuts = {cut for cut in cuts if cut < len(rows)}
+        result = asyncio.run_coroutine_threadsafe(check(shuffled, cuts), loop).result(60)
         assert result.problems == ()
         assert result.sha256 == ledger_hash(rows)
 
     await asyncio.to_thread(property_)
+
+
+@pytest.mark.parametrize("first_late_batch", [7, 8])
+async def test_late_rows_take_back_what_was_written_before_them(
+    pool: Pool, postgres_dsn: str, first_late_batch: int
+) -> None:
+    """Two late rows turn every entry into an exit and back, in one batch or in two: nothing of
+    the earlier reading may stay behind."""
+    sides: list[tuple[int, Side]] = [
+        (-1_000, "Buy"),
+        (0, "Sell"),  # flat: what follows is folded again
+        (1_000, "Buy"),
+        (2_000, "Sell"),
+        (3_000, "Buy"),
+        (4_000, "Sell"),
+        (5_000, "Buy"),
+        (500, "Sell"),  # late
+        (4_500, "Buy"),  # late, and after a newer flat moment than the first
+    ]
+    rows = [
+        execution(f"e{number}", T0 + at, side, order_link_id=wire_id(BOTS[0], "entry", T0 + number))
+        for number, (at, side) in enumerate(sides)
+    ]
+    await store(pool, rows, {*range(1, 8), first_late_batch})
+    result = await verify(postgres_dsn)
+    assert result.problems == ()
+    assert result.fills == 9
 
 
 # -- Redis and the exchange ---------------------------------------------------------------------

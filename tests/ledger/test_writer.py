@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from alpha.clock import SystemClock
 from alpha.core.records import BookChange, Commit, Marks
 from alpha.errors import NeedsOperator
+from alpha.ledger import columns
 from alpha.ledger.batch import Batch
 from alpha.ledger.pool import Pool, connect
 from alpha.ledger.reader import LedgerReader
@@ -22,6 +23,7 @@ from alpha.ledger.writer import LedgerWriter, WriterState
 from tests.ledger.conftest import running
 from tests.ledger.samples import (
     T0,
+    cycle,
     decision,
     entry_commit,
     execution,
@@ -200,6 +202,7 @@ async def test_a_full_queue_refuses_and_keeps_the_account_out_until_healed(pool:
     assert writer.put(entry_commit(first))
     assert not writer.put(exit_commit(first, second))
     assert writer.torn == {"main"}
+    assert (writer.accepts("main"), writer.accepts("second")) == (False, True)
     async with running(writer):
         assert await writer.drain(10)
         # What follows would build on a commit that is not there.
@@ -207,6 +210,7 @@ async def test_a_full_queue_refuses_and_keeps_the_account_out_until_healed(pool:
         assert writer.put(Commit("second", marks=Marks("second", T0, 0)))
         assert await writer.drain(10)
         writer.heal("main")
+        assert writer.accepts("main")
         assert writer.put(exit_commit(first, second))
         assert await writer.drain(10)
     assert await LedgerReader(pool).counts() == (2, 2)
@@ -234,6 +238,7 @@ async def test_a_poisoned_commit_stops_its_account_and_no_other(pool: Pool) -> N
         assert writer.put(Commit("second", marks=Marks("second", T0, 0)))
     assert [account for account, _ in told] == ["main"]
     assert "position_entries" in str(writer.poisoned["main"])
+    assert not writer.healthy
     assert writer.held_back == {"main": [bad, later]}
     stored = await pool.fetch("SELECT account, exec_id FROM trading.executions ORDER BY exec_id")
     assert [tuple(found) for found in stored] == [("main", "e1"), ("second", "x1")]
@@ -241,11 +246,12 @@ async def test_a_poisoned_commit_stops_its_account_and_no_other(pool: Pool) -> N
 
 async def test_orders_never_go_back(pool: Pool, writer: LedgerWriter) -> None:
     steps = [
-        (order("o", "open", updated_ms=T0 + 5), "open"),
-        (order("o", "sent", updated_ms=T0 + 6), "open"),
+        (order("o", "acked", updated_ms=T0 + 5), "acked"),
+        (order("o", "sent", updated_ms=T0 + 6), "acked"),
         (order("o", "never_accepted", updated_ms=T0 + 7), "never_accepted"),
         (order("o", "unknown", updated_ms=T0 + 8), "never_accepted"),
         (order("o", "open", updated_ms=T0 + 9), "open"),
+        (order("o", "never_accepted", updated_ms=T0 + 9), "open"),
         (order("o", "filled", updated_ms=T0 + 10, filled="1"), "filled"),
         (order("o", "cancelled", updated_ms=T0 + 11), "filled"),
         (order("o", "filled", updated_ms=T0 + 4, filled="0.5"), "filled"),
@@ -297,6 +303,14 @@ async def test_latency_is_measured_from_the_socket_read(pool: Pool) -> None:
         assert await writer.drain(10)
     assert len(measured) == 1
     assert 0 < measured[0] < 10_000
+
+
+def test_closed_positions_are_written_before_open_ones() -> None:
+    first, second, third = (execution(f"e{number}", T0 + number) for number in range(3))
+    rows = [cycle(third, "alpha_001", "1", None), cycle(first, "alpha_001", "0", second)]
+    written = columns.cycles(rows)
+    assert list(written[3]) == ["e0", "e2"]
+    assert list(written[14]) == [T0 + 1, None]
 
 
 async def test_a_bot_has_one_open_position_per_symbol(pool: Pool) -> None:

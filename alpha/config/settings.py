@@ -159,7 +159,7 @@ class Config(Section):
     """All settings. `origins` says of every value, by dotted key, where it came from."""
 
     mode: Mode = "paper"
-    data_dir: FilePath = Path(".alpha").absolute()
+    data_dir: FilePath = Field(default_factory=lambda: Path(".alpha").absolute())
     #: Folder with plugins beside those that come with Alpha and those that are installed.
     plugins_dir: FilePath | None = None
     postgres: PostgresSettings = PostgresSettings()

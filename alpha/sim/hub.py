@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 import structlog
@@ -30,8 +30,11 @@ encode = msgspec.json.encode
 class Session:
     """One connected socket with its queue of outgoing frames."""
 
-    def __init__(self, socket: web.WebSocketResponse, number: str) -> None:
+    def __init__(
+        self, socket: web.WebSocketResponse, number: str, abort: Callable[[], None]
+    ) -> None:
         self.number = number
+        self._abort = abort
         self.account = ""
         self.topics: set[str] = set()
         self.pushed = False
@@ -46,7 +49,7 @@ class Session:
         if self._cut or (droppable and len(self._queue) > DROP_ABOVE):
             return
         if len(self._queue) > CUT_ABOVE:
-            self.cut("its queue is full")
+            self.cut("its queue is full", stuck=True)
             return
         self.pushed = True
         self._queue.append(frame)
@@ -56,14 +59,16 @@ class Session:
     def say(self, message: Mapping[str, object]) -> None:
         self.send(encode(message))
 
-    def cut(self, reason: str) -> None:
-        """Ends a connection that does not read; the client will notice and come back."""
+    def cut(self, reason: str, *, stuck: bool = False) -> None:
+        """Ends a connection; a stuck one without a farewell, which it would not take either."""
         if not self._cut:
             self._cut = True
             log.info("connection cut", connection=self.number, reason=reason)
         self._queue.clear()
         self._idle.set()
         self._wake.set()
+        if stuck:
+            self._abort()
 
     async def write(self) -> None:
         """Sends what is queued, until the connection ends or is cut."""
@@ -81,7 +86,7 @@ class Session:
                 async with asyncio.timeout(STUCK_S):
                     await self._idle.wait()
             except TimeoutError:
-                self.cut(f"it took nothing for {STUCK_S} s")
+                self.cut(f"it took nothing for {STUCK_S} s", stuck=True)
 
 
 class Hub:

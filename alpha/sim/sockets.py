@@ -51,7 +51,7 @@ class Sockets:
     async def serve(self, request: web.Request, speaker: Speaker) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(compress=False, max_msg_size=1 << 20)
         await socket.prepare(request)
-        session = Session(socket, self._randomness.token())
+        session = Session(socket, self._randomness.token(), lambda: abort(request))
         self._hub.join(session)
         writer = asyncio.create_task(self._write(session, socket))
         try:
@@ -100,6 +100,11 @@ class Sockets:
                 continue
             if not await speaker.hear(session, message):
                 return
+
+
+def abort(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def idle_limit(request: web.Request) -> float:

@@ -271,3 +271,19 @@ async def test_it_ends_by_itself_when_no_client_comes(tmp_path: Path, start: Sta
         with pytest.raises(subprocess.TimeoutExpired):
             await asyncio.to_thread(child.process.wait, 2)
     assert await child.ended() == 0
+
+
+async def test_accounts_may_be_added_and_keep_what_they_hold(start: Start) -> None:
+    child = start()
+    venue = await child.ready()
+    await venue.create(symbol="ETHUSDT", side="Buy", orderType="Market", qty="1")
+    await venue.create(symbol="ETHUSDT", side="Sell", orderType="Market", qty="1")
+    before = (await venue.result("/v5/account/wallet-balance", accountType="UNIFIED"))["list"][0]
+    await child.stop()
+    venue = await start("--key", "second", "--secret", "two", "--balance", "500").ready()
+    after = (await venue.result("/v5/account/wallet-balance", accountType="UNIFIED"))["list"][0]
+    assert after["totalWalletBalance"] == before["totalWalletBalance"] != "10000"
+    venue.key, venue.secret = "second", "two"
+    other = (await venue.result("/v5/account/wallet-balance", accountType="UNIFIED"))["list"][0]
+    assert other["totalWalletBalance"] == "500"
+    assert (await venue.result("/v5/execution/list"))["list"] == []

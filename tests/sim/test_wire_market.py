@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import json
+import socket
 from decimal import Decimal
 
 import pytest
+import websockets
 
 from alpha.errors import ConfigError
 from alpha.sim.server import check_speed
@@ -145,3 +149,37 @@ def test_a_speed_that_would_lose_candles_names_the_highest_that_works() -> None:
     check_speed(6000, 300_000)
     with pytest.raises(ConfigError, match=r"up to 1200 .* was 1201"):
         check_speed(1201, 60_000)
+
+
+async def test_a_client_that_does_not_read_is_cut_and_holds_nobody_up(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alpha.sim.hub.STUCK_S", 0.3)
+    venue = await start(speed=1200.0)
+    symbols = [r["symbol"] for r in (await venue.result("/v5/market/instruments-info"))["list"]]
+    kinds = ("orderbook.1", "publicTrade", "tickers", "kline.1", "kline.5", "kline.60")
+    topics = [f"{kind}.{symbol}" for kind in kinds for symbol in symbols]
+    deaf = socket.socket()
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    deaf.setblocking(False)
+    host, port = venue.urls["rest"].removeprefix("http://").split(":")
+    await asyncio.get_running_loop().sock_connect(deaf, (host, int(port)))
+    connection = await websockets.connect(
+        venue.urls["public_ws"], sock=deaf, max_queue=1, compression=None
+    )
+    await connection.send(json.dumps({"op": "subscribe", "args": topics}))
+    starts: list[int] = []
+    async with venue.public() as good:
+        await good.ask({"op": "subscribe", "args": ["kline.1.BTCUSDT"], "req_id": "g"})
+
+        def long_after_the_cut(message: Json) -> bool:
+            if "topic" in message and message["data"][0]["confirm"]:
+                starts.append(message["data"][0]["start"])
+            return len(starts) >= 100
+
+        await good.hear(long_after_the_cut)
+    assert [b - a for a, b in itertools.pairwise(starts)] == [60_000] * (len(starts) - 1)
+    with pytest.raises(websockets.ConnectionClosedError):
+        async with asyncio.timeout(10):
+            while True:
+                await connection.recv()

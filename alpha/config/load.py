@@ -77,6 +77,8 @@ def _fill_accounts(values: Layer) -> None:
         named = values.get(("bots", bot, "account"), Value(_MAIN, "default"))
         if isinstance(named.value, str):
             values.setdefault(("accounts", named.value), Value({}, f"bots.{bot}.account"))
+    if not bots:
+        values.setdefault(("accounts", _MAIN), Value({}, "default"))
     mode = values.get(("mode",))
     if mode is not None and mode.value != "paper":
         return

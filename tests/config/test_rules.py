@@ -117,6 +117,11 @@ def test_paper_accounts_have_keys_that_stay(tmp_path: Path) -> None:
     assert keys["own"] == "k" and all(":" not in key and len(key) > 0 for key in keys.values())
 
 
+def test_without_bots_there_is_still_an_account(tmp_path: Path) -> None:
+    accounts = made(tmp_path, "").accounts
+    assert list(accounts) == ["main"] and accounts["main"].api_key.get_secret_value()
+
+
 def test_one_key_under_two_names_is_refused(tmp_path: Path) -> None:
     text = "".join(f"[accounts.{n}]\napi_key='samekey'\napi_secret='s'\n" for n in "ab")
     with pytest.raises(ConfigError, match=r"accounts.b: expected an API key of its own") as caught:

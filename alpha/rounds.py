@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from alpha.bots.barrier import Close, CloseBarrier
+from alpha.bots.barrier import Close, CloseBarrier, Step
 from alpha.bots.hookspecs import Subscription
 from alpha.clock import Clock
 from alpha.core.events import Bar
@@ -73,9 +73,7 @@ class Rounds:
     def on_bar(self, bar: Bar, received_ns: int | None, stale: bool) -> None:
         now = self._clock.monotonic()
         for session, barrier in self._barriers:
-            closes = barrier.add(bar, now, received_ns=received_ns, stale=stale)
-            session.bar(bar)
-            self._decide(session, closes)
+            self._take(session, barrier.add(bar, now, received_ns=received_ns, stale=stale))
 
     async def run(self) -> None:
         """Cuts closes that have waited long enough."""
@@ -83,17 +81,20 @@ class Rounds:
             await self._clock.sleep(CHECK_EVERY_S)
             now = self._clock.monotonic()
             for session, barrier in self._barriers:
-                self._decide(session, barrier.due(now))
+                self._take(session, barrier.due(now))
 
-    def _decide(self, session: BotSession, closes: Sequence[Close]) -> None:
-        for close in closes:
-            session.close(
-                close.interval_ms,
-                close.close_ms,
-                close.bars,
-                close.received_ns,
-                stale=close.stale,
-            )
+    def _take(self, session: BotSession, steps: Sequence[Step]) -> None:
+        for step in steps:
+            if isinstance(step, Close):
+                session.close(
+                    step.interval_ms,
+                    step.close_ms,
+                    step.bars,
+                    step.received_ns,
+                    stale=step.stale,
+                )
+            else:
+                session.bar(step)
 
 
 def _closes(

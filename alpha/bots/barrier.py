@@ -2,7 +2,8 @@
 
 A close is handed on once every subscribed symbol has brought its bar, or `WAIT_S` seconds of
 wall time after the first of them. Bars that come later still update indicators, and take part in
-no decision. Closes of one interval are handed on in order.
+no decision. Closes of one interval are handed on in order, and a bar is shown to indicators only
+when every older close of its interval is decided: a decision never sees the future.
 """
 
 from __future__ import annotations
@@ -29,6 +30,20 @@ class Close:
     stale: bool = False
 
 
+#: What to do next, in order: show a bar to indicators, decide a close.
+Step = Bar | Close
+
+
+@dataclass(slots=True)
+class _Interval:
+    """Closes of one interval that are not decided, and the newest that is. The bars of the
+    oldest one have been shown to indicators, those of the others wait."""
+
+    symbols: set[str] = field(default_factory=set)
+    gathering: dict[int, Close] = field(default_factory=dict)
+    decided: int = -1
+
+
 class CloseBarrier:
     """One bot's. A bot that decides per symbol gets every bar as a close of its own."""
 
@@ -41,48 +56,67 @@ class CloseBarrier:
     ) -> None:
         self._per_symbol = per_symbol
         self._wait_s = wait_s
-        self._symbols: dict[int, set[str]] = {}
+        self._intervals: dict[int, _Interval] = {}
         for one in subscriptions:
-            self._symbols.setdefault(one.interval_ms, set()).add(one.symbol)
-        self._gathering: dict[tuple[int, int], Close] = {}
-        self._decided: dict[int, int] = {}
+            interval = self._intervals.setdefault(one.interval_ms, _Interval())
+            interval.symbols.add(one.symbol)
 
     def add(
         self, bar: Bar, now: float, *, received_ns: int | None = None, stale: bool = False
-    ) -> list[Close]:
-        """Takes a closed bar; the closes that it completes, oldest first. `now` is monotonic."""
-        interval_ms, close_ms = bar.interval_ms, bar.close_ms
-        if bar.symbol not in self._symbols.get(interval_ms, ()):
+    ) -> list[Step]:
+        """Takes a closed bar; the steps that it allows, oldest first. `now` is monotonic."""
+        interval = self._intervals.get(bar.interval_ms)
+        if interval is None or bar.symbol not in interval.symbols:
             return []
+        close_ms = bar.close_ms
         if self._per_symbol:
-            return [Close(interval_ms, close_ms, now, {bar.symbol: bar}, received_ns, stale)]
-        if close_ms <= self._decided.get(interval_ms, -1):
+            close = Close(bar.interval_ms, close_ms, now, {bar.symbol: bar}, received_ns, stale)
+            return [bar, close]
+        if close_ms <= interval.decided:
+            return [bar]
+        gathering = interval.gathering
+        found = gathering.get(close_ms)
+        if found is None:
+            found = gathering[close_ms] = Close(bar.interval_ms, close_ms, now)
+        found.bars[bar.symbol] = bar
+        found.received_ns = received_ns if received_ns is not None else found.received_ns
+        found.stale = found.stale or stale
+        if min(gathering) < close_ms:
             return []
-        key = (interval_ms, close_ms)
-        close = self._gathering.get(key)
-        if close is None:
-            close = self._gathering[key] = Close(interval_ms, close_ms, now)
-        close.bars[bar.symbol] = bar
-        close.received_ns = received_ns if received_ns is not None else close.received_ns
-        close.stale = close.stale or stale
-        if len(close.bars) < len(self._symbols[interval_ms]):
-            return []
-        return self._hand_on(interval_ms, close_ms)
+        steps: list[Step] = [bar]
+        if len(found.bars) == len(interval.symbols):
+            self._decide(interval, close_ms, steps)
+            self._advance(interval, steps)
+        return steps
 
-    def due(self, now: float) -> list[Close]:
-        """Closes whose wait is over, oldest first."""
-        over = [
-            key for key, close in self._gathering.items() if now - close.first_at >= self._wait_s
-        ]
-        handed: list[Close] = []
-        for interval_ms, close_ms in sorted(over):
-            handed += self._hand_on(interval_ms, close_ms)
-        return handed
+    def due(self, now: float) -> list[Step]:
+        """The steps that waiting has allowed: closes whose wait is over are cut."""
+        steps: list[Step] = []
+        for _, interval in sorted(self._intervals.items()):
+            over = [
+                close_ms
+                for close_ms, close in interval.gathering.items()
+                if now - close.first_at >= self._wait_s
+            ]
+            if over:
+                self._cut(interval, max(over), steps)
+        return steps
 
-    def _hand_on(self, interval_ms: int, close_ms: int) -> list[Close]:
-        """This close, and older ones of its interval that are still waiting before it."""
-        ready = sorted(
-            key for key in self._gathering if key[0] == interval_ms and key[1] <= close_ms
-        )
-        self._decided[interval_ms] = max(close_ms, self._decided.get(interval_ms, -1))
-        return [self._gathering.pop(key) for key in ready]
+    def _cut(self, interval: _Interval, last_ms: int, steps: list[Step]) -> None:
+        """Decides everything up to `last_ms` with the bars that are in."""
+        while interval.gathering and min(interval.gathering) <= last_ms:
+            self._decide(interval, min(interval.gathering), steps)
+            self._advance(interval, steps)
+
+    def _advance(self, interval: _Interval, steps: list[Step]) -> None:
+        """Shows the bars of the close that is the oldest now, and decides it if it is whole."""
+        while interval.gathering:
+            oldest = min(interval.gathering)
+            steps += interval.gathering[oldest].bars.values()
+            if len(interval.gathering[oldest].bars) < len(interval.symbols):
+                return
+            self._decide(interval, oldest, steps)
+
+    def _decide(self, interval: _Interval, close_ms: int, steps: list[Step]) -> None:
+        interval.decided = close_ms
+        steps.append(interval.gathering.pop(close_ms))

@@ -96,11 +96,16 @@ def _problem(
         return f"unknown setting {where!r}; the nearest is {near!r}"
     if kind == "missing":
         return f"setting {where} is missing; expected a value"
+    if not loc:
+        return _sentence(message)  # of several settings together; it says what was found
     return f"setting {where}: {_sentence(message)}, was {found!r}"
 
 
 def _sentence(message: str) -> str:
     text = message.removeprefix("Value error, ").removeprefix("Input should be ")
+    text = text.replace("a valid tuple", "a list").replace("a valid dictionary", "a table")
+    if text == message and " should have " in text:
+        return "expected " + text.partition(" should have ")[2]
     return text if text.startswith("expected") else f"expected {text[:1].lower()}{text[1:]}"
 
 

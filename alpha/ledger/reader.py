@@ -16,6 +16,7 @@ import asyncpg
 from alpha.clock import iso
 from alpha.core.canonical import Override
 from alpha.core.events import Execution
+from alpha.core.intents import StopPlan
 from alpha.core.records import Marks, OrderRow, OrderTag
 from alpha.errors import NotFound
 from alpha.ledger.pool import Connection, Pool
@@ -260,6 +261,19 @@ class LedgerReader:
             "marks": _rows(await self._fetch("marks", None)),
             "leases": _rows(await self._fetch("leases")),
         }
+
+    async def stop_plan(self, account: str, bot_id: str, symbol: str) -> StopPlan | None:
+        """The stops of the newest entry that still is part of the bot's position, as it was
+        decided; None for a position without any."""
+        rows = await self._fetch("stop_plan", account, bot_id, symbol)
+        if not rows or rows[0]["stops"] is None:
+            return None
+        return StopPlan.model_validate_json(rows[0]["stops"])
+
+    async def cash_flow(self, account: str, bot_id: str) -> Decimal:
+        """Everything that has moved a bot's cash: realised PnL, less fees, plus funding."""
+        row = (await self._fetch("cash_flow", account, bot_id))[0]
+        return trimmed(row["cash_flow"])
 
     async def counts(self, account: str | None = None) -> tuple[int, int]:
         """Executions and fills in the ledger."""

@@ -204,3 +204,21 @@ SELECT (SELECT count(*) FROM trading.executions
          WHERE $1::text IS NULL OR account = $1) AS executions,
        (SELECT count(*) FROM trading.fills
          WHERE $1::text IS NULL OR account = $1) AS fills;
+
+-- name: cash_flow
+SELECT (SELECT coalesce(sum(realised - commission), 0) FROM trading.fills
+         WHERE account = $1 AND bot_id = $2)
+     + (SELECT coalesce(sum(amount), 0) FROM trading.funding_payments
+         WHERE account = $1 AND bot_id = $2) AS cash_flow;
+
+-- name: stop_plan
+SELECT i.value -> 'stops' AS stops
+  FROM trading.position_entries e
+  JOIN trading.orders o ON o.account = e.account AND o.exchange_order_id = e.entry_order_id
+  JOIN config.decisions d
+    ON d.bot_id = e.bot_id AND d.account = e.account AND d.event_time = o.decided_at
+ CROSS JOIN LATERAL json_array_elements(d.intents) i
+ WHERE e.account = $1 AND e.bot_id = $2 AND e.symbol = $3 AND e.remaining_qty > 0
+   AND i.value ->> 'id' = o.order_link_id
+ ORDER BY e.entry_time DESC
+ LIMIT 1;

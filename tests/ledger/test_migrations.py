@@ -7,7 +7,6 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from alpha.core.orders import OrderState, advance
 from alpha.errors import NeedsOperator
 from alpha.ledger.migrations import MigrationChanged, migrate, read_folder, status
 from alpha.ledger.pool import Pool, connect
@@ -109,19 +108,6 @@ async def test_the_database_itself_refuses_changes_of_the_ledger(
     with pytest.raises(asyncpg.PostgresError, match="append-only"):
         await pool.execute(statement.format(table, column, column))
     assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 1
-
-
-async def test_order_states_rank_in_the_database_as_in_the_code(pool: Pool) -> None:
-    ranks = {
-        state: await pool.fetchval("SELECT trading.order_state_rank($1)", state.value)
-        for state in OrderState
-    }
-    for before in OrderState:
-        for after in OrderState:
-            if before is OrderState.NEVER_ACCEPTED:
-                continue
-            moved = advance(before, after) is after
-            assert moved == (ranks[after] >= ranks[before]), (before, after)
 
 
 async def test_the_documented_queries_run(pool: Pool) -> None:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alpha.clock import SystemClock
+from alpha.core.orders import OrderState, advance
 from alpha.core.records import BookChange, Commit, Marks
 from alpha.errors import NeedsOperator
 from alpha.ledger import columns
@@ -244,25 +245,27 @@ async def test_a_poisoned_commit_stops_its_account_and_no_other(pool: Pool) -> N
     assert [tuple(found) for found in stored] == [("main", "e1"), ("second", "x1")]
 
 
-async def test_orders_never_go_back(pool: Pool, writer: LedgerWriter) -> None:
-    steps = [
-        (order("o", "acked", updated_ms=T0 + 5), "acked"),
-        (order("o", "sent", updated_ms=T0 + 6), "acked"),
-        (order("o", "never_accepted", updated_ms=T0 + 7), "never_accepted"),
-        (order("o", "unknown", updated_ms=T0 + 8), "never_accepted"),
-        (order("o", "open", updated_ms=T0 + 9), "open"),
-        (order("o", "never_accepted", updated_ms=T0 + 9), "open"),
-        (order("o", "filled", updated_ms=T0 + 10, filled="1"), "filled"),
-        (order("o", "cancelled", updated_ms=T0 + 11), "filled"),
-        (order("o", "filled", updated_ms=T0 + 4, filled="0.5"), "filled"),
-    ]
-    for row, state in steps:
+async def test_orders_move_in_the_database_as_in_the_code(pool: Pool) -> None:
+    """Every pair of states, one after the other and in one batch."""
+    pairs = [(before, after) for before in OrderState for after in OrderState]
+    first = [order(f"{b}-{a}", b.value, updated_ms=T0) for b, a in pairs]
+    second = [order(f"{b}-{a}", a.value, updated_ms=T0 + 1) for b, a in pairs]
+    expected = {f"{b}-{a}": advance(b, a).value for b, a in pairs}
+    async with pool.acquire() as connection:
+        await write_batch(connection, Batch.of([Commit("main", orders=tuple(first))]), None)
+        await write_batch(connection, Batch.of([Commit("main", orders=tuple(second))]), None)
+        stored = await connection.fetch("SELECT order_link_id, state FROM trading.orders")
+    assert {row["order_link_id"]: row["state"] for row in stored} == expected
+    merged = Batch.of([Commit("main", orders=(*first, *second))])
+    assert {row.client_order_id: row.state for row in merged.orders.values()} == expected
+
+
+async def test_of_two_rows_in_one_state_the_later_stays(pool: Pool, writer: LedgerWriter) -> None:
+    for updated_ms, filled in ((T0 + 10, "1"), (T0 + 4, "0.5")):
+        row = order("o", "partially_filled", updated_ms=updated_ms, filled=filled)
         writer.put(Commit("main", orders=(row,)))
         assert await writer.drain(10)
-        assert await pool.fetchval("SELECT state FROM trading.orders") == state, row.state
     assert await pool.fetchval("SELECT filled_qty FROM trading.orders") == Decimal(1)
-    merged = Batch.of([Commit("main", orders=(row,)) for row, _ in steps])
-    assert [row.state for row in merged.orders.values()] == ["filled"]
 
 
 async def test_a_decision_is_kept_as_it_was_first_written(pool: Pool, writer: LedgerWriter) -> None:

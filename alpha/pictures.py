@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
 from alpha.clock import Clock, iso
+from alpha.config import Config
 from alpha.control.desk import AccountStatus, BotStatus, FillSummary, PositionStatus, Status
 from alpha.core.events import PositionEvent
-from alpha.core.records import BotPosition, Fill
+from alpha.core.records import BotPosition
 from alpha.market.data import MarketData
 from alpha.state.picture import (
     BotPicture,
@@ -19,7 +20,7 @@ from alpha.state.picture import (
     PositionPicture,
 )
 from alpha.trading.service import AccountService
-from alpha.trading.session import BotSession
+from alpha.trading.session import BotSession, LastFill
 
 ZERO = Decimal(0)
 
@@ -49,7 +50,7 @@ def position_status(
     }
 
 
-def fill_summary(fill: Fill | None) -> FillSummary | None:
+def fill_summary(fill: LastFill | None) -> FillSummary | None:
     if fill is None:
         return None
     return {
@@ -97,6 +98,26 @@ def account_status(service: AccountService, degraded: tuple[str, ...]) -> Accoun
         "wallet": wallet.wallet if wallet else None,
         "equity": wallet.equity if wallet else None,
         "degraded": [*degraded, *troubles],
+    }
+
+
+def idle_bots(config: Config, running: Collection[str]) -> dict[str, BotStatus]:
+    """Configured bots that this run does not host; their positions stay watched."""
+    return {
+        name: {
+            "bot_id": bot.bot_id,
+            "account": bot.account,
+            "state": "disabled",
+            "state_reason": "not part of this run",
+            "positions": [],
+            "realised_pnl": ZERO,
+            "unrealised_pnl": ZERO,
+            "orders": 0,
+            "fills": 0,
+            "last_fill": None,
+        }
+        for name, bot in config.bots.items()
+        if name not in running
     }
 
 

@@ -83,7 +83,7 @@ async def _servers(stack: AsyncExitStack, config: Config, clock: Clock) -> tuple
 
 
 async def register_bots(
-    pool: Pool, config: Config, handles: Mapping[str, BotHandle], book: ReasonBook
+    pool: Pool, config: Config, handles: Mapping[str, BotHandle], reasons: ReasonBook
 ) -> None:
     """Accounts with their owners, every configured bot, and the code book of the order ids."""
     accounts = [
@@ -116,6 +116,6 @@ async def register_bots(
     ]
     tags = [
         registry.OrderTagEntry(reason.code, reason.name, reason.is_entry)
-        for reason in book.reasons()
+        for reason in reasons.reasons()
     ]
     await registry.register(pool, accounts, bots, tags)

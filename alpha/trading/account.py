@@ -20,6 +20,7 @@ from alpha.clock import Clock
 from alpha.core.book import BeforeCheckpoint, Book
 from alpha.core.events import Execution, OrderEvent, PositionEvent, WalletEvent
 from alpha.core.instruments import Instrument
+from alpha.core.reasons import BUILTIN, ReasonBook
 from alpha.core.records import (
     MANUAL,
     AttributionRules,
@@ -55,6 +56,8 @@ class BotListener(Protocol):
 
     def told_fill(self, fill: Fill, received_ns: int) -> None: ...
 
+    def told_cash(self, funding: Decimal, realised: Decimal) -> None: ...
+
     def told_correction(self, correction: Correction) -> None: ...
 
     def told_order(self, row: OrderRow) -> None: ...
@@ -75,6 +78,7 @@ class Account:
         clock: Clock,
         instruments: Mapping[str, Instrument],
         overrides: Mapping[str, str],
+        reasons: ReasonBook = BUILTIN,
     ) -> None:
         self.name = name
         self.bots = bots
@@ -86,13 +90,14 @@ class Account:
         self.wallet: WalletEvent | None = None
         self.exchange: dict[str, PositionEvent] = {}
         self.blocked: dict[str, str] = {}  # symbol -> why it takes no entries
-        self.tracker = OrderTracker(name, clock, frozenset(known_bots) | frozenset(bots))
+        self.tracker = OrderTracker(name, clock, frozenset(known_bots) | frozenset(bots), reasons)
         self.rules = AttributionRules(
             account=name,
             bots=frozenset(bots) | frozenset(known_bots),
             owners=dict(owners),
             orders=self.tracker.tags,
             overrides=dict(overrides),
+            reasons=reasons,
         )
         self.books: dict[str, Book] = {}
         self._ledger = ledger
@@ -103,6 +108,8 @@ class Account:
         self._held: list[Execution] | None = []  # rows waiting for the end of a sync
         #: Rows older than a book's checkpoint: the recovery reloads their symbols.
         self.late: list[Execution] = []
+        #: Symbols with an execution of a type that is not known: their position is asked anew.
+        self.unexplained: set[str] = set()
         #: True when something could not be queued: the next sweep has to find it again.
         self.overflowed = False
 
@@ -207,10 +214,20 @@ class Account:
         except BeforeCheckpoint:
             self.late.extend(fresh)
             return
+        for row in change.quarantined:
+            log.critical(
+                "unknown_execution_type",
+                account=self.name,
+                symbol=symbol,
+                exec_type=row.exec_type,
+                exec_id=row.exec_id,
+            )
+            self.unexplained.add(symbol)
         self.commit_change(change, received_ns)
         if change.replaced_after_ms is not None:
             self._tell_corrections(change)
             return
+        self._tell_cash(change)
         for fill in change.fills:
             listener = self._listeners.get(fill.bot_id)
             if listener is not None:
@@ -235,6 +252,13 @@ class Account:
         self.overflowed = True
         self.gaps += 1
         self.become(AccountStatus.STALE, "the ledger's queue is full")
+
+    def _tell_cash(self, change: BookChange) -> None:
+        for bot_id, listener in self._listeners.items():
+            funding = sum((p.amount for p in change.funding if p.bot_id == bot_id), Decimal(0))
+            ended = sum((t.net_pnl for t in change.round_trips if t.bot_id == bot_id), Decimal(0))
+            if funding or ended:
+                listener.told_cash(funding, ended)
 
     def _tell_corrections(self, change: BookChange) -> None:
         for correction in change.corrections:

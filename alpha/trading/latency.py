@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import TypedDict
 
 
@@ -22,6 +23,18 @@ class Latencies:
     def add(self, value: float) -> None:
         self._newest.append(value)
         self._max = value if self._max is None else max(self._max, value)
+
+    @classmethod
+    def together(cls, several: Iterable[Latencies]) -> Latencies:
+        """One sample of several paths of the same kind."""
+        parts = list(several)
+        merged = cls(sum(len(part._newest) for part in parts) or 1)
+        for part in parts:
+            for value in part._newest:
+                merged.add(value)
+            if part._max is not None:
+                merged._max = max(part._max, merged._max or part._max)
+        return merged
 
     def figures(self) -> Figures:
         """Median, 99th percentile (nearest rank) and maximum; None while nothing was measured."""

@@ -16,6 +16,7 @@ from alpha.clock import Clock
 from alpha.core.events import Execution, OrderEvent
 from alpha.core.ids import parse
 from alpha.core.orders import FROM_EXCHANGE, OrderState, advance, is_terminal
+from alpha.core.reasons import ReasonBook
 from alpha.core.records import MANUAL, OrderPurpose, OrderRow, OrderTag
 
 ZERO = Decimal(0)
@@ -26,10 +27,13 @@ KEEP_FINISHED = 20_000
 class OrderTracker:
     """Orders by wire id. `bots` are the ids whose orders are ours."""
 
-    def __init__(self, account: str, clock: Clock, bots: Iterable[str]) -> None:
+    def __init__(
+        self, account: str, clock: Clock, bots: Iterable[str], reasons: ReasonBook
+    ) -> None:
         self.account = account
         self._clock = clock
         self._bots = frozenset(bots)
+        self._reasons = reasons
         self._rows: OrderedDict[str, OrderRow] = OrderedDict()
         self._live: dict[str, None] = {}
         self._finished: OrderedDict[str, None] = OrderedDict()
@@ -164,8 +168,8 @@ class OrderTracker:
     def _foreign(self, event: OrderEvent, link_id: str) -> OrderRow:
         """A row for an order that this process did not plan: an adopted one of ours, a system
         child of one (parent link id), or a stranger's."""
-        own = parse(event.order_link_id) if event.order_link_id else None
-        parent = parse(event.parent_link_id) if event.parent_link_id else None
+        own = parse(event.order_link_id, self._reasons) if event.order_link_id else None
+        parent = parse(event.parent_link_id, self._reasons) if event.parent_link_id else None
         owner = own or parent
         known = owner is not None and owner.bot_id in self._bots
         if event.stop_order_type and not event.order_link_id:

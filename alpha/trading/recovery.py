@@ -255,6 +255,10 @@ class Recovery:
         if not account.live:
             self._differs_since.clear()
             return
+        if account.unexplained:
+            symbols = ", ".join(sorted(account.unexplained))
+            account.unexplained.clear()
+            self.gap(f"an execution of an unknown type in {symbols}")
         now = self._clock.monotonic()
         busy = {row.symbol for row in account.tracker.working()}
         for symbol in set(account.exchange) | set(account.books):

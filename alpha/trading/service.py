@@ -108,9 +108,11 @@ class AccountService:
 
     # -- start --------------------------------------------------------------------------------
 
-    async def load(self, shown_until_ms: int | None) -> None:
-        """Takes the account's books, orders and marks from the database. `shown_until_ms` is the
-        oldest fill that a bot of the account has been told last: books reach back to it."""
+    async def load(self) -> None:
+        """Takes the account's books, orders and marks from the database. Books reach back to
+        the oldest fill that one of the account's bots was told last."""
+        told = [s.handle.cursor.fill_key for s in self.sessions.values()]
+        shown_until_ms = min((key[0] for key in told if key is not None), default=None)
         name, reader = self.account.name, self._tools.reader
         self.account.marks = await reader.marks(name)
         self.account.tracker.restore(await reader.open_orders(name))
@@ -124,6 +126,17 @@ class AccountService:
             self.account.remember(rows)
             for row in rows:
                 self.account.tracker.executed(row)
+
+    async def prepare(self, session: BotSession) -> None:
+        """Before a bot decides: leverage of its symbols, stops of its open positions."""
+        for symbol in sorted({one.symbol for one in session.handle.subscriptions}):
+            leverage = session.handle.leverage(symbol)
+            if leverage is not None:
+                await self.gateway.ensure_leverage(symbol, leverage)
+        for symbol in self.account.positions(session.bot_id):
+            plan = await self._tools.reader.stop_plan(self.account.name, session.bot_id, symbol)
+            if plan is not None:
+                self.protection.guard(session.bot_id, symbol, plan)
 
     async def _drain(self) -> None:
         if not await self._tools.writer.drain(DRAIN_S):

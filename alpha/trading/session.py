@@ -6,13 +6,15 @@ cursor are delivered first, in order, each with the picture as of that moment.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 import structlog
 
-from alpha.bots.cursor import fill_key
+from alpha.bots.cursor import SavedBot, fill_key
 from alpha.bots.host import BotHandle
 from alpha.bots.states import BotState
+from alpha.clock import Clock
 from alpha.core.decisions import Decision
 from alpha.core.events import Bar, LedgerKey
 from alpha.core.instruments import Instrument
@@ -27,6 +29,30 @@ log = structlog.get_logger(__name__)
 ZERO = Decimal(0)
 
 
+@dataclass(frozen=True, slots=True)
+class LastFill:
+    """The newest fill of a bot, for people."""
+
+    exec_time: int
+    symbol: str
+    side: str
+    qty: Decimal
+    price: Decimal
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the ledger held of a bot as this process started. `realised` is net of fees and
+    funding of finished round trips; `cash_flow` is everything that has moved its cash."""
+
+    fills: int = 0
+    orders: int = 0
+    realised: Decimal = ZERO
+    cash_flow: Decimal = ZERO
+    last_fill: LastFill | None = None
+
+
 class BotSession:
     """`capital` is set for a bot that shares its account: its equity is its own then."""
 
@@ -39,21 +65,24 @@ class BotSession:
         instruments: Mapping[str, Instrument],
         last_close: Callable[[str], Decimal | None],
         capital: Decimal | None,
-        cash_flow: Decimal,
+        past: Past,
+        clock: Clock,
         changed: Callable[[str], None],
     ) -> None:
         self.handle = handle
         self.account = account
         self.bot_id = handle.bot_id
-        self.fills = 0
-        self.orders = 0
-        self.last_fill: Fill | None = None
-        self.realised = ZERO
+        self.fills = past.fills
+        self.orders = past.orders
+        self.last_fill = past.last_fill
+        self.realised = past.realised
+        self.decided_wall_ms: int | None = None
         self._gateway = gateway
         self._instruments = instruments
         self._last_close = last_close
         self._capital = capital
-        self._cash_flow = cash_flow  # realised - fees + funding, since ever, of this bot
+        self._cash_flow = past.cash_flow
+        self._clock = clock
         self._changed = changed
         self._now_ms = 0
         #: Before this, what the account tells is left to `replay`, which finds it in the books.
@@ -61,16 +90,27 @@ class BotSession:
         self._as_of: LedgerKey | None = None
         account.listen(handle.bot_id, self)
 
+    def restore(self, saved: SavedBot | None) -> None:
+        """Takes the saved state and asks the bot to run; `replay` brings it to the present."""
+        self.handle.restore(saved)
+        self.handle.start()
+
     # -- the account tells --------------------------------------------------------------------
 
     def told_fill(self, fill: Fill, received_ns: int) -> None:
         self.fills += 1
-        self.last_fill = fill
+        self.last_fill = LastFill(
+            fill.exec_time, fill.symbol, fill.side, fill.qty, fill.price, fill.reason
+        )
         self._cash_flow += fill.realised - fill.fee
-        self.realised += fill.realised - fill.fee
         if self._caught_up:
             self._hand_fill(fill, received_ns, replayed=False)
         self._changed(self.bot_id)
+
+    def told_cash(self, funding: Decimal, realised: Decimal) -> None:
+        """Funding received or paid, and the net result of round trips that have ended."""
+        self._cash_flow += funding
+        self.realised += realised
 
     def told_correction(self, correction: Correction) -> None:
         snapshot = self.snapshot(self._now_ms)
@@ -162,6 +202,7 @@ class BotSession:
 
     def _carry_out(self, decision: Decision | None, received_ns: int | None) -> None:
         if decision is not None:
+            self.decided_wall_ms = self._clock.now_ms()
             self.orders += len(decision.planned)
             self._gateway.carry_out(decision, self, received_ns)
 

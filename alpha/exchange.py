@@ -1,0 +1,82 @@
+"""The exchange of this run: Bybit's own hosts, configured ones, or the built-in one as a child."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import aiohttp
+
+from alpha.bybit.endpoints import Endpoints, endpoints_for
+from alpha.clock import Clock
+from alpha.config import Config
+from alpha.errors import ConfigError
+from alpha.paper import PaperAccount, PaperExchange, PaperMarket
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """`child`: the built-in exchange runs for this daemon, and `/sim/state` may be asked."""
+
+    endpoints: Endpoints
+    child: bool
+
+
+async def open_exchange(
+    stack: AsyncExitStack, config: Config, accounts: list[str], clock: Clock
+) -> Venue:
+    if config.mode == "paper" and not config.exchange.rest_url:
+        paper = PaperExchange(config.data_dir, clock)
+        market = PaperMarket(
+            feed=config.paper.feed,
+            seed=config.paper.seed,
+            speed=float(config.paper.speed),
+            data=str(config.paper.data) if config.paper.data else None,
+            start=config.paper.start.isoformat() if config.paper.start else None,
+        )
+        keys = [
+            PaperAccount(
+                config.accounts[name].api_key.get_secret_value(),
+                config.accounts[name].api_secret.get_secret_value(),
+                f"{config.paper.balance:f}",
+            )
+            for name in accounts
+        ]
+        urls = await paper.start(market, keys)
+        stack.push_async_callback(paper.stop)
+        return Venue(
+            Endpoints(urls.rest, urls.public_ws, urls.private_ws, urls.trade_ws), child=True
+        )
+    return Venue(_endpoints(config), child=False)
+
+
+def _endpoints(config: Config) -> Endpoints:
+    """Configured addresses over those of the mode."""
+    asked = config.exchange
+    if config.mode == "paper":
+        missing = [k for k in ("public_ws_url", "private_ws_url") if k not in asked.urls]
+        if missing:
+            raise ConfigError(
+                f"exchange.{missing[0]}: expected an address beside rest_url in mode paper, "
+                f"found none; set it, or remove rest_url for the built-in exchange"
+            )
+        return Endpoints(
+            asked.rest_url, asked.public_ws_url, asked.private_ws_url, asked.trade_ws_url
+        )
+    usual = endpoints_for(config.mode)
+    return Endpoints(
+        asked.rest_url or usual.rest,
+        asked.public_ws_url or usual.public_ws,
+        asked.private_ws_url or usual.private_ws,
+        asked.trade_ws_url or usual.trade_ws,
+    )
+
+
+async def market_has_ended(session: aiohttp.ClientSession, rest: str) -> bool:
+    """Whether the built-in exchange has come to the end of its replay."""
+    try:
+        async with session.get(f"{rest}/sim/state") as answer:
+            return bool(json.loads(await answer.read())["status"] == "ended")
+    except (aiohttp.ClientError, TimeoutError, ValueError, KeyError):
+        return False

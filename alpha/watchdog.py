@@ -1,0 +1,79 @@
+"""systemd's watchdog, fed by progress: a daemon that stands still is restarted.
+
+Progress means that the event loop turns and that every task that has promised to check in has
+done so within its own limit. PostgreSQL, Redis or the exchange being away is not a lack of
+progress. Protocol: sd_notify(3), datagrams to $NOTIFY_SOCKET.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+
+import structlog
+
+from alpha.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+#: Checked this often when systemd asks for no watchdog: lateness is logged all the same.
+DEFAULT_EVERY_S = 5.0
+
+
+class Watchdog:
+    """`environment` is the process's; without NOTIFY_SOCKET nothing is sent."""
+
+    def __init__(self, clock: Clock, environment: Mapping[str, str]) -> None:
+        self._clock = clock
+        self._address = environment.get("NOTIFY_SOCKET", "")
+        microseconds = environment.get("WATCHDOG_USEC", "")
+        self._every_s = int(microseconds) / 2e6 if microseconds.isdigit() else DEFAULT_EVERY_S
+        self._limits: dict[str, float] = {}
+        self._seen: dict[str, float] = {}
+        self._late: str | None = None
+
+    def expect(self, task: str, within_s: float) -> None:
+        """From now on `task` has to call `progress` at least this often."""
+        self._limits[task] = within_s
+        self._seen[task] = self._clock.monotonic()
+
+    def progress(self, task: str) -> None:
+        self._seen[task] = self._clock.monotonic()
+
+    def late(self) -> str | None:
+        """The task that is overdue, if any."""
+        now = self._clock.monotonic()
+        for task, limit in self._limits.items():
+            if now - self._seen[task] > limit:
+                return task
+        return None
+
+    def ready(self, words: str) -> None:
+        self._send(f"READY=1\nSTATUS={words}")
+
+    def stopping(self) -> None:
+        self._limits.clear()
+        self._send("STOPPING=1")
+
+    async def run(self) -> None:
+        """Feeds systemd while everybody makes progress."""
+        while True:
+            late = self.late()
+            if late is None:
+                self._send("WATCHDOG=1")
+            elif late != self._late:
+                log.critical("no_progress", task=late, limit_s=self._limits[late])
+            self._late = late
+            await self._clock.sleep(self._every_s)
+
+    def _send(self, message: str) -> None:
+        if not self._address:
+            return
+        # An abstract socket's address begins with a NUL byte, written as '@'.
+        address = "\0" + self._address[1:] if self._address[0] == "@" else self._address
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+                sender.sendto(message.encode(), address)
+        except OSError as error:
+            log.warning("sd_notify_failed", error=str(error), socket=os.path.basename(address))

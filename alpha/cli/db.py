@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -69,22 +68,18 @@ async def _migrate(config: Config) -> list[Applied]:
     from alpha.clock import SystemClock
     from alpha.control.databases import database_pool
     from alpha.ledger import migrations
+    from alpha.resources import migrations_folder
 
     clock = SystemClock()
     async with database_pool(config, clock, direct=True) as pool, pool.acquire() as connection:
-        return await migrations.migrate(connection, _folder(), clock=clock)
+        return await migrations.migrate(connection, migrations_folder(), clock=clock)
 
 
 async def _status(config: Config) -> MigrationStatus:
     from alpha.clock import SystemClock
     from alpha.control.databases import database_pool
     from alpha.ledger import migrations
+    from alpha.resources import migrations_folder
 
     async with database_pool(config, SystemClock()) as pool, pool.acquire() as connection:
-        return await migrations.status(connection, _folder())
-
-
-def _folder() -> Path:
-    from alpha import resources
-
-    return resources.migrations_folder()
+        return await migrations.status(connection, migrations_folder())

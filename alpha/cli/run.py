@@ -51,9 +51,9 @@ def run(
     check_start(loaded, live_flag=live)
     for note in loaded.notes:
         print(f"alpha: {note}", file=sys.stderr)
-    from alpha import daemon
+    from alpha.daemon import run as run_daemon
 
-    raise typer.Exit(daemon.run(loaded, options))
+    raise typer.Exit(run_daemon(loaded, options))
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:

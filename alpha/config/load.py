@@ -21,6 +21,7 @@ from alpha.config.sources import (
     overrides_layer,
 )
 from alpha.errors import ConfigError
+from alpha.resources import default_config
 
 DEFAULT_NAME = "config.toml"
 _MAIN = "main"
@@ -54,11 +55,7 @@ def _from_file(path: Path | None) -> Layer:
     local = Path(DEFAULT_NAME)
     if local.is_file():
         return file_layer(local, label=DEFAULT_NAME)
-    return file_layer(_packaged(), label=f"packaged {DEFAULT_NAME}")
-
-
-def _packaged() -> Path:
-    return Path(__file__).resolve().parents[2] / DEFAULT_NAME
+    return file_layer(default_config(), label=f"packaged {DEFAULT_NAME}")
 
 
 def _fill_bots(values: Layer) -> None:

@@ -55,7 +55,8 @@ def plain(value: Decimal) -> str:
     """Without exponent and trailing zeros: 1E+2 is 100, 0.10 is 0.1, -0 is 0."""
     if not value:
         return "0"
-    return format(value.normalize(), "f")
+    text = format(value, "f")  # every digit, whatever the precision of the moment is
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def execution_line(row: Execution) -> str:
@@ -73,7 +74,7 @@ def _text(value: object) -> str:
         return plain(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value).replace("\\", "\\\\").replace("|", "\\|")
+    return str(value).replace("\\", "\\\\").replace("|", "\\|").replace("\n", "\\n")
 
 
 def ledger_hash(executions: Iterable[Execution], overrides: Iterable[Override] = ()) -> str:

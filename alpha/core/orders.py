@@ -47,6 +47,9 @@ TERMINAL: frozenset[OrderState] = frozenset(
     }
 )
 
+#: Working orders that the exchange itself has shown.
+SHOWN: frozenset[OrderState] = frozenset({OrderState.OPEN, OrderState.PARTIALLY_FILLED})
+
 #: Bybit's orderStatus (V5, enum orderStatus) in our words.
 FROM_EXCHANGE: dict[str, OrderState] = {
     "Created": OrderState.OPEN,
@@ -71,11 +74,15 @@ def is_terminal(state: OrderState) -> bool:
 def advance(current: OrderState, proposed: OrderState) -> OrderState:
     """The later of the two by rank: a late frame never reopens a finished order.
 
-    The one step back: an order believed never accepted that then shows up on the exchange."""
+    The one step back: an order believed never accepted that then shows up on the exchange. And
+    what the exchange has shown is never believed absent afterwards: the question may have been
+    on its way while the frame came in."""
     if current is OrderState.NEVER_ACCEPTED and proposed not in (
         OrderState.PENDING,
         OrderState.SENT,
         OrderState.UNKNOWN,
     ):
         return proposed
+    if proposed is OrderState.NEVER_ACCEPTED and current in SHOWN:
+        return current
     return proposed if _RANK[proposed] > _RANK[current] else current

@@ -401,7 +401,7 @@ class BotHandle:
             self.last_stamp = next_stamp(event_ms, place, self.last_stamp)
             if isinstance(item, Dropped):
                 recorded.append(item)
-                log.info("intent_dropped", bot=self.name, event=event_key, why=item.why)
+                log.info("intent_dropped", bot=self.name, decision=event_key, why=item.why)
                 continue
             link_id = wire_id(self.bot_id, item.reason, self.last_stamp, self._book)
             planned.append(Planned(item, link_id))

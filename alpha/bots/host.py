@@ -135,6 +135,7 @@ class BotHandle:
 
     def ready(self) -> bool:
         """Bars and missed events have been handed over: run, or wait for more bars."""
+        self._handed_over = True
         if not self._warmup.begun:
             return self._machine.warming(self._warmup.missing()) and self._told()
         changed = self._machine.ready(self._warmup.missing())
@@ -302,6 +303,7 @@ class BotHandle:
             mark=self._mark,
         )
         self._warmup = WarmUp(self._strategy.subscriptions)
+        self._handed_over = False
         self._symbols = frozenset(one.symbol for one in self._strategy.subscriptions)
         self._on_bar: GuardedHook | None = self._strategy.hooks.get("on_bar")
 
@@ -322,7 +324,7 @@ class BotHandle:
         if not self._warmup.cold:
             return self._warmup.split(interval_ms, bars, whole=whole)
         found = self._warmup.split(interval_ms, bars, whole=whole)
-        if found[0] and self._machine.state is BotState.WARMING:
+        if found[0] and self._handed_over and not self._machine.warmed:
             self.ready()
         self._machine.note(self._warmup.missing())
         return found

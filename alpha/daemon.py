@@ -436,7 +436,8 @@ class Daemon:
             report.write(composed, self._options.report)
 
     def _verify_arguments(self) -> list[str]:
-        return ["--mode", self._config.mode]
+        file = self._options.config_file
+        return ["--mode", self._config.mode, *(["--config", str(file)] if file else [])]
 
     def _latencies(self) -> report.LatencyReport:
         orders = [service.gateway.frame_to_order_us for service in self._services.values()]

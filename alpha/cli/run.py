@@ -43,6 +43,7 @@ def run(
         for_s=_seconds(for_),
         report=_writable(report),
         live=live,
+        config_file=config,
         started=process_started(SystemClock()),
     )
     loaded = settings(config, {"mode": mode})

@@ -17,12 +17,14 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
 class RunOptions:
     """`bots`: the names that `--bots` gave; None when it was not given (the settings decide).
     `for_s`: seconds to run, counted from `started`, which is the process's start on the
-    monotonic clock. `report`: where to write the report. `live`: `--live` was given."""
+    monotonic clock. `report`: where to write the report. `live`: `--live` was given.
+    `config_file`: what `--config` named, for processes that have to read the same settings."""
 
     bots: tuple[str, ...] | None = None
     for_s: int | None = None
     report: Path | None = None
     live: bool = False
+    config_file: Path | None = None
     started: float = 0.0
 
     def left_s(self, clock: Clock) -> float | None:

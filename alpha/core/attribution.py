@@ -116,8 +116,10 @@ def names_itself(row: Execution, rules: AttributionRules) -> bool:
 
 
 def is_system_created(row: Execution) -> bool:
-    """Not sent by a person or a program: stops, forced executions, funding."""
-    return row.create_type not in ("", "CreateByUser") or row.exec_type != "Trade"
+    """Made by the exchange: stops, forced executions, funding, everything that it names itself.
+    Conditional orders, TWAP, grids and their like are what a person or a program has sent."""
+    word = from_exchange(row.exec_type, row.create_type, row.stop_order_type)
+    return word is not None or row.exec_type != "Trade"
 
 
 def _shares(
@@ -151,18 +153,22 @@ def _split_cash(
 def _split_qty(
     qty: Decimal, holders: Mapping[str, Decimal], total: Decimal, step: Decimal
 ) -> dict[str, Decimal]:
-    exact = {bot: qty * held / total for bot, held in holders.items()}
-    floor = {bot: part // step * step for bot, part in exact.items()}
-    left = qty - sum(floor.values(), ZERO)
-    unit = step if left > 0 else -step
-    by_remainder = sorted(holders, key=lambda bot: (-abs(exact[bot] - floor[bot]), bot))
-    for bot in by_remainder:
-        if abs(left) < step:
-            break
-        floor[bot] += unit
-        left -= unit
-    floor[by_remainder[0]] += left  # less than a step: the exchange's own odd rest
-    return floor
+    """Whole steps in the direction of the trade: everyone's share rounded down, and the steps
+    that are left to the largest remainders, first names first. So nobody's share is a step off,
+    and a holder of whole steps never gets more than closes its position."""
+    if any(amount % step for amount in (qty, *holders.values())):
+        step = QUANTUM  # the exchange has changed the step since
+    whole = abs(total) * step
+    steps: dict[str, Decimal] = {}
+    rest: dict[str, Decimal] = {}
+    for bot, held in holders.items():  # qty x held / total, without dividing: ties stay ties
+        count, left = divmod(abs(qty) * (held if total > 0 else -held), whole)
+        steps[bot], rest[bot] = (count - 1, left + whole) if left < 0 else (count, left)
+    missing = int(abs(qty) / step - sum(steps.values(), ZERO))
+    for bot in sorted(holders, key=lambda bot: (-rest[bot], bot))[:missing]:
+        steps[bot] += 1
+    unit = step if qty > 0 else -step
+    return {bot: count * unit for bot, count in steps.items()}
 
 
 def reason_of(row: Execution, rules: AttributionRules, effect: Effect) -> tuple[str, ReasonSource]:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Context, Decimal, localcontext
+from fractions import Fraction
+from math import floor
 
 from alpha.core.events import Execution
 from alpha.core.reasons import from_exchange
@@ -177,7 +179,8 @@ class _Audit:
             for bot, size in sizes.items()
             if (size > 0 and signed < 0) or (size < 0 and signed > 0)
         ]
-        by_system = row.exec_type != "Trade" or row.create_type not in ("", "CreateByUser")
+        named = from_exchange(row.exec_type, row.create_type, row.stop_order_type)
+        by_system = row.exec_type != "Trade" or named is not None
         if not closing and not by_system:
             return _NOBODY, "manual"
         if len(self.facts.bots) == 1:
@@ -197,17 +200,20 @@ class _Audit:
         if row.exec_type == "Funding":
             cash = _divide_cash(row.fee, sizes, net)
             return [(bot, Decimal(0), cash[bot], "share") for bot in sizes]
-        step = self.facts.qty_step or _SMALLEST
-        exact = {bot: signed * size / net for bot, size in sizes.items()}
-        parts = {bot: int(amount / step) * step for bot, amount in exact.items()}
-        rest = signed - sum(parts.values())
-        order = sorted(sizes, key=lambda bot: (-abs(exact[bot] - parts[bot]), bot))
-        for bot in order:
-            if abs(rest) >= step:
-                parts[bot] += step if rest > 0 else -step
-                rest -= step if rest > 0 else -step
-        parts[order[0]] += rest
-        parts = {bot: amount for bot, amount in parts.items() if amount}
+        step = Fraction(self.facts.qty_step or _SMALLEST)
+        if any(Fraction(amount) % step for amount in (signed, *sizes.values())):
+            step = Fraction(_SMALLEST)
+        exact = {
+            bot: Fraction(abs(signed)) * Fraction(size) / Fraction(net) / step
+            for bot, size in sizes.items()
+        }
+        counts = {bot: floor(amount) for bot, amount in exact.items()}
+        missing = Fraction(abs(signed)) / step - sum(counts.values())
+        by_rest = sorted(sizes, key=lambda bot: (counts[bot] - exact[bot], bot))
+        for bot in by_rest[: int(missing)]:
+            counts[bot] += 1
+        unit = Decimal(step.numerator) / step.denominator * (1 if signed > 0 else -1)
+        parts = {bot: count * unit for bot, count in counts.items() if count}
         fees = _divide_cash(row.fee, parts, signed)
         return [(bot, amount, fees[bot], "share") for bot, amount in parts.items()]
 

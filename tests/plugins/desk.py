@@ -54,7 +54,7 @@ def shortseller(settings: Mapping[str, object] | None = None) -> BotHandle:
 
 @dataclass
 class Desk:
-    """`fills` off: orders are decided and never executed."""
+    """`fills` off: orders are decided and never executed. `equity` overrides wallet + open PnL."""
 
     handle: BotHandle
     wallet: Decimal = Decimal(10_000)
@@ -65,6 +65,7 @@ class Desk:
     equity: Decimal | None = None
     now_ms: int = 0
     decisions: list[Decision] = field(default_factory=list)
+    closes: dict[str, Decimal] = field(default_factory=dict)
 
     def snapshot(self, now_ms: int) -> Snapshot:
         self.now_ms = max(self.now_ms, now_ms)
@@ -74,9 +75,16 @@ class Desk:
             pending_entries=frozenset(self.pending_entries),
             pending_exits=frozenset(self.pending_exits),
             wallet=self.wallet,
-            equity=self.wallet if self.equity is None else self.equity,
+            equity=self.wallet + self._open_pnl() if self.equity is None else self.equity,
             instruments=INSTRUMENTS,
         )
+
+    def _open_pnl(self) -> Decimal:
+        total = ZERO
+        for symbol, position in self.positions.items():
+            if position.avg_price is not None:
+                total += (self.closes[symbol] - position.avg_price) * position.signed_qty
+        return total
 
     def run(self) -> Desk:
         self.handle.start()
@@ -87,6 +95,7 @@ class Desk:
         """One close of all symbols; its orders are filled before the next event."""
         close_ms = bars[0].close_ms
         by_symbol = {bar.symbol: bar for bar in bars}
+        self.closes.update({bar.symbol: Decimal(repr(bar.close)) for bar in bars})
         decision = self.handle.close(
             bars[0].interval_ms, close_ms, by_symbol, self.snapshot(close_ms)
         )

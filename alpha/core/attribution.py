@@ -172,7 +172,10 @@ def _split_qty(
 
 
 def reason_of(row: Execution, rules: AttributionRules, effect: Effect) -> tuple[str, ReasonSource]:
-    """The reason and where it comes from: the order's id, the exchange's own word, the effect."""
+    """The reason and where it comes from: the order's id, the exchange's own word, the effect.
+
+    It says why the order was sent, so both halves of a flip carry the same one: an exit that went
+    through zero opens with its exit reason. Whether a fill enters or exits, its effect says."""
     parsed = parse(row.order_link_id, rules.reasons) if row.order_link_id else None
     if parsed is not None and parsed.bot_id in rules.bots and parsed.reason:
         return parsed.reason, "id"

@@ -37,7 +37,8 @@ PRECISION = 60
 
 
 class BeforeCheckpoint(Exception):
-    """Rows at or before the checkpoint: the book has to be read again from further back."""
+    """Rows at or before the checkpoint: the book has to be read again from a flat moment that is
+    strictly earlier than the oldest of them."""
 
     def __init__(self, rows: Sequence[Execution], checkpoint_ms: int) -> None:
         super().__init__(f"{len(rows)} executions at or before {checkpoint_ms}")

@@ -195,7 +195,7 @@ class Recovery:
 
     async def _reload(self, symbol: str, rows: Sequence[Execution]) -> None:
         account = self._account
-        before = min(row.exec_time for row in rows)
+        before = min(row.exec_time for row in rows) - 1  # a book refuses rows at its checkpoint
         flat_ms = await self._store.last_flat_ms(account.name, symbol, before)
         account.tracker.tags.update(await self._store.order_tags(account.name, symbol))
         book = account.new_book(symbol, flat_ms)

@@ -103,6 +103,7 @@ _KINDS = (
     ("forced", "BustTrade", "CreateByTakeOver_PassThrough", ""),
     ("forced", "AdlTrade", "CreateByAdl_PassThrough", ""),
     ("forced", "Settle", "", ""),
+    ("forced", "Trade", "CreateBySettle", ""),
     ("funding", "Funding", "", ""),
     ("funding", "Funding", "", ""),
     ("odd", "Novelty", "", ""),

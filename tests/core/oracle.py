@@ -35,8 +35,14 @@ WORDS = {
     "CreateByTakeOver_PassThrough": "risk_limit",
     "CreateByAdl_PassThrough": "risk_limit",
     "CreateByClosing": "manual_exit",
+    "CreateBySettle": "manual_exit",
 }
-FORCED = ("CreateByLiq", "CreateByTakeOver_PassThrough", "CreateByAdl_PassThrough")
+FORCED = (
+    "CreateByLiq",
+    "CreateByTakeOver_PassThrough",
+    "CreateByAdl_PassThrough",
+    "CreateBySettle",
+)
 
 
 @dataclass

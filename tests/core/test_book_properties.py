@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 from collections import defaultdict
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -39,6 +41,14 @@ def in_order(rows: list[Execution]) -> list[Execution]:
 
 def positions(book: Book) -> dict[str, Decimal]:
     return {bot: at.signed_qty for bot, at in book.positions().items()}
+
+
+def test_the_oracle_shares_no_code_with_the_fold() -> None:
+    tree = ast.parse(Path(str(oracle.__file__)).read_text())
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    plain = {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
+    ours = {name for name in imported | plain if name is not None and name.startswith("alpha")}
+    assert ours == {"alpha.core.events", "alpha.core.records"}
 
 
 @thorough

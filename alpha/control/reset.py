@@ -8,8 +8,6 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from redis.asyncio import Redis
-
 from alpha.clock import Clock
 from alpha.config import Config
 from alpha.control.databases import READER_WAIT_S, is_migrated, stores
@@ -17,6 +15,7 @@ from alpha.errors import AlphaError, ConfigError, TimedOut
 from alpha.installation import holder_of
 from alpha.ledger.pool import Pool, open_pool
 from alpha.state import keys
+from alpha.state.connection import open_redis
 
 _SCHEMAS = ("trading", "analytics", "config", "audit")
 _STOP_WITHIN_S = 5.0
@@ -83,7 +82,7 @@ async def _forget_bots(config: Config, url: str) -> bool:
     """Removes our bots' keys from a Redis of mode paper; others' keys are not ours to remove."""
     bots = {bot.bot_id: bot.redis_db for bot in config.bots.values()}
     for db in sorted({0, *bots.values()}):
-        redis: Redis = Redis.from_url(url, db=db, decode_responses=True, socket_timeout=5.0)
+        redis = open_redis(url, db, timeout_s=5.0)
         try:
             if db == 0 and await redis.get(keys.MODE) not in (None, "paper"):
                 return False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Literal
 
 from alpha.control.desk import Row, Status
@@ -29,11 +30,20 @@ COLUMNS: Mapping[Table, tuple[str, ...]] = {
 }
 
 
+_NUMBER = re.compile(r"^-?\d+\.\d+$")
+_EIGHT_DIGITS = Context(prec=8)
+
+
 def table(kind: Table, rows: Sequence[Row]) -> str:
     if not rows:
         return f"no {kind}"
     columns = COLUMNS[kind]
-    return grid(columns, [[cell(row.get(column)) for column in columns] for row in rows])
+    return grid(columns, [[_column(column, row) for column in columns] for row in rows])
+
+
+def _column(column: str, row: Row) -> str:
+    value = row.get(column)
+    return money(value) if column.endswith("_pnl") else cell(value)
 
 
 def grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -51,9 +61,14 @@ def cell(value: object) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, Decimal):
-        return plain(value)
+    if isinstance(value, Decimal) or (isinstance(value, str) and _NUMBER.match(value)):
+        return plain(_short(Decimal(value)))
     return str(value)
+
+
+def _short(number: Decimal) -> Decimal:
+    """Averages have no end; people need eight digits of them. JSON keeps them all."""
+    return _EIGHT_DIGITS.plus(number) if number.as_tuple().digits[8:] else number
 
 
 def money(value: object, *, signed: bool = True) -> str:

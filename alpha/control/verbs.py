@@ -151,7 +151,8 @@ async def find_bot(desk: Desk, wanted: str) -> str:
 
 async def _status(desk: Desk, given: Given) -> Answer:
     status = await desk.status()
-    return Answer(dict(status), text.status(status))
+    data = {**status, "data_age_s": _rounded(status["data_age_s"])}
+    return Answer(data, text.status(status))
 
 
 async def _bots(desk: Desk, given: Given) -> Answer:
@@ -173,15 +174,20 @@ async def _fills(desk: Desk, given: Given) -> Answer:
 
 async def _analytics(desk: Desk, given: Given) -> Answer:
     rows = await desk.analytics(given.bot, given.days)
-    age = await desk.data_age_s()
+    age = _rounded(await desk.data_age_s())
     data = {"source": desk.source, "data_age_s": age, "days": given.days, "analytics": list(rows)}
     return Answer(data, text.analytics(rows, given.days) + text.footer(desk.source, age))
 
 
 async def _rows(desk: Desk, kind: text.Table, rows: Sequence[Row]) -> Answer:
-    age = await desk.data_age_s()
+    age = _rounded(await desk.data_age_s())
     data = {"source": desk.source, "data_age_s": age, kind: list(rows)}
     return Answer(data, text.table(kind, rows) + text.footer(desk.source, age))
+
+
+def _rounded(age_s: float | None) -> float | None:
+    """Whole milliseconds: more is noise."""
+    return None if age_s is None else round(age_s, 3)
 
 
 async def _start(desk: Desk, given: Given) -> Answer:

@@ -9,6 +9,7 @@ import pytest
 
 from alpha.clock import ManualClock
 from alpha.control.layer import Actor, Control, Forbidden
+from alpha.control.text import cell
 from alpha.control.verbs import VERBS, BadArgument, resolve_bot
 from alpha.control.wire import encode, plain
 from alpha.errors import AlphaError, NotFound
@@ -141,6 +142,24 @@ async def test_a_database_is_never_shown_as_live(control: Control, desk: MemoryD
 def test_decimals_are_plain(number: str, text: str) -> None:
     assert plain(Decimal(number)) == text
     assert encode({"n": Decimal(number)}) == f'{{"n":"{text}"}}'
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (Decimal("1860.339306666667"), "1860.3393"),
+        ("119.457756849315", "119.45776"),
+        ("0.00012345678901", "0.00012345679"),
+        (Decimal("1234567.5"), "1234567.5"),
+        ("1000", "1000"),
+        ("shortseller_001", "shortseller_001"),
+        ("2026-06-29T16:05:02.608Z", "2026-06-29T16:05:02.608Z"),
+        (None, "-"),
+        (True, "yes"),
+    ],
+)
+def test_cells_for_people_are_short(value: object, words: str) -> None:
+    assert cell(value) == words
 
 
 def test_only_acting_verbs_ask_for_more_than_a_viewer() -> None:

@@ -82,7 +82,9 @@ async def past_of(reader: LedgerReader, bot_id: str, account: str) -> Past:
     )
 
 
-async def report_crew(pool: Pool, sessions: Mapping[str, BotSession]) -> None:
+async def report_crew(
+    pool: Pool, sessions: Mapping[str, BotSession], *, stopped: bool = False
+) -> None:
     """Heartbeats, equity and states of all bots, into the registry."""
     by_account: dict[str, list[BotSession]] = {}
     for session in sessions.values():
@@ -96,10 +98,10 @@ async def report_crew(pool: Pool, sessions: Mapping[str, BotSession]) -> None:
             equity={session.bot_id: session.money()[1] for session in crew},
         )
         for session in crew:
-            handle = session.handle
-            await registry.set_status(
-                pool, session.bot_id, account, handle.state.value, handle.state_reason
-            )
+            state, why = session.handle.state.value, session.handle.state_reason
+            if stopped:
+                state, why = "disabled", "the daemon was stopped"
+            await registry.set_status(pool, session.bot_id, account, state, why)
 
 
 def _whole(value: object) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from decimal import Decimal
 
@@ -18,6 +19,7 @@ import structlog
 import uvloop
 
 from alpha import pictures, report
+from alpha.announcements import Announcer
 from alpha.bots.cursor import SavedBot
 from alpha.bots.host import BotHandle
 from alpha.bybit.limiter import Limiter
@@ -31,7 +33,7 @@ from alpha.control.layer import Control
 from alpha.control.socket import ControlServer, socket_path
 from alpha.core.risk import EntryRisk
 from alpha.crew import open_crew, past_of, report_crew
-from alpha.errors import AlphaError
+from alpha.errors import AlphaError, ConfigError
 from alpha.exchange import Venue, market_has_ended, open_exchange
 from alpha.installation import DataDirLock, installation_id
 from alpha.ledger import observations, registry
@@ -39,6 +41,7 @@ from alpha.ledger.pool import CONNECTION_ERRORS
 from alpha.live_desk import LiveDesk
 from alpha.market.data import MarketData
 from alpha.rounds import Rounds
+from alpha.state import keys
 from alpha.state.mirror import Mirror
 from alpha.stores import open_stores, register_bots
 from alpha.supervision import Supervisor
@@ -230,6 +233,7 @@ class Daemon:
             if saved is not None
             else None
         )
+        service.account.listen(handle.bot_id, Announcer(session, self._publish))
         service.sessions[handle.bot_id] = session
         self._sessions[handle.name] = session
         self._names[handle.bot_id] = handle.name
@@ -269,7 +273,7 @@ class Daemon:
     async def _serve(self, market: MarketData) -> None:
         """Mirror, control socket, Telegram, the terminal."""
         config = self._config
-        self._open_mirror(market)
+        await self._open_mirror(market)
         desk = LiveDesk(
             self._stores.pool,
             config,
@@ -304,7 +308,7 @@ class Daemon:
         log.info("alpha_ready", mode=config.mode, seconds=round(took, 3))
         self._watchdog.ready(f"{len(self._sessions)} bots, mode {config.mode}")
 
-    def _open_mirror(self, market: MarketData) -> None:
+    async def _open_mirror(self, market: MarketData) -> None:
         bots = {s.bot_id: self._config.bots[n].redis_db for n, s in self._sessions.items()}
         mirror = Mirror(
             self._stores.redis_url,
@@ -318,13 +322,15 @@ class Daemon:
             market=lambda: pictures.market_picture(market),
         )
         self._mirror = mirror
+        await mirror.connect()
 
         async def mirroring() -> None:
-            await mirror.connect()
-            await mirror.run()
+            try:
+                await mirror.run()
+            except ConfigError as error:  # a Redis that came late is another mode's
+                self._supervisor.stop_daemon(error)
 
         self._supervisor.keep("mirror", mirroring)
-        self._stack.push_async_callback(mirror.close)
 
     # -- while it runs ------------------------------------------------------------------------
 
@@ -332,9 +338,15 @@ class Daemon:
         if self._mirror is not None:
             self._mirror.mark(bot_id)
 
+    def _publish(self, channel: str, message: Mapping[str, object]) -> None:
+        if self._mirror is not None:
+            self._mirror.publish(channel, message)
+
     def _account_changed(self, name: str) -> None:
         """Bots of an account that is not live take no entries."""
         service = self._services[name]
+        status = service.account.status.value
+        self._publish(keys.EVENTS, {"event": "account_status", "account": name, "status": status})
         for session in service.sessions.values():
             if service.account.status is AccountStatus.LIVE:
                 session.handle.lift()
@@ -348,9 +360,9 @@ class Daemon:
             await self._report_crew()
             await self._clock.sleep(BEAT_EVERY_S)
 
-    async def _report_crew(self) -> None:
+    async def _report_crew(self, *, stopped: bool = False) -> None:
         try:
-            await report_crew(self._stores.pool, self._sessions)
+            await report_crew(self._stores.pool, self._sessions, stopped=stopped)
             for service in self._services.values():
                 await observations.save_positions(
                     self._stores.pool, service.account.exchange.values()
@@ -425,6 +437,7 @@ class Daemon:
         drained = await self._stores.writer.drain(SETTLE_S)
         if not drained:
             log.error("ledger_not_drained", queued=self._stores.writer.queued)
+        await self._report_crew(stopped=True)
         if self._options.report is not None:
             ledger = await report.verify_ledger(self._verify_arguments())
             composed = report.compose(
@@ -449,6 +462,8 @@ class Daemon:
     async def _take_down(self) -> None:
         """Ends every task and gives the lease back; runs before what they use is closed."""
         await self._supervisor.cancel()
+        if self._mirror is not None:
+            await self._mirror.close()
         try:
             async with asyncio.timeout(SETTLE_S):
                 await self._stores.lease.release()

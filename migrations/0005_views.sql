@@ -22,8 +22,21 @@ SELECT bot_id, account, symbol, side,
  WHERE remaining_qty > 0
  GROUP BY bot_id, account, symbol, side;
 
-CREATE VIEW trading.bot_daily_performance AS
+-- A trade, as people count them: what one entry order has opened, as far as it was closed on a
+-- day. An order fills in pieces, and each piece is closed in pieces: those are completed_trades.
+CREATE VIEW trading.daily_trades AS
 SELECT (exit_time AT TIME ZONE 'UTC')::date AS trade_date,
+       bot_id, account, symbol, entry_order_id,
+       sum(gross_pnl) AS gross_pnl,
+       sum(total_commission) AS total_commission,
+       sum(funding) AS funding,
+       sum(net_pnl) AS net_pnl,
+       max(exit_time) - min(entry_time) AS held
+  FROM trading.completed_trades
+ GROUP BY 1, 2, 3, 4, 5;
+
+CREATE VIEW trading.bot_daily_performance AS
+SELECT trade_date,
        bot_id,
        count(*) AS trades,
        count(*) FILTER (WHERE net_pnl > 0) AS wins,
@@ -40,7 +53,7 @@ SELECT (exit_time AT TIME ZONE 'UTC')::date AS trade_date,
        avg(net_pnl) AS avg_pnl,
        max(net_pnl) AS best,
        min(net_pnl) AS worst,
-       avg(holding_duration_seconds) AS avg_hold_seconds
-  FROM trading.completed_trades
+       avg(extract(epoch FROM held)) AS avg_hold_seconds
+  FROM trading.daily_trades
  WHERE bot_id <> 'manual'
  GROUP BY 1, 2;

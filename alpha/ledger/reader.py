@@ -60,7 +60,8 @@ class StoredState:
 
 @dataclass(frozen=True, slots=True)
 class Analytics:
-    """Round trips of a window. Money in USDT; `win_rate` is a fraction, None without trades."""
+    """Trades of a window, one per entry order. Money in USDT; `win_rate` is a fraction, None
+    without trades."""
 
     bot_id: str | None
     days: int
@@ -224,8 +225,8 @@ class LedgerReader:
     async def analytics(
         self, bot_id: str | None, days: int, *, now_ms: int | None = None
     ) -> Analytics:
-        """Figures of the round trips that ended in the last `days` days, on the exchange's
-        clock: up to `now_ms`, else up to the newest execution. None: all bots together, without
+        """Figures of what was closed in the last `days` days, one trade per entry order, on the
+        exchange's clock: up to `now_ms`, else up to the newest execution. None: all bots together, without
         `manual`. Raises NotFound for a bot that the database does not know."""
         await self._expect_bot(bot_id)
         until = now_ms if now_ms is not None else (await self.newest_ms() or 0)

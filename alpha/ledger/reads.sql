@@ -144,13 +144,21 @@ SELECT * FROM (
  ORDER BY exec_time, seq, order_id COLLATE "C", leaves_qty DESC, exec_id COLLATE "C", leg, bot_id;
 
 -- name: analytics
--- Round trips that ended after $2; 'manual' counts only when asked for by name.
+-- Trades, one per entry order, as far as they were closed after $2; 'manual' counts only when
+-- asked for by name.
+WITH trades AS (
+    SELECT sum(gross_pnl) AS gross_pnl, sum(total_commission) AS fees, sum(funding) AS funding,
+           sum(net_pnl) AS net_pnl
+      FROM trading.completed_trades
+     WHERE exit_time > $2
+       AND (bot_id = $1 OR ($1::text IS NULL AND bot_id <> 'manual'))
+     GROUP BY bot_id, account, symbol, entry_order_id)
 SELECT count(*) AS trades,
        count(*) FILTER (WHERE net_pnl > 0) AS wins,
        count(*) FILTER (WHERE net_pnl < 0) AS losses,
        count(*) FILTER (WHERE net_pnl = 0) AS breakeven,
        coalesce(sum(gross_pnl), 0) AS gross_pnl,
-       coalesce(sum(total_commission), 0) AS fees,
+       coalesce(sum(fees), 0) AS fees,
        coalesce(sum(funding), 0) AS funding,
        coalesce(sum(net_pnl), 0) AS net_pnl,
        max(net_pnl) AS best,
@@ -158,9 +166,7 @@ SELECT count(*) AS trades,
        (SELECT count(*) FROM trading.fills f
          WHERE f.exec_time > $2
            AND (f.bot_id = $1 OR ($1::text IS NULL AND f.bot_id <> 'manual'))) AS fills
-  FROM trading.completed_trades
- WHERE exit_time > $2
-   AND (bot_id = $1 OR ($1::text IS NULL AND bot_id <> 'manual'));
+  FROM trades;
 
 -- name: daily
 SELECT to_char(trade_date, 'YYYY-MM-DD') AS trade_date, bot_id, trades, wins, losses, win_rate,

@@ -226,8 +226,8 @@ class LedgerReader:
         self, bot_id: str | None, days: int, *, now_ms: int | None = None
     ) -> Analytics:
         """Figures of what was closed in the last `days` days, one trade per entry order, on the
-        exchange's clock: up to `now_ms`, else up to the newest execution. None: all bots together, without
-        `manual`. Raises NotFound for a bot that the database does not know."""
+        exchange's clock: up to `now_ms`, else up to the newest execution. None: all bots
+        together, without `manual`. Raises NotFound for a bot that the database does not know."""
         await self._expect_bot(bot_id)
         until = now_ms if now_ms is not None else (await self.newest_ms() or 0)
         row = (await self._fetch("analytics", bot_id, until - days * DAY_MS))[0]

@@ -96,8 +96,8 @@ class StrategyHooks(Protocol):
         """Accept that a late row changed the bot's position; past hooks are not run again."""
 
     @hookspec
-    def on_reset(self, now_ms: int, snapshot: Snapshot) -> Intents | None:
-        """Lift the bot's own halt: an operator has said so."""
+    def on_reset(self, now_ms: int, snapshot: Snapshot) -> None:
+        """Lift the bot's own halt: an operator has started it again. No decision."""
 
     @hookspec
     def halted(self) -> str | None:

@@ -63,9 +63,10 @@ class BotHandle:
         self.cursor = Cursor()
         self.ordinal = 0
         self.last_stamp = 0
-        #: Why the strategy has stopped entries by its own rule; `reset` lifts it.
+        #: Why the strategy has stopped entries by its own rule; `start` lifts it.
         self.halt: str | None = None
         self._make = make
+        self._shown: Snapshot | None = None  # the newest picture
         self._book = book
         self._limits = limits or Limits()
         self._mark = mark
@@ -117,14 +118,14 @@ class BotHandle:
 
     def start(self) -> bool:
         """Wants the bot to run. After a failure it gets a fresh strategy with its last good
-        state, and has to be warmed up again. A bot that has halted itself stays paused; one
-        whose hook was running when the process ended uncleanly is `failed` until it is started
-        once more."""
+        state, and has to be warmed up again. The halt of one that has halted itself is lifted;
+        one whose hook was running when the process ended uncleanly is `failed` until it is
+        started once more."""
         left, self._left_running = self._left_running, None
         if left is not None and self.state is BotState.DISABLED:
             self._machine.start()
             return self.fail(f"the process ended uncleanly in {left}")
-        if self.state is BotState.PAUSED and self.halt is not None:
+        if self.state is BotState.PAUSED and self.halt is not None and not self._reset():
             return False
         if self.state is BotState.FAILED:
             self._install()
@@ -254,6 +255,10 @@ class BotHandle:
         key = f"order:{row.client_order_id}:{row.state}"
         return self._decide("on_order", (row, snapshot), snapshot, key, snapshot.now_ms)
 
+    @property
+    def wants_timer(self) -> bool:
+        return "on_timer" in self._strategy.hooks
+
     def timer(self, now_ms: int, snapshot: Snapshot) -> Decision | None:
         key = f"timer:{now_ms}"
         return self._decide("on_timer", (now_ms, snapshot), snapshot, key, now_ms)
@@ -268,15 +273,6 @@ class BotHandle:
         """To be called once, after `ready`."""
         key = f"start:{now_ms}"
         return self._decide("on_start", (now_ms, snapshot), snapshot, key, now_ms)
-
-    def reset(self, now_ms: int, snapshot: Snapshot) -> Decision | None:
-        """The operator lifts the bot's own halt; it runs again."""
-        key = f"reset:{now_ms}"
-        decision = self._decide("on_reset", (now_ms, snapshot), snapshot, key, now_ms)
-        self._note_halt()
-        if self.halt is None and self.state is BotState.PAUSED:
-            self.start()
-        return decision
 
     def plan(self, intents: Sequence[AnyIntent], event_key: str, event_ms: int) -> Decision | None:
         """A decision of the platform in the bot's name (a protective or an operator's exit):
@@ -348,6 +344,7 @@ class BotHandle:
     ) -> Decision | None:
         if not self._machine.state.calls_hooks:
             return None
+        self._shown = snapshot
         cursor = cursor or self.cursor
         hook = self._strategy.hooks.get(name)
         items: list[AnyIntent | Dropped] = []
@@ -425,6 +422,21 @@ class BotHandle:
             intents_json=record(recorded),
         )
         return Decision(row, tuple(planned), replayed)
+
+    def _reset(self) -> bool:
+        """Has the strategy lift its own halt; True when it has. The changed state is stored with
+        the bot's next decision: should the process end before, the bot is halted as it was."""
+        hook = self._strategy.hooks.get("on_reset")
+        if hook is None or self._shown is None:
+            return False
+        try:
+            hook.call(self._shown.now_ms, self._shown)
+        except BotFault:
+            self._load(self._state_json)
+            return False
+        hook.accept()
+        self._note_halt()
+        return self.halt is None
 
     def _note_halt(self) -> None:
         """Shows the strategy's own halt as the bot's state."""

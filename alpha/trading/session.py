@@ -27,6 +27,7 @@ from alpha.trading.gateway import Gateway
 log = structlog.get_logger(__name__)
 
 ZERO = Decimal(0)
+MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class BotSession:
         self._clock = clock
         self._changed = changed
         self._now_ms = 0
+        self._minute = 0
         #: Before this, what the account tells is left to `replay`, which finds it in the books.
         self._caught_up = False
         self._as_of: LedgerKey | None = None
@@ -144,7 +146,16 @@ class BotSession:
             interval_ms, close_ms, bars, self.snapshot(close_ms), replayed=stale
         )
         self._carry_out(decision, received_ns)
+        if self.handle.wants_timer:
+            self._tick(close_ms // MINUTE_MS)
         self._changed(self.bot_id)
+
+    def _tick(self, minute: int) -> None:
+        """The bot's timer: once at each full minute of event time."""
+        if minute > self._minute:
+            self._minute = minute
+            snapshot = self.snapshot(minute * MINUTE_MS)
+            self._carry_out(self.handle.timer(minute * MINUTE_MS, snapshot), None)
 
     # -- after a restart ----------------------------------------------------------------------
 

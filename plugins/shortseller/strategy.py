@@ -130,7 +130,7 @@ class ShortSeller:
             return None
         return (
             f"equity {book.halted_equity} fell to {PEAK_FLOOR:%} of its peak {book.peak} or below; "
-            "everything was closed, reset the bot to trade again"
+            "everything was closed, start the bot to trade again"
         )
 
     @hookimpl

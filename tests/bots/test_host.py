@@ -434,12 +434,40 @@ def test_the_bots_own_halt_pauses_it_until_reset() -> None:
     strategy.halt = "lost too much"
     close(handle, 1)
     assert (handle.state, handle.state_reason) == (BotState.PAUSED, "lost too much")
-    assert not handle.start()
     assert close(handle, 2).planned == ()
-    decision = handle.reset(5 * MINUTE, snapshot(5 * MINUTE))
+    assert handle.start()
+    assert (handle.state, handle.halt) == (BotState.RUNNING, None)
+    # What the reset changed is stored with the next decision.
+    assert json.loads(close(handle, 3).row.state_json)["closes"] == 5
+
+
+def test_a_halt_that_is_not_lifted_stays() -> None:
+    class Stubborn(Scripted):
+        @hookimpl
+        def on_reset(self) -> None:
+            raise RuntimeError("no")
+
+    strategy = Stubborn()
+    handle = hosted(strategy)
+    strategy.halt = "lost too much"
+    close(handle, 0)
+    assert not handle.start()
+    assert (handle.state, handle.state_reason) == (BotState.PAUSED, "lost too much")
+
+
+def test_the_timer_is_a_hook_like_others() -> None:
+    class Timed(Scripted):
+        @hookimpl
+        def on_timer(self, now_ms: int) -> object:
+            return [Exit(symbol="AAA", reason="time_exit")] if now_ms == MINUTE else None
+
+    handle = hosted(Timed())
+    assert handle.wants_timer
+    assert not hosted(Scripted()).wants_timer
+    decision = handle.timer(MINUTE, snapshot(MINUTE))
     assert decision is not None
-    assert decision.row.event_key == f"reset:{5 * MINUTE}"
-    assert state(handle) is BotState.RUNNING
+    assert decision.row.event_key == "timer:60000"
+    assert handle.timer(2 * MINUTE, snapshot(2 * MINUTE)) is None
 
 
 def test_a_halt_survives_a_restart() -> None:

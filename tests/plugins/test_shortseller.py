@@ -520,7 +520,8 @@ def test_a_drawdown_of_15_percent_closes_everything_until_reset() -> None:
     desk.equity = Decimal(13_000)
     assert intents(market.drop()) == NOTHING
     desk.equity = Decimal(10_000)
-    desk.handle.reset(market.now, desk.snapshot(market.now))
+    market.close(99.0)
+    assert desk.handle.start()
     assert desk.handle.state_reason == ""
     assert len(intents(market.drop())) == 2
 

@@ -144,6 +144,8 @@ async def test_a_normal_user_runs_them_as_itself(server_folder: Path) -> None:
     process = await _as_nobody(server_folder)
     assert process.stdout is not None
     line = await asyncio.wait_for(process.stdout.readline(), 60)
+    if not line:
+        pytest.fail((await process.communicate())[1].decode())
     assert line.startswith(b"postgresql://"), line
     assert {user_of(pid) for pid in running(server_folder)} == {NOBODY.pw_uid}
     assert owner(server_folder / "pg.log") == NOBODY.pw_uid

@@ -6,12 +6,11 @@ user need not reach this interpreter. It has to reach /usr/bin/python3 then, for
 from __future__ import annotations
 
 import asyncio
-import email.parser  # noqa: F401  (what the libraries import only when first used)
-import encodings.ascii
-import encodings.idna  # noqa: F401
+import codecs
 import os
 import pwd
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 from alpha import embedded
@@ -27,6 +26,9 @@ async def main(folder: Path) -> None:
 
 
 def become(name: str) -> None:
+    version("redis")  # the libraries do these first when they are first used
+    for encoding in ("ascii", "idna", "latin-1"):
+        codecs.lookup(encoding)
     user = pwd.getpwnam(name)
     os.setgroups([])
     os.setgid(user.pw_gid)

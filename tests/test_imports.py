@@ -31,7 +31,17 @@ LAYERS = (
     # What the daemon is put together from, and the daemon, which knows everyone.
     Layer(
         frozenset(
-            {"crew", "exchange", "live_desk", "paper", "pictures", "report", "rounds", "stores"}
+            {
+                "announcements",
+                "crew",
+                "exchange",
+                "live_desk",
+                "paper",
+                "pictures",
+                "report",
+                "rounds",
+                "stores",
+            }
         ),
         siblings=True,
     ),

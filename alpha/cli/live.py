@@ -68,7 +68,14 @@ class LiveView:
                 await self._clock.sleep(EVERY_S)
         finally:
             painter.show(self._status())
-            painter.stop()
+            painter.end()
+            await self._wait_for(painter)
+
+    async def _wait_for(self, painter: _Painter) -> None:
+        """The last picture is worth a moment, but the loop has a shutdown to run meanwhile."""
+        deadline = self._clock.monotonic() + _STOP_WITHIN_S
+        while painter.is_alive() and self._clock.monotonic() < deadline:
+            await self._clock.sleep(0.01)
 
 
 class _Painter(threading.Thread):
@@ -86,11 +93,11 @@ class _Painter(threading.Thread):
             self._newest = status
             self._changed.notify()
 
-    def stop(self) -> None:
+    def end(self) -> None:
+        """Asks the thread to end; one that is blocked by its terminal dies with the process."""
         with self._changed:
             self._ending = True
             self._changed.notify()
-        self.join(_STOP_WITHIN_S)
 
     def run(self) -> None:
         try:

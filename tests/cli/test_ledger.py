@@ -65,7 +65,9 @@ def test_a_redis_that_differs(
 ) -> None:
     with Redis.from_url(redis_url, db=2) as redis:
         redis.sadd("positions:first_001", "BTCUSDT")
-        redis.hset("position:first_001:BTCUSDT:details", "signed_size", "0.5")
+        redis.set("position:first_001:BTCUSDT", "0.5")
+        details = {"size": "0.5", "signed_size": "0.5", "side": "Buy"}
+        redis.hset("position:first_001:BTCUSDT:details", mapping=details)
         code, found = verify(settings, capsys)
         redis.flushdb()
     assert code == 1

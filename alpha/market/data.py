@@ -30,6 +30,14 @@ OnBar = Callable[[Bar, int | None, bool], None]
 Spawn = Callable[[Coroutine[object, object, None], str], object]
 
 FILL_RETRY_S = 0.25
+FILL_RETRY_MOST_S = 5.0
+#: A symbol that is this late with a bar which others have brought is asked for over REST; again
+#: after twice as long, up to a minute. (The stream pushes nothing for a symbol without trades.)
+SILENT_S = 1.0
+SILENT_MOST_S = 60.0
+#: A bar that had to wait longer than this part of its interval, or this time, is too old to trade.
+STALE_PART = 10
+STALE_MOST_MS = 300_000
 Key = tuple[str, int]  # symbol, interval_ms
 
 
@@ -39,6 +47,8 @@ class _Series:
 
     last_start: int | None = None
     filling: bool = False
+    asked: int = 0  # times in a row that it was silent and was asked for
+    ask_again_at: float = 0.0
     waiting: dict[int, tuple[Bar, int]] = field(default_factory=dict)
 
 
@@ -59,6 +69,9 @@ class MarketData:
         self.newest: dict[Key, Bar] = {}
         self.connected = False
         self.heard_at: float | None = None  # monotonic, newest frame
+        #: By interval: start of the newest bar handed on, and when that was (monotonic).
+        self._newest_start: dict[int, tuple[int, float]] = {}
+        self._looked_at = 0.0
 
     # -- before trading -----------------------------------------------------------------------
 
@@ -112,7 +125,10 @@ class MarketData:
             log.error("topic_refused", topic=state.topic, reason=state.reason)
 
     def _on_event(self, event: PublicEvent, received_ns: int) -> None:
-        self.heard_at = self._clock.monotonic()
+        self.heard_at = now = self._clock.monotonic()
+        if now - self._looked_at >= SILENT_S:
+            self._looked_at = now
+            self._look_for_silence(now)
         if not isinstance(event, Bar):
             return
         self._prices[event.symbol] = event.close
@@ -131,11 +147,30 @@ class MarketData:
 
     def _hand_on(self, series: _Series, bar: Bar, received_ns: int | None, *, stale: bool) -> None:
         series.last_start = bar.start_ms
+        series.asked = 0
+        if bar.start_ms > self._newest_start.get(bar.interval_ms, (-1, 0.0))[0]:
+            self._newest_start[bar.interval_ms] = (bar.start_ms, self._clock.monotonic())
+        if received_ns is not None:
+            waited_ms = (self._clock.perf_ns() - received_ns) // 1_000_000
+            stale = stale or waited_ms > min(bar.interval_ms // STALE_PART, STALE_MOST_MS)
         self.newest[(bar.symbol, bar.interval_ms)] = bar
         if self._on_bar is not None:
             self._on_bar(bar, received_ns, stale)
 
     # -- gaps ---------------------------------------------------------------------------------
+
+    def _look_for_silence(self, now: float) -> None:
+        """Asks for symbols that are behind the others of their interval."""
+        for key, series in self._series.items():
+            newest = self._newest_start.get(key[1])
+            if newest is None or series.last_start is None or series.filling:
+                continue
+            behind = newest[0] - series.last_start
+            late = behind > key[1] or (behind > 0 and now - newest[1] >= SILENT_S)
+            if late and (not series.asked or now >= series.ask_again_at):
+                series.asked += 1
+                series.ask_again_at = now + min(SILENT_S * 2.0**series.asked, SILENT_MOST_S)
+                self._fill_soon(key)
 
     def _fill_soon(self, key: Key) -> None:
         series = self._series[key]
@@ -145,9 +180,11 @@ class MarketData:
         self._spawn(self._fill(key, series), f"bars:{key[0]}:{key[1]}")
 
     async def _fill(self, key: Key, series: _Series) -> None:
+        pause = FILL_RETRY_S
         try:
             while not await self._fill_once(key, series):
-                await self._clock.sleep(FILL_RETRY_S)
+                await self._clock.sleep(pause)
+                pause = min(pause * 2, FILL_RETRY_MOST_S)
         finally:
             series.filling = False
 

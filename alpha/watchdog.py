@@ -74,6 +74,7 @@ class Watchdog:
         address = "\0" + self._address[1:] if self._address[0] == "@" else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+                sender.setblocking(False)  # a full queue must not stop the loop
                 sender.sendto(message.encode(), address)
         except OSError as error:
             log.warning("sd_notify_failed", error=str(error), socket=os.path.basename(address))

@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 ESCALATE_AFTER = 5
 #: A task that has run this long has recovered: its failures are counted from zero again.
 HEALTHY_S = 60.0
+CANCEL_WITHIN_S = 1.0
+CANCEL_ATTEMPTS = 3
 
 
 class Supervisor:
@@ -78,9 +80,15 @@ class Supervisor:
             await asyncio.wait(list(self._spawned), timeout=seconds)
 
     async def cancel(self) -> None:
-        """Cancels what is left and waits until it is gone."""
-        tasks = [*self._kept.values(), *self._spawned]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Cancels what is left until it is gone. A task that swallows its cancellation is asked
+        again, and after that left behind with its name in the log: the process is ending."""
+        left = {*self._kept.values(), *self._spawned}
+        for _ in range(CANCEL_ATTEMPTS):
+            for task in left:
+                task.cancel()
+            if not left:
+                break
+            _, left = await asyncio.wait(left, timeout=CANCEL_WITHIN_S)
+        for task in left:
+            log.error("task_does_not_end", task=task.get_name())
         self._kept.clear()

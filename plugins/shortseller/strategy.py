@@ -288,8 +288,8 @@ class ShortSeller:
                 activation=levels.activation if settings.trailing else None,
             ),
             details={
-                f"ema{settings.ema_fast}": repr(averages.fast),
-                f"ema{settings.ema_slow}": repr(averages.slow),
+                f"ema{settings.ema_fast}": f"{averages.fast:.8g}",
+                f"ema{settings.ema_slow}": f"{averages.slow:.8g}",
                 "crossed": "+".join(str(length) for length in averages.crossed),
                 "crosses": str(self._book.assets[symbol].crosses),
                 "wallet": str(snapshot.wallet),

@@ -276,6 +276,8 @@ def test_a_late_row_replaces_only_what_follows_the_last_flat_moment() -> None:
     change = book.add([by("ann", "e4", "Buy", "1")], KNOWN)
     assert change.replaced_after_ms == at(2)
     assert legs(change) == [("e4", "ann", 1, D(1)), ("e5", "ann", 1, D(1))]
+    # the flat moment is still one for the next late row
+    assert book.add([by("ann", "e3", "Buy", "1")], KNOWN).replaced_after_ms == at(2)
 
 
 def test_rows_of_one_millisecond_are_never_torn_apart() -> None:

@@ -67,8 +67,10 @@ class PaperExchange:
 
     async def start(self, market: PaperMarket, accounts: Sequence[PaperAccount]) -> PaperUrls:
         """Starts the exchange, or adopts the one that an earlier daemon has left running."""
-        arguments = _arguments(market, accounts, self._state)
-        print_of_arguments = hashlib.sha256("\0".join(arguments).encode()).hexdigest()
+        arguments = _arguments(market, self._state)
+        # In the environment, not on the command line: other users see that.
+        keys = " ".join(f"{one.key}:{one.secret}:{one.balance}" for one in accounts)
+        print_of_arguments = hashlib.sha256("\0".join([*arguments, keys]).encode()).hexdigest()
         ready, mark = self._state / "ready.json", self._state / "arguments.sha256"
         running = holder_of(self._state, "sim.lock")
         if running:
@@ -82,9 +84,9 @@ class PaperExchange:
         self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
         ready.unlink(missing_ok=True)
         mark.write_text(print_of_arguments, encoding="ascii")
-        return await self._spawn(arguments, ready)
+        return await self._spawn(arguments, keys, ready)
 
-    async def _spawn(self, arguments: Sequence[str], ready: Path) -> PaperUrls:
+    async def _spawn(self, arguments: Sequence[str], keys: str, ready: Path) -> PaperUrls:
         errors = self._state / "sim.log"
         with errors.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: ASYNC220  (a fork, once, at start)
@@ -93,6 +95,7 @@ class PaperExchange:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                env={**os.environ, "ALPHA_SIM_ACCOUNTS": keys},
             )
         deadline = self._clock.monotonic() + READY_WITHIN_S
         while self._clock.monotonic() < deadline:
@@ -128,7 +131,7 @@ class PaperExchange:
                 await self._clock.sleep(0.02)
 
 
-def _arguments(market: PaperMarket, accounts: Sequence[PaperAccount], state: Path) -> list[str]:
+def _arguments(market: PaperMarket, state: Path) -> list[str]:
     arguments = [
         "sim",
         "--feed", market.feed,
@@ -143,8 +146,6 @@ def _arguments(market: PaperMarket, accounts: Sequence[PaperAccount], state: Pat
         arguments += ["--data", str(Path(market.data).resolve())]
     if market.start:
         arguments += ["--start", market.start]
-    for account in accounts:
-        arguments += ["--account", f"{account.key}:{account.secret}:{account.balance}"]
     return arguments
 
 

@@ -38,7 +38,12 @@ def sim(
     ] = 600.0,
     account: Annotated[
         list[str] | None,
-        typer.Option("--account", metavar="KEY:SECRET[:BALANCE]", help="Repeatable."),
+        typer.Option(
+            "--account",
+            metavar="KEY:SECRET[:BALANCE]",
+            envvar="ALPHA_SIM_ACCOUNTS",
+            help="Repeatable; in the environment with spaces between.",
+        ),
     ] = None,
     key: Annotated[str | None, typer.Option("--key", help="API key of the first account.")] = None,
     secret: Annotated[str | None, typer.Option("--secret", help="Its API secret.")] = None,

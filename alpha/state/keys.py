@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from alpha.core import canonical
 from alpha.state.picture import (
     BotPicture,
     CandlePicture,
@@ -26,7 +27,6 @@ ORDER_TTL_S = 7 * 86_400
 PRICE_TTL_S = 60
 
 Fields = dict[str, str]
-FLAT: Fields = {"size": "0", "signed_size": "0", "side": "None"}
 
 
 def position(bot_id: str, symbol: str) -> str:
@@ -84,9 +84,7 @@ def channel(kind: str, bot_id: str) -> str:
 
 def plain(value: Decimal | None) -> str:
     """Decimal text without exponent and trailing zeros; "" for unknown."""
-    if value is None:
-        return ""
-    return format(value.normalize(), "f") if value else "0"
+    return "" if value is None else canonical.plain(value)
 
 
 def size_of(picture: PositionPicture) -> str:

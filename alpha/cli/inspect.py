@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from alpha.cli.options import ConfigOption, settings
+
 if TYPE_CHECKING:
     from alpha.bybit.recorded import RecordedEvent
 
@@ -18,8 +20,11 @@ def inspect(
         Path,
         typer.Argument(help="Frames or HTTP answers: one JSON document, or one per line."),
     ],
+    config: ConfigOption = None,
 ) -> None:
     """Decode recorded Bybit frames and print the typed events as JSON lines."""
+    if config is not None:
+        settings(config)  # every verb takes a config file, and says what is wrong with it
     from alpha.bybit.fields import MalformedFrame
     from alpha.bybit.recorded import decode_recorded
 

@@ -10,13 +10,40 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alpha.cli.options import settings
 from alpha.errors import ConfigError
 
 if TYPE_CHECKING:
     from alpha.sim.server import AccountOption
 
 
+def _market_of(context: typer.Context, config: Path | None) -> Path | None:
+    """The `[paper]` section of a config file stands in for options that are not given."""
+    if config is not None:
+        paper = settings(config).paper
+        found = {
+            "feed": paper.feed,
+            "seed": paper.seed,
+            "speed": float(paper.speed),
+            "balance": f"{paper.balance:f}",
+            "data": paper.data,
+            "start": paper.start.isoformat() if paper.start else None,
+        }
+        context.default_map = {key: value for key, value in found.items() if value is not None}
+    return config
+
+
 def sim(
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            callback=_market_of,
+            is_eager=True,
+            help="Take what is not given here from the [paper] section of this file.",
+        ),
+    ] = None,
     state: Annotated[
         Path, typer.Option("--state", metavar="DIR", help="Where the accounts are kept.")
     ] = Path(".alpha/sim"),
@@ -63,6 +90,7 @@ def sim(
     from alpha.clock import SystemClock
     from alpha.sim.server import SimOptions, serve
 
+    del config  # its callback has used it
     default = _balance(balance)
     accounts = _accounts(key, secret, account or [], default)
     options = SimOptions(

@@ -59,6 +59,16 @@ def find_place(data_dir: Path, *, system_home: Path = SYSTEM_HOME) -> Place:
     return place
 
 
+def make_open(folder: Path) -> Path:
+    """A folder of our own that every user can read, whatever the umask; those above it are made
+    like it where they are missing."""
+    missing = [step for step in (folder, *folder.parents) if not step.exists()]
+    for step in reversed(missing):
+        step.mkdir(exist_ok=True)
+        step.chmod(0o755)
+    return folder
+
+
 def reachable(folder: Path, uid: int, gid: int) -> bool:
     """Whether that user may pass through every folder down to, and into, this one."""
     return all(_allows(step, uid, gid, 0o1) for step in (folder, *folder.parents))
@@ -84,10 +94,10 @@ def _as_root(data_dir: Path, system_home: Path) -> Place:
             f"restore it, or remove {pointer} to begin anew"
         )
     owner = _owner_of_data(home)
-    user = _unprivileged() if owner in (None, 0) else pwd.getpwuid(owner or 0)
+    user = _unprivileged() if owner is None else pwd.getpwuid(owner)
     if owner is None and not reachable(home, user.pw_uid, user.pw_gid):
         home = system_home / hashlib.sha256(str(data_dir).encode()).hexdigest()[:12]
-        home.mkdir(mode=0o755, parents=True, exist_ok=True)
+        make_open(home)
         pointer.write_text(f"{home}\n", encoding="utf-8")
     if not reachable(home, user.pw_uid, user.pw_gid):
         raise ConfigError(
@@ -112,16 +122,16 @@ def _as_user(data_dir: Path, system_home: Path) -> Place:
 
 
 def _owner_of_data(home: Path) -> int | None:
-    """Whose the servers' folders are; None while there are none."""
-    for folder in (home / "pg", *sorted(home.glob("redis-*")), home / "run"):
-        if folder.is_dir():
+    """Whose the servers' data are; None while there are none."""
+    for folder in (home / "pg", *sorted(home.glob("redis-*"))):
+        if folder.is_dir() and folder.stat().st_uid != 0:
             return folder.stat().st_uid
     return None
 
 
 def _run_folder(home: Path, uid: int) -> Path:
     """Deterministic, so that every process finds the same sockets."""
-    run = home / "run"
+    run = home / "sockets"
     if len(os.fsencode(run)) <= _RUN_LIMIT:
         return run
     return Path("/tmp") / f"alpha-{uid}-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"

@@ -15,7 +15,7 @@ import asyncpg
 from alpha.clock import Clock
 from alpha.embedded.keeper import Order
 from alpha.embedded.keeping import Stay, join
-from alpha.embedded.place import Place
+from alpha.embedded.place import Place, make_open
 from alpha.embedded.programs import postgres_programs
 from alpha.errors import ConfigError
 
@@ -149,7 +149,7 @@ def _write_access(folder: Path, place: Place) -> None:
         "pg_hba.conf": f"local all {OWNER} peer map=alpha\n",
         "pg_ident.conf": "".join(f'alpha "{person}" {OWNER}\n' for person in sorted(people)),
     }
-    folder.mkdir(mode=0o755, exist_ok=True)
+    make_open(folder)
     for name, text in files.items():
         path = folder / name
         if not path.exists() or path.read_text("utf-8") != text:

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from alpha.embedded.place import SYSTEM_HOME, Place, readable
+from alpha.embedded.place import SYSTEM_HOME, Place, make_open, readable
 from alpha.errors import ConfigError
 
 
@@ -69,7 +69,7 @@ def _copied(distribution: str, root: Path, trees: list[Path], place: Place) -> P
     target = base / "programs" / f"{distribution}-{version(distribution)}"
     if target.is_dir():
         return target
-    target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    make_open(target.parent)
     unfinished = target.with_name(f"{target.name}.{os.getpid()}")
     for tree in trees:
         shutil.copytree(tree, unfinished / tree.relative_to(root), symlinks=True)

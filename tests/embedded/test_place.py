@@ -73,6 +73,20 @@ def test_data_move_where_nobody_can_reach_them_and_stay_there(server_folder: Pat
 
 
 @as_root
+async def test_a_narrow_umask_does_not_lock_nobody_out(
+    server_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "_usable", lambda program, place: False)  # so they are copied
+    monkeypatch.setattr(programs, "SYSTEM_HOME", server_folder / "system")
+    before = os.umask(0o077)
+    try:
+        async with using(server_folder) as servers:
+            assert await answers(servers.postgres_dsn)
+    finally:
+        os.umask(before)
+
+
+@as_root
 def test_root_serves_a_users_data_as_that_user(server_folder: Path) -> None:
     (server_folder / "pg").mkdir(mode=0o700)
     os.chown(server_folder / "pg", NOBODY.pw_uid, NOBODY.pw_gid)

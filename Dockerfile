@@ -6,6 +6,7 @@
 #
 # Settings: mount a config.toml at /var/lib/alpha/config.toml, or -e ALPHA__SECTION__KEY=...; keys
 # and passwords as files, -e ALPHA__..._FILE=/run/secrets/...
+# config.toml of this folder goes into the image: no key or password belongs there.
 # `docker stop` leaves positions open, protected by their stops on the exchange.
 ARG PYTHON=3.11
 

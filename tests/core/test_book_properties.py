@@ -254,3 +254,57 @@ def test_a_book_refuses_rows_up_to_its_checkpoint_whole(
     assert book.rows == () and book.net() == 0
     later = [row for row in rows if row.exec_time > checkpoint_ms]
     assert {row.exec_id for row in book.add(later, known).executions} == {r.exec_id for r in later}
+
+
+def newest_flat(rows: list[Execution], known: AttributionRules, before_ms: int) -> int:
+    """The newest moment before `before_ms` after which nobody holds anything; -1: none."""
+    moments = {row.exec_time for row in rows if row.exec_time < before_ms}
+    flat = (
+        at
+        for at in moments
+        if not oracle.fold([row for row in rows if row.exec_time <= at], known, STEP).positions
+    )
+    return max(flat, default=-1)
+
+
+@thorough
+@given(data=st.data(), rows=histories(), known=knowledge(), tidy=st.booleans())
+def test_a_late_row_replaces_no_more_than_it_must(
+    data: st.DataObject, rows: list[Execution], known: AttributionRules, tidy: bool
+) -> None:
+    book = new_book()
+    if tidy:  # the newest row that a trimmed book has forgotten is a flat moment as well
+        book.add(rows[::2], known)
+        book.trim(data.draw(st.sampled_from(rows[::2])).exec_time)
+    seen = rows[::2] if tidy else []
+    frames = data.draw(deliveries(rows[1::2] or rows if tidy else rows))
+    for frame in frames:
+        fresh = [row for row in frame if row not in seen]
+        try:
+            change = book.add(frame, known)
+        except BeforeCheckpoint:
+            continue
+        seen = list({row.exec_id: row for row in [*seen, *fresh]}.values())
+        if change.replaced_after_ms is not None:
+            oldest = min(row.exec_time for row in fresh)
+            assert change.replaced_after_ms == newest_flat(seen, known, oldest)
+
+
+@thorough
+@given(rows=histories(), known=knowledge())
+def test_new_knowledge_replaces_no_more_than_it_must(
+    rows: list[Execution], known: AttributionRules
+) -> None:
+    early = replace(known, orders={}, overrides={}, owners={})
+    book = new_book()
+    book.add(rows, early)
+    change = book.reattribute(known)
+    was, now = oracle.fold(rows, early, STEP), oracle.fold(rows, known, STEP)
+    told = {**was.fills, **was.funding}, {**now.fills, **now.funding}
+    differs = {key[0] for key in told[0].keys() | told[1].keys()
+               if told[0].get(key) != told[1].get(key)}  # fmt: skip
+    if not differs:
+        assert change.replaced_after_ms is None
+        return
+    oldest = min(row.exec_time for row in rows if row.exec_id in differs)
+    assert change.replaced_after_ms == newest_flat(rows, known, oldest)

@@ -316,17 +316,25 @@ def test_trimming_moves_to_the_newest_flat_moment_and_older_rows_are_refused() -
     assert book.checkpoint_ms is None
     book.trim(at(3))
     assert book.checkpoint_ms == at(2)
-    late = by("ann", "e0", "Buy", "1")
+    older = by("ann", "e0", "Buy", "1")
     fine = by("ann", "e6", "Sell", "1")
     with pytest.raises(BeforeCheckpoint) as refused:
-        book.add([fine, late], KNOWN)
-    assert refused.value.rows == (late, fine)
+        book.add([fine, older], KNOWN)
+    assert refused.value.rows == (older, fine)
     assert book.net() == 1 and "e6" not in book
     book.add([fine], KNOWN)
     assert book.net() == 0
     assert [row.exec_id for row in book.rows] == ["e3", "e4", "e5", "e6"]
+    # what was trimmed is not remembered, and flat moments after it still count
+    assert "e1" not in book and "e3" in book
+    with pytest.raises(BeforeCheckpoint):
+        book.add([by("ann", "e1", "Buy", "1")], KNOWN)
+    late = by("ann", "e7", "Buy", "1", exec_time=at(4) + 500)
+    assert book.add([late], KNOWN).replaced_after_ms == at(4)
+    assert book.reattribute(rules(overrides={"e7": "bob"})).replaced_after_ms == at(4)
+    book.add([by("bob", "e8", "Sell", "1")], KNOWN)
     book.trim(at(99))
-    assert book.checkpoint_ms == at(6) and book.rows == ()
+    assert book.checkpoint_ms == at(8) and book.rows == ()
 
 
 # -- learned later --------------------------------------------------------------------------------

@@ -77,6 +77,11 @@ def test_what_exceeds_the_maximum_names_both_figures() -> None:
     assert instrument().size_order(D(119), D(1)) == D(119)
 
 
+def test_a_minimum_above_the_maximum_is_never_sent() -> None:
+    """120 is within 1.10 x 115, and more than the 119 that a market order may have."""
+    assert isinstance(instrument(notional="120").size_order(D(115), D(1)), SizeRejected)
+
+
 @pytest.mark.parametrize(
     ("tick", "price", "rounded"),
     [

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Literal
 
 from alpha.core.records import MANUAL
+from alpha.errors import ConfigError
 from alpha.ledger.pool import Connection, Pool
 from alpha.ledger.queries import load
 
@@ -61,10 +62,12 @@ async def register(
 ) -> None:
     """Writes accounts, each with its `manual` row, bots, symbol owners and reason codes.
 
-    Bots that are no longer configured stay: their money rows refer to them."""
+    Bots that are no longer configured stay: their money rows refer to them. Raises ConfigError
+    for a database of another mode."""
     sql = load("registry.sql")
     accounts = list(accounts)
     async with pool.acquire() as connection, connection.transaction():
+        await _refuse_other_mode(connection, accounts)
         for account in accounts:
             await connection.execute(
                 sql["upsert_account"],
@@ -88,6 +91,18 @@ async def register(
         for tag in tags:
             await connection.execute(
                 sql["insert_tag"], tag.code, tag.reason, tag.is_entry, tag.plugin
+            )
+
+
+async def _refuse_other_mode(connection: Connection, accounts: Iterable[AccountEntry]) -> None:
+    """A database belongs to one mode for ever: paper fills never stand beside real ones."""
+    for account in accounts:
+        found = await connection.fetchrow(load("registry.sql")["other_mode"], account.mode)
+        if found is not None:
+            raise ConfigError(
+                f"postgres.url: expected a database of mode {account.mode}, was one of mode "
+                f"{found['mode']} (account {found['account']}); give each mode a database of its "
+                f"own"
             )
 
 

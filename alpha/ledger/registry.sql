@@ -47,3 +47,7 @@ UPDATE trading.bots b
        current_equity = coalesce(h.equity, b.current_equity)
   FROM unnest($2::text[], $3::timestamptz[], $4::numeric[]) AS h(bot_id, decided, equity)
  WHERE b.account = $1 AND b.bot_id = h.bot_id;
+
+-- name: other_mode
+-- The mode of its accounts is the database's marker.
+SELECT account, mode FROM trading.accounts WHERE mode <> $1 ORDER BY account LIMIT 1;

@@ -20,7 +20,7 @@ from alpha.ledger.observations import assign, record_event, save_balance, save_p
 from alpha.ledger.pool import Pool, open_pool, server_name, through_pooler
 from alpha.ledger.queries import load
 from alpha.ledger.reader import DAY_MS, LedgerReader, plain
-from alpha.ledger.registry import BotEntry, heartbeat, register, set_status
+from alpha.ledger.registry import AccountEntry, BotEntry, heartbeat, register, set_status
 from alpha.ledger.transaction import write_batch
 from tests.ledger.conftest import ACCOUNT, BOTS
 from tests.ledger.ledgers import SYMBOL, executions, flat_often
@@ -203,6 +203,12 @@ async def test_bots_are_registered_again_without_losing_anything(
     assert bots["alpha_001"]["status"] == "running"
     assert bots["alpha_001"]["last_heartbeat"] == T0
     assert len(bots) == 3
+
+
+async def test_a_database_belongs_to_one_mode(pool: Pool) -> None:
+    with pytest.raises(ConfigError, match="expected a database of mode live, was one of mode"):
+        await register(pool, [AccountEntry("other", "live")], [])
+    assert await pool.fetchval("SELECT count(*) FROM trading.accounts WHERE mode = 'live'") == 0
 
 
 async def test_what_the_exchange_showed_is_kept_newest_first(

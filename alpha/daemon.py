@@ -58,6 +58,8 @@ SETTLE_S = 2.0
 BEAT_EVERY_S = 5.0
 LOOP_CHECK_S = 1.0
 LOOP_LIMIT_S = 10.0
+#: Tasks that write down what the others have done.
+KEPT_TO_THE_END = ("ledger", "lease", "mirror")
 
 
 def run(config: Config, options: RunOptions) -> int:
@@ -99,7 +101,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._serving = False
         self.why = "end of the run"
-        self._supervisor = Supervisor(clock)
+        self._supervisor = Supervisor(clock, passing=CONNECTION_ERRORS)
         self._watchdog = Watchdog(clock, os.environ)
         self._venue_clock = VenueClock(clock)
         self._services: dict[str, AccountService] = {}
@@ -141,6 +143,8 @@ class Daemon:
         await register_bots(stores.pool, config, self._crew.handles, self._crew.reasons)
         venue = await open_exchange(self._stack, config, accounts, self._clock)
         self._http = await self._stack.enter_async_context(aiohttp.ClientSession())
+        # Streams end before the exchange does, which would be a gap.
+        self._stack.push_async_callback(self._supervisor.cancel, but=KEPT_TO_THE_END)
         self._public = Rest(
             venue.endpoints,
             None,
@@ -203,7 +207,7 @@ class Daemon:
             rest,
             PrivateStream(venue.endpoints.private_ws, credentials, account=name, clock=self._clock),
             tools,
-            fence=LeaseFence(self._stores.lease, lambda: self._may_enter, self._clock),
+            fence=LeaseFence(self._stores.lease, lambda: self._may_enter(name), self._clock),
             netting=settings.netting,
             changed=self._account_changed,
         )
@@ -238,9 +242,8 @@ class Daemon:
         self._sessions[handle.name] = session
         self._names[handle.bot_id] = handle.name
 
-    @property
-    def _may_enter(self) -> bool:
-        return self._stores.writer.healthy and not self._stop.is_set()
+    def _may_enter(self, account: str) -> bool:
+        return self._stores.writer.accepts(account) and not self._stop.is_set()
 
     def _last_close(self, symbol: str) -> Decimal | None:
         return self._market.last_close(symbol) if self._market is not None else None
@@ -434,6 +437,7 @@ class Daemon:
         self._stop.set()
         self._watchdog.stopping()
         await self._supervisor.settle(SETTLE_S)
+        await self._supervisor.cancel(but=KEPT_TO_THE_END)
         drained = await self._stores.writer.drain(SETTLE_S)
         if not drained:
             log.error("ledger_not_drained", queued=self._stores.writer.queued)

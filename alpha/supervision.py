@@ -2,24 +2,29 @@
 
 `keep` runs a task that has to live as long as the daemon: when it raises it is started again
 after a growing pause, and after `ESCALATE_AFTER` failures in a row the daemon is told to stop.
+What says that something outside is away (`passing`) is waited out and never counted.
 `spawn` runs a one-off, such as the sending of one order, whose failure is logged.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 
 import structlog
 
 from alpha.clock import Clock
-from alpha.errors import AuthRejected, NeedsOperator
+from alpha.errors import AuthRejected, NeedsOperator, OutcomeUnknown, RetryLater
 
 log = structlog.get_logger(__name__)
 
 ESCALATE_AFTER = 5
 #: A task that has run this long has recovered: its failures are counted from zero again.
 HEALTHY_S = 60.0
+LONGEST_PAUSE_S = 30.0
+#: PostgreSQL, Redis or the exchange being away is no failure of a task.
+AWAY: tuple[type[BaseException], ...] = (RetryLater, OutcomeUnknown, OSError)
+AWAY_PAUSE_S = 1.0
 CANCEL_WITHIN_S = 1.0
 CANCEL_ATTEMPTS = 3
 
@@ -27,8 +32,9 @@ CANCEL_ATTEMPTS = 3
 class Supervisor:
     """Owns every task of one daemon. `failed` resolves to the error that has to stop it."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, passing: tuple[type[BaseException], ...] = ()) -> None:
         self._clock = clock
+        self._passing = (*AWAY, *passing)
         self._kept: dict[str, asyncio.Task[None]] = {}
         self._spawned: set[asyncio.Task[object]] = set()
         self.failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
@@ -57,6 +63,9 @@ class Supervisor:
             except (AuthRejected, NeedsOperator) as error:
                 self.stop_daemon(error)
                 return
+            except self._passing as error:
+                log.warning("task_waits", task=name, error=str(error) or type(error).__name__)
+                await self._clock.sleep(AWAY_PAUSE_S)
             except Exception as error:
                 if self._clock.monotonic() - started > HEALTHY_S:
                     failures = 0
@@ -65,7 +74,7 @@ class Supervisor:
                 if failures >= ESCALATE_AFTER:
                     self.stop_daemon(error)
                     return
-                await self._clock.sleep(min(2.0**failures / 4, 30.0))
+                await self._clock.sleep(min(2.0**failures / 4, LONGEST_PAUSE_S))
             else:
                 return
 
@@ -79,16 +88,11 @@ class Supervisor:
         if self._spawned:
             await asyncio.wait(list(self._spawned), timeout=seconds)
 
-    async def cancel(self) -> None:
-        """Cancels what is left until it is gone. A task that swallows its cancellation is asked
-        again, and after that left behind with its name in the log: the process is ending."""
-        left = {*self._kept.values(), *self._spawned}
-        for _ in range(CANCEL_ATTEMPTS):
-            for task in left:
-                task.cancel()
-            if not left:
-                break
-            _, left = await asyncio.wait(left, timeout=CANCEL_WITHIN_S)
-        for task in left:
-            log.error("task_does_not_end", task=task.get_name())
-        self._kept.clear()
+    async def cancel(self, *, but: Collection[str] = ()) -> None:
+        """Cancels what is left, save the kept tasks of these names, and waits until it is
+        gone."""
+        kept = [name for name in self._kept if name not in but]
+        tasks = [*(self._kept.pop(name) for name in kept), *self._spawned]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -5,21 +5,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
-from alpha.core.events import LedgerKey
 from alpha.core.records import Fill
+
+
+class Shown(NamedTuple):
+    """The newest fill of one symbol that the bot was told. Two halves of a flip are two fills."""
+
+    exec_time: int
+    exec_id: str
+    leg: int
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """`closes` holds the newest decided close_ms by interval, for bots that decide per symbol
-    by interval and symbol (`close_key`). `fill_key` is the ledger key of the newest fill."""
+    by interval and symbol (`close_key`). `fills` holds the newest fill told of each symbol:
+    symbols have ledgers of their own, and what comes in of two of them has no common order."""
 
     closes: Mapping[str, int] = field(default_factory=dict)
-    fill_key: LedgerKey | None = None
+    fills: Mapping[str, Shown] = field(default_factory=dict)
 
     def last_close(self, interval_ms: int, symbol: str | None = None) -> int | None:
         return self.closes.get(close_key(interval_ms, symbol))
@@ -37,25 +45,23 @@ class SavedBot:
 
 class _Stored(msgspec.Struct):
     closes: dict[str, int] = {}
-    fill: tuple[int, int, str, Decimal, str] | None = None
+    fills: dict[str, Shown] = {}
 
 
 def close_key(interval_ms: int, symbol: str | None = None) -> str:
     return str(interval_ms) if symbol is None else f"{interval_ms}:{symbol}"
 
 
-def fill_key(fill: Fill) -> LedgerKey:
-    """Where a fill stands in its ledger. Rows of one order in one millisecond have no quantity
-    left in common here; they are delivered in ledger order by whoever holds the executions."""
-    return (fill.exec_time, fill.seq, fill.order_id, Decimal(0), fill.exec_id)
+def shown(fill: Fill) -> Shown:
+    return Shown(fill.exec_time, fill.exec_id, fill.leg)
 
 
 def encode(cursor: Cursor) -> str:
-    stored = _Stored(closes=dict(cursor.closes), fill=cursor.fill_key)
+    stored = _Stored(closes=dict(cursor.closes), fills=dict(cursor.fills))
     return msgspec.json.encode(stored, order="deterministic").decode()
 
 
 def decode(text: str) -> Cursor:
     """Raises msgspec.DecodeError or ValidationError when the text is not a cursor."""
     stored = msgspec.json.decode(text.encode(), type=_Stored)
-    return Cursor(stored.closes, stored.fill)
+    return Cursor(stored.closes, stored.fills)

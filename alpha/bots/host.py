@@ -13,7 +13,7 @@ from decimal import Decimal
 import msgspec
 import structlog
 
-from alpha.bots.cursor import Cursor, SavedBot, close_key, decode, encode, fill_key
+from alpha.bots.cursor import Cursor, SavedBot, close_key, decode, encode, shown
 from alpha.bots.guard import GuardedHook, HookFigures, Limits
 from alpha.bots.hookspecs import Subscription
 from alpha.bots.mark import HookMark
@@ -229,7 +229,7 @@ class BotHandle:
         elif cut:
             event_key += ":cut=" + "+".join(cut)
         closes = {**self.cursor.closes, close_key(interval_ms, symbol): close_ms}
-        cursor = Cursor(closes, self.cursor.fill_key)
+        cursor = Cursor(closes, self.cursor.fills)
         return self._decide(
             "on_close",
             (close_ms, warmed, snapshot),
@@ -247,9 +247,15 @@ class BotHandle:
             snapshot,
             f"fill:{fill.exec_id}:{fill.leg}",
             fill.exec_time,
-            cursor=replace(self.cursor, fill_key=fill_key(fill)),
+            cursor=self._after(fill),
             replayed=replayed,
         )
+
+    def _after(self, fill: Fill) -> Cursor:
+        """The cursor behind a fill; the same one when it was there already."""
+        if self.cursor.fills.get(fill.symbol) == shown(fill):
+            return self.cursor
+        return replace(self.cursor, fills={**self.cursor.fills, fill.symbol: shown(fill)})
 
     def order(self, row: OrderRow, snapshot: Snapshot) -> Decision | None:
         key = f"order:{row.client_order_id}:{row.state}"
@@ -263,11 +269,21 @@ class BotHandle:
         key = f"timer:{now_ms}"
         return self._decide("on_timer", (now_ms, snapshot), snapshot, key, now_ms)
 
-    def correction(self, correction: Correction, snapshot: Snapshot) -> Decision | None:
+    def correction(
+        self, correction: Correction, snapshot: Snapshot, newest: Fill | None = None
+    ) -> Decision | None:
+        """`newest` is the last fill that the correction takes account of: neither it nor what
+        lies before it is told once more."""
         before, after = correction.before, correction.after
         key = f"correction:{after.symbol}:{snapshot.now_ms}"
-        arguments = (before, after, snapshot)
-        return self._decide("on_correction", arguments, snapshot, key, snapshot.now_ms)
+        return self._decide(
+            "on_correction",
+            (before, after, snapshot),
+            snapshot,
+            key,
+            snapshot.now_ms,
+            cursor=None if newest is None else self._after(newest),
+        )
 
     def started(self, now_ms: int, snapshot: Snapshot) -> Decision | None:
         """To be called once, after `ready`."""

@@ -328,6 +328,16 @@ class Book:
         return None if self._checkpoint_ms == BEGINNING_MS else self._checkpoint_ms
 
     @property
+    def after_ms(self) -> int:
+        """Rows at or before this are refused: the checkpoint, or a time before all."""
+        return self._checkpoint_ms
+
+    @property
+    def newest(self) -> LedgerKey | None:
+        """The last place of the ledger that is folded; None while there is none."""
+        return self._keys[-1] if self._keys else None
+
+    @property
     def rows(self) -> Sequence[Execution]:
         """Executions since the checkpoint, in ledger order."""
         return tuple(self._rows)

@@ -271,6 +271,23 @@ class LedgerReader:
             return None
         return StopPlan.model_validate_json(rows[0]["stops"])
 
+    async def moved_stop(self, account: str, bot_id: str, symbol: str) -> Decimal | None:
+        """Where the strategy has moved the stop loss of the open position to, since its newest
+        entry."""
+        rows = await self._fetch("moved_stop", account, bot_id, symbol)
+        return trimmed(rows[0]["stop_loss"]) if rows else None
+
+    async def first_fill_ms(self, account: str, bot_id: str, symbol: str) -> int | None:
+        """Time of the bot's first fill in the symbol, imported history left out."""
+        value = await self._source.fetchval(self._sql["first_fill"], account, bot_id, symbol)
+        return None if value is None else int(value)
+
+    async def unfinished_exits(self, account: str, bot_id: str) -> list[OrderRow]:
+        """Exits that ended with something left of the open position, and that no decision for
+        the rest has followed."""
+        rows = await self._fetch("unfinished_exits", account, bot_id)
+        return [order_from(row) for row in rows]
+
     async def cash_flow(self, account: str, bot_id: str) -> Decimal:
         """Everything that has moved a bot's cash: realised PnL, less fees, plus funding."""
         row = (await self._fetch("cash_flow", account, bot_id))[0]

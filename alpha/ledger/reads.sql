@@ -218,13 +218,51 @@ SELECT (SELECT coalesce(sum(realised - commission), 0) FROM trading.fills
          WHERE account = $1 AND bot_id = $2) AS cash_flow;
 
 -- name: stop_plan
+-- The order id of a lot names the decision that it comes from, also while the order's own row is
+-- not stored yet.
 SELECT i.value -> 'stops' AS stops
   FROM trading.position_entries e
-  JOIN trading.orders o ON o.account = e.account AND o.exchange_order_id = e.entry_order_id
   JOIN config.decisions d
-    ON d.bot_id = e.bot_id AND d.account = e.account AND d.event_time = o.decided_at
+    ON d.bot_id = e.bot_id AND d.account = e.account
+   AND d.event_time BETWEEN e.entry_time - interval '2 days' AND e.entry_time
  CROSS JOIN LATERAL json_array_elements(d.intents) i
  WHERE e.account = $1 AND e.bot_id = $2 AND e.symbol = $3 AND e.remaining_qty > 0
-   AND i.value ->> 'id' = o.order_link_id
+   AND i.value ->> 'id' = e.order_link_id
  ORDER BY e.entry_time DESC
  LIMIT 1;
+
+-- name: moved_stop
+-- Where the strategy has moved the stop of the open position since its newest entry.
+SELECT (i.value ->> 'stop_loss')::numeric AS stop_loss
+  FROM config.decisions d
+ CROSS JOIN LATERAL json_array_elements(d.intents) i
+ WHERE d.account = $1 AND d.bot_id = $2
+   AND d.event_time >= (SELECT max(e.entry_time) FROM trading.position_entries e
+                         WHERE e.account = $1 AND e.bot_id = $2 AND e.symbol = $3
+                           AND e.remaining_qty > 0)
+   AND i.value ->> 'kind' = 'move_stop' AND i.value ->> 'symbol' = $3
+   AND i.value ->> 'dropped' IS NULL
+ ORDER BY d.ordinal DESC
+ LIMIT 1;
+
+-- name: first_fill
+SELECT min(f.exec_time) FROM trading.fills f
+  JOIN trading.executions e USING (account, symbol, exec_id)
+ WHERE f.account = $1 AND f.bot_id = $2 AND f.symbol = $3 AND e.source <> 'import';
+
+-- name: unfinished_exits
+-- Exits that ended with something left of an open position, and that no decision has followed.
+SELECT o.account, o.order_link_id, o.bot_id, o.symbol, o.side, o.purpose, o.reason, o.order_type,
+       o.qty, o.price, o.trigger_price, o.reduce_only, o.state, o.exchange_order_id,
+       o.exchange_status, o.filled_qty, o.avg_fill_price, o.reject_code, o.reject_reason,
+       o.decided_at, o.sent_at, o.acked_at, o.terminal_at, o.changed_at, o.parent_order_link_id
+  FROM trading.orders o
+  JOIN trading.positions p
+    ON p.account = o.account AND p.bot_id = o.bot_id AND p.symbol = o.symbol
+   AND p.closed_at IS NULL AND p.opened_at <= o.decided_at
+ WHERE o.account = $1 AND o.bot_id = $2 AND o.purpose = 'exit' AND o.filled_qty < o.qty
+   AND o.state IN ('never_accepted', 'rejected', 'deactivated', 'cancelled')
+   AND NOT EXISTS (SELECT FROM config.decisions d
+                    WHERE d.account = o.account AND d.bot_id = o.bot_id
+                      AND d.event_key = 'rest:' || o.order_link_id)
+ ORDER BY o.decided_at, o.order_link_id COLLATE "C";

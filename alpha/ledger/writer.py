@@ -136,10 +136,11 @@ class LedgerWriter:
     def torn(self) -> frozenset[str]:
         return frozenset(self._torn)
 
-    async def drain(self, within_s: float) -> bool:
+    async def drain(self, within_s: float, account: str | None = None) -> bool:
         """Waits until everything queued before this call is committed.
 
-        False after `within_s` seconds, or when an account's commits are held back."""
+        False after `within_s` seconds, or when commits are held back: those of `account`, or
+        of any when it is None."""
         if self._finished < self._accepted:
             reached = asyncio.get_running_loop().create_future()
             self._drains.append((self._accepted, reached))
@@ -148,7 +149,7 @@ class LedgerWriter:
                     await reached
             except TimeoutError:
                 return False
-        return not self.poisoned
+        return account not in self.poisoned if account is not None else not self.poisoned
 
     # -- the task -----------------------------------------------------------------------------
 

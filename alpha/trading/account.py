@@ -7,8 +7,7 @@ execution keys only prevents a second fold; whether a row is stored is the datab
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from enum import StrEnum
@@ -17,7 +16,7 @@ from typing import Protocol
 import structlog
 
 from alpha.clock import Clock
-from alpha.core.book import BeforeCheckpoint, Book
+from alpha.core.book import Book
 from alpha.core.events import Execution, OrderEvent, PositionEvent, WalletEvent
 from alpha.core.instruments import Instrument
 from alpha.core.reasons import BUILTIN, ReasonBook
@@ -28,6 +27,7 @@ from alpha.core.records import (
     BotPosition,
     Commit,
     Correction,
+    DecisionRow,
     Fill,
     Marks,
     OrderRow,
@@ -106,12 +106,16 @@ class Account:
         self._seen: dict[tuple[str, str], int] = {}  # execution key -> exec_time
         self._listeners: dict[str, BotListener] = {}
         self._held: list[Execution] | None = []  # rows waiting for the end of a sync
-        #: Rows older than a book's checkpoint: the recovery reloads their symbols.
+        #: Rows older than a book's checkpoint: the recovery reads their symbols again.
         self.late: list[Execution] = []
         #: Symbols with an execution of a type that is not known: their position is asked anew.
         self.unexplained: set[str] = set()
-        #: True when something could not be queued: the next sweep has to find it again.
+        #: True when the ledger has refused something: the recovery has to put it there again.
         self.overflowed = False
+        self._refused_orders: dict[str, None] = {}
+        self._refused_decisions: dict[tuple[str, int], DecisionRow] = {}
+        #: Told why the recovery has work to do.
+        self.wake: Callable[[str], None] = lambda why: None
 
     # -- status -----------------------------------------------------------------------------
 
@@ -146,18 +150,24 @@ class Account:
         if self._held is not None and rows and rows[0].source == "stream":
             self._held.extend(rows)
             return
-        by_symbol: dict[str, list[Execution]] = defaultdict(list)
+        fresh = []
         for row in rows:
             if row.key not in self._seen:
                 self._seen[row.key] = row.exec_time
                 self.tracker.executed(row)
-                by_symbol[row.symbol].append(row)
-        for symbol, fresh in by_symbol.items():
-            self._fold(symbol, fresh, received_ns)
+                fresh.append(row)
+        if len(fresh) > 1:
+            fresh.sort(key=lambda row: row.ledger_key)
+        self._fold_late(fresh, received_ns)
+        for row in fresh:
+            book = self.book(row.symbol)
+            if row.exec_id not in book and row.exec_time > book.after_ms:
+                self._take(book.add((row,), self.rules), received_ns)
 
-    def remember(self, rows: Iterable[Execution]) -> None:
-        """Executions that the database holds and the books contain."""
-        self._seen.update((row.key, row.exec_time) for row in rows)
+    def remember(self, keys: Iterable[tuple[str, str]], at_ms: int) -> None:
+        """Executions that the database holds; `at_ms` is not later than any of them."""
+        for key in keys:
+            self._seen.setdefault(key, at_ms)
 
     def forget(self, before_ms: int) -> None:
         """Drops what no sweep can bring again: the database knows it."""
@@ -178,7 +188,7 @@ class Account:
         if self.tracker.tags.get(event.order_id) != tag_before and event.symbol in self.books:
             change = self.books[event.symbol].reattribute(self.rules, event.order_id)
             if not _is_empty(change):
-                self._tell_corrections(change)
+                self.tell_corrections(change)
             else:
                 change = None
         self.put(Commit(self.name, change=change, orders=(row,)))
@@ -208,24 +218,33 @@ class Account:
         step = instrument.qty_step if instrument is not None else None
         return Book(self.name, symbol, checkpoint_ms=checkpoint_ms, qty_step=step)
 
-    def _fold(self, symbol: str, fresh: list[Execution], received_ns: int | None) -> None:
-        try:
-            change = self.book(symbol).add(fresh, self.rules)
-        except BeforeCheckpoint:
-            self.late.extend(fresh)
-            return
+    def _fold_late(self, fresh: Sequence[Execution], received_ns: int | None) -> None:
+        """Rows that belong further back than what is folded: a correction, all at once. Those
+        at the end are folded and told one by one, however they were split on their way here."""
+        late: dict[str, list[Execution]] = {}
+        for row in fresh:
+            book = self.book(row.symbol)
+            if row.exec_time <= book.after_ms:
+                self.late.append(row)
+                self.wake(f"an execution of {row.symbol} is older than what is in memory")
+            elif book.newest is not None and row.ledger_key <= book.newest:
+                late.setdefault(row.symbol, []).append(row)
+        for symbol, rows in late.items():
+            self._take(self.book(symbol).add(rows, self.rules), received_ns)
+
+    def _take(self, change: BookChange, received_ns: int | None) -> None:
         for row in change.quarantined:
             log.critical(
                 "unknown_execution_type",
                 account=self.name,
-                symbol=symbol,
+                symbol=change.symbol,
                 exec_type=row.exec_type,
                 exec_id=row.exec_id,
             )
-            self.unexplained.add(symbol)
+            self.unexplained.add(change.symbol)
         self.commit_change(change, received_ns)
         if change.replaced_after_ms is not None:
-            self._tell_corrections(change)
+            self.tell_corrections(change)
             return
         self._tell_cash(change)
         for fill in change.fills:
@@ -233,7 +252,9 @@ class Account:
             if listener is not None:
                 listener.told_fill(fill, received_ns or 0)
             elif fill.bot_id == MANUAL:
-                log.warning("manual_fill", account=self.name, symbol=symbol, exec_id=fill.exec_id)
+                log.warning(
+                    "manual_fill", account=self.name, symbol=fill.symbol, exec_id=fill.exec_id
+                )
 
     def commit_change(self, change: BookChange, received_ns: int | None = None) -> None:
         """Queues a step of the fold together with the newest `seen` mark."""
@@ -244,14 +265,39 @@ class Account:
         self.put(Commit(self.name, change=change, marks=self.marks, frame_ns=received_ns))
 
     def put(self, commit: Commit) -> None:
-        """Queues to the ledger. What does not fit becomes a gap, found again by a sweep."""
+        """Queues to the ledger. What it refuses is a gap: bots go on from memory, and the
+        recovery brings the ledger up to it once commits are taken again."""
         if self._ledger.put(commit):
             return
+        self._refused_orders.update(dict.fromkeys(row.client_order_id for row in commit.orders))
+        for row in commit.decisions:
+            self._note_refused(row)
         if not self.overflowed:
-            log.error("ledger_queue_full", account=self.name)
-        self.overflowed = True
-        self.gaps += 1
-        self.become(AccountStatus.STALE, "the ledger's queue is full")
+            self.overflowed = True
+            self.gaps += 1
+            log.error("ledger_refuses", account=self.name)
+        if self.status is not AccountStatus.HALTED:
+            self.become(AccountStatus.STALE, "the ledger takes no commits")
+        self.wake("the ledger has refused commits")
+
+    def _note_refused(self, row: DecisionRow) -> None:
+        """The newest state of each bot, and every decision with intents, is stored later."""
+        for (bot_id, ordinal), known in list(self._refused_decisions.items()):
+            if bot_id == row.bot_id and known.intents_json == "[]":
+                del self._refused_decisions[(bot_id, ordinal)]
+        self._refused_decisions[(row.bot_id, row.ordinal)] = row
+
+    def put_refused(self) -> None:
+        """Queues what was refused, as it is now, and goes on as usual."""
+        orders = [self.tracker.get(link_id) for link_id in self._refused_orders]
+        decisions = tuple(self._refused_decisions.values())
+        self._refused_orders, self._refused_decisions = {}, {}
+        self.overflowed = False
+        for row in decisions:
+            self.put(Commit(self.name, decisions=(row,)))
+        for order in orders:
+            if order is not None:
+                self.put(Commit(self.name, orders=(order,)))
 
     def _tell_cash(self, change: BookChange) -> None:
         for bot_id, listener in self._listeners.items():
@@ -260,11 +306,19 @@ class Account:
             if funding or ended:
                 listener.told_cash(funding, ended)
 
-    def _tell_corrections(self, change: BookChange) -> None:
+    def tell_corrections(self, change: BookChange) -> None:
         for correction in change.corrections:
             listener = self._listeners.get(correction.bot_id)
             if listener is not None:
                 listener.told_correction(correction)
+
+    def tell_differences(self, book: Book, before: Mapping[str, BotPosition]) -> None:
+        """A book was read again: bots whose position is another one now are told so."""
+        for bot_id, listener in self._listeners.items():
+            was = before.get(bot_id, BotPosition(book.symbol, Decimal(0), None, None, None))
+            now = book.position(bot_id)
+            if was != now:
+                listener.told_correction(Correction(bot_id, was, now))
 
     # -- questions --------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ awaited in between. Entries are refused on any doubt, exits are sent through eve
 
 from __future__ import annotations
 
-import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,9 +19,11 @@ from alpha.bybit.requests import CreateOrder
 from alpha.bybit.rest import Rest
 from alpha.clock import Clock
 from alpha.core.decisions import Decision, Planned
+from alpha.core.events import PositionSide
+from alpha.core.ids import wire_id
 from alpha.core.instruments import Instrument, SizeRejected
 from alpha.core.intents import Enter, Exit, MoveStop, StopPlan
-from alpha.core.orders import OrderState
+from alpha.core.orders import OrderState, is_terminal
 from alpha.core.records import Commit, OrderRow
 from alpha.core.risk import EntryRisk, check_entry
 from alpha.errors import AlphaError, OutcomeUnknown, RetryLater, VenueRejected
@@ -34,6 +36,11 @@ log = structlog.get_logger(__name__)
 
 #: How long an exit that the exchange refused waits before it is tried again.
 EXIT_RETRY_S = 1.0
+EXIT_RETRY_MOST_S = 30.0
+#: How often an exit asks whether the lease is held again.
+FENCE_RETRY_S = 0.1
+KEEP_FOLLOWED = 1_000
+ZERO = Decimal(0)
 #: retCode (Bybit V5, Error Codes): a reduce-only order found nothing left to reduce.
 NOTHING_TO_REDUCE = 110017
 
@@ -68,6 +75,15 @@ class Refusal:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A row with what it is sent with; `anchor` is the price that its stops refer to."""
+
+    row: OrderRow
+    plan: StopPlan | None = None
+    anchor: Decimal | None = None
+
+
 class Gateway:
     """Sends for one account. `spawn` starts a task that the daemon supervises."""
 
@@ -83,6 +99,7 @@ class Gateway:
         netting: bool,
         spawn: Callable[[Coroutine[object, object, None], str], object],
         unknown: Callable[[str], None],
+        sending: set[str],
         protection: Protection,
     ) -> None:
         self._account = account
@@ -95,36 +112,51 @@ class Gateway:
         self._spawn = spawn
         self._unknown = unknown
         self._protection = protection
-        self._leverage: dict[str, Decimal] = {}
+        #: Exits that ended early and were followed by one for the rest.
+        self._followed: OrderedDict[str, None] = OrderedDict()
+        self._in_vain: dict[tuple[str, str], int] = {}  # exits in a row that closed nothing
+        #: Orders that a task is sending at this moment.
+        self.sending = sending
         self.refusals: list[Refusal] = []
         self.frame_to_order_us = Latencies()
 
     # -- decisions --------------------------------------------------------------------------
 
-    def carry_out(self, decision: Decision, desk: Desk, received_ns: int | None = None) -> None:
-        """Queues the decision with the orders it becomes, then sends them, exits first."""
-        rows: list[tuple[OrderRow, StopPlan | None, Decimal | None]] = []
+    def carry_out(self, decision: Decision, desk: Desk, received_ns: int | None = None) -> int:
+        """Queues the decision with the orders it becomes, then sends them, exits first. Returns
+        how many they are."""
+        orders: list[_Order] = []
+        taken: list[Exit] = []
         for planned in decision.planned:
             order = self._order(decision, planned, desk)
-            if order is not None and self._account.tracker.plan(order[0]):
-                rows.append(order)
-        self._account.put(
-            Commit(
-                self._account.name,
-                orders=tuple(row for row, _, _ in rows),
-                decisions=(decision.row,),
-            )
-        )
-        rows.sort(key=lambda order: order[0].purpose != "exit")
-        for row, plan, anchor in rows:
-            request = self._request(row, plan, anchor)
-            if plan is not None:
-                self._protection.guard(row.bot_id, row.symbol, plan)
-            self._spawn(self._send(request, row, desk, received_ns), f"send:{row.client_order_id}")
+            if order is None:
+                continue
+            if self._account.tracker.plan(order.row):
+                orders.append(order)
+            elif self._is_anothers(order.row) and isinstance(planned.intent, Exit):
+                taken.append(planned.intent)
+        rows = tuple(order.row for order in orders)
+        self._account.put(Commit(self._account.name, orders=rows, decisions=(decision.row,)))
+        for order in sorted(orders, key=lambda order: order.row.purpose != "exit"):
+            self._guard(order.row, order.plan)
+            self._spawn(self._send(order, desk, received_ns), f"send:{order.row.client_order_id}")
+        for intent in taken:
+            again = desk.plan_exit(intent, f"again:{decision.row.event_key}", decision.row.event_ms)
+            if again is not None:
+                self.carry_out(again, desk, received_ns)
+        return len(orders)
 
-    def _order(
-        self, decision: Decision, planned: Planned, desk: Desk
-    ) -> tuple[OrderRow, StopPlan | None, Decimal | None] | None:
+    def _is_anothers(self, row: OrderRow) -> bool:
+        """The id is known, for another order: decisions that were lost in a crash and not
+        repeated have used it up."""
+        known = self._account.tracker.get(row.client_order_id)
+        return known is not None and (known.symbol, known.side) != (row.symbol, row.side)
+
+    def _guard(self, row: OrderRow, plan: StopPlan | None) -> None:
+        if plan is not None:
+            self._protection.guard(row.bot_id, row.symbol, plan, row.client_order_id)
+
+    def _order(self, decision: Decision, planned: Planned, desk: Desk) -> _Order | None:
         intent = planned.intent
         if isinstance(intent, MoveStop):
             self._protection.move(desk.bot_id, intent.symbol, intent.stop_loss)
@@ -133,16 +165,24 @@ class Gateway:
             qty, why = self._exit_qty(intent, desk.bot_id)
         else:
             qty, why = self._entry_qty(intent, desk, replayed=decision.replayed)
+        link_id = planned.order_link_id
         if qty is None:
             self._refuse(desk.bot_id, intent, why)
+            if isinstance(intent, Enter) and self._was_sent(link_id) and intent.stops is not None:
+                # Sent before a crash that lost the decision: its stops are wanted all the same.
+                self._protection.guard(desk.bot_id, intent.symbol, intent.stops, link_id)
             return None
+        row = self._row(decision.row.event_ms, link_id, desk.bot_id, intent, qty)
         if isinstance(intent, Enter):
-            row = self._row(decision, planned.order_link_id, desk.bot_id, intent, qty)
-            return row, intent.stops, intent.price
-        return self._row(decision, planned.order_link_id, desk.bot_id, intent, qty), None, None
+            return _Order(row, intent.stops, intent.price)
+        return _Order(row)
+
+    def _was_sent(self, link_id: str) -> bool:
+        tracker = self._account.tracker
+        return tracker.get(link_id) is not None or tracker.executed_qty(link_id) > 0
 
     def _row(
-        self, decision: Decision, link_id: str, bot_id: str, intent: Enter | Exit, qty: Decimal
+        self, decided_ms: int, link_id: str, bot_id: str, intent: Enter | Exit, qty: Decimal
     ) -> OrderRow:
         if isinstance(intent, Enter):
             side = intent.side
@@ -165,11 +205,11 @@ class Gateway:
             state=OrderState.PENDING.value,
             exchange_order_id=None,
             exchange_status=None,
-            filled_qty=Decimal(0),
+            filled_qty=ZERO,
             avg_fill_price=None,
             reject_code=None,
             reject_reason=None,
-            decided_ms=decision.row.event_ms,
+            decided_ms=decided_ms,
             sent_ms=None,
             acked_ms=None,
             terminal_ms=None,
@@ -232,17 +272,19 @@ class Gateway:
 
     # -- sending ----------------------------------------------------------------------------
 
-    def _request(self, row: OrderRow, plan: StopPlan | None, anchor: Decimal | None) -> CreateOrder:
+    def _request(self, order: _Order, qty: Decimal) -> CreateOrder:
+        row = order.row
         stop_loss = take_profit = None
         instrument = self._instruments.get(row.symbol)
-        if plan is not None and anchor is not None and instrument is not None:
-            aimed = levels(plan, "long" if row.side == "Buy" else "short", anchor, instrument)
+        if order.plan is not None and order.anchor is not None and instrument is not None:
+            side: PositionSide = "long" if row.side == "Buy" else "short"
+            aimed = levels(order.plan, side, order.anchor, instrument)
             stop_loss, take_profit = aimed.stop_loss, aimed.take_profit
         return CreateOrder(
             symbol=row.symbol,
             side=row.side,
             order_type="Market",
-            qty=row.qty,
+            qty=qty,
             order_link_id=row.client_order_id,
             reduce_only=row.reduce_only,
             urgent=row.purpose == "exit",
@@ -250,14 +292,37 @@ class Gateway:
             take_profit=take_profit,
         )
 
-    async def _send(
-        self, request: CreateOrder, row: OrderRow, desk: Desk, received_ns: int | None
-    ) -> None:
-        link_id, tracker = row.client_order_id, self._account.tracker
+    async def _send(self, order: _Order, desk: Desk | None, received_ns: int | None) -> None:
+        """Sends one order until the exchange has answered, or nobody knows. An entry is tried
+        once, an exit until it is taken: always under its id, which cannot trade twice."""
+        link_id = order.row.client_order_id
+        if link_id in self.sending:
+            return
+        self.sending.add(link_id)
+        try:
+            while (pause := await self._try(order, desk, received_ns)) is not None:
+                await self._clock.sleep(pause)
+        finally:
+            self.sending.discard(link_id)
+        row = self._account.tracker.get(link_id)
+        if row is not None and row.state == OrderState.UNKNOWN:
+            self._unknown(link_id)
+
+    async def _try(self, order: _Order, desk: Desk | None, received_ns: int | None) -> float | None:
+        """One attempt. Seconds until the next one; None when there is nothing more to do."""
+        row, tracker = order.row, self._account.tracker
+        link_id = row.client_order_id
+        # Taken before the lease is checked: what leaves late, the exchange refuses.
         stamp_ms = self._clock.now_ms()
         if not self._may_send(row):
+            if row.purpose == "exit":
+                return FENCE_RETRY_S
             self._dropped(row, f"expected the lease of account {row.account} to be held")
-            return
+            return None
+        qty = row.qty if row.purpose == "entry" else self._still_open(row)
+        if qty <= 0:
+            self._dropped(row, "nothing is left to close")
+            return None
         tracker.move(link_id, OrderState.SENT)
 
         def sent(at_ns: int) -> None:
@@ -265,68 +330,79 @@ class Gateway:
                 self.frame_to_order_us.add((at_ns - received_ns) / 1000)
 
         try:
-            ack = await self._rest.create_order(request, timestamp_ms=stamp_ms, on_sent=sent)
+            ack = await self._rest.create_order(
+                self._request(order, qty), timestamp_ms=stamp_ms, on_sent=sent
+            )
         except OutcomeUnknown as error:
             log.warning("order_outcome_unknown", order=link_id, error=str(error))
             self._moved(tracker.move(link_id, OrderState.UNKNOWN))
-            self._unknown(link_id)
         except DuplicateOrder:
             # The exchange has it from an earlier attempt: sent once, which is what was asked.
+            # Its frames may be long past, so it is asked for.
             log.info("order_already_sent", order=link_id)
             self._moved(tracker.move(link_id, OrderState.UNKNOWN))
-            self._unknown(link_id)
         except (ClockRefused, RetryLater) as error:
-            await self._not_accepted(row, desk, str(error), getattr(error, "after_s", 0.0))
+            if row.purpose == "entry":
+                self._dropped(row, str(error))
+                return None
+            log.warning("exit_delayed", order=link_id, why=str(error))
+            return min(getattr(error, "after_s", 0.0), EXIT_RETRY_S)
         except VenueRejected as error:
             await self._rejected(error, row, desk)
-        except asyncio.CancelledError:
-            self._moved(tracker.move(link_id, OrderState.UNKNOWN))
-            raise
         else:
             self._moved(
                 tracker.move(link_id, OrderState.ACKED, exchange_order_id=ack.order_id or None)
             )
+        return None
 
     def _may_send(self, row: OrderRow) -> bool:
         if row.purpose == "entry":
             return self._fence.entries_allowed()
         return self._fence.exits_allowed()
 
-    async def _not_accepted(self, row: OrderRow, desk: Desk, why: str, after_s: float) -> None:
-        """Nothing has happened: an entry is dropped, an exit goes out again under its id."""
-        if row.purpose == "entry":
-            self._dropped(row, why)
-            return
-        log.warning("exit_delayed", order=row.client_order_id, why=why)
-        await self._clock.sleep(min(after_s, EXIT_RETRY_S))
-        self.send_again(row, desk)
+    def _still_open(self, row: OrderRow) -> Decimal:
+        """What an exit may close now: its bot's position less what other exits are closing."""
+        tracker = self._account.tracker
+        own = row.qty - tracker.executed_qty(row.client_order_id)
+        known = tracker.get(row.client_order_id)
+        counted = own if known is not None and not is_terminal(OrderState(known.state)) else ZERO
+        others = tracker.closing_qty(row.bot_id, row.symbol) - counted
+        held = self._account.position(row.bot_id, row.symbol).signed_qty
+        if held == 0 or (held > 0) is not (row.side == "Sell"):
+            return ZERO
+        return min(own, abs(held) - others)
 
-    def send_again(self, row: OrderRow, desk: Desk) -> None:
+    def send_again(self, row: OrderRow, desk: Desk | None) -> None:
         """The same order under the same id: at worst the exchange answers that it has it."""
-        self._spawn(self._send(self._request(row, None, None), row, desk, None), "send_again")
+        self._spawn(self._send(_Order(row), desk, None), f"send_again:{row.client_order_id}")
 
-    async def _rejected(self, error: VenueRejected, row: OrderRow, desk: Desk) -> None:
+    async def _rejected(self, error: VenueRejected, row: OrderRow, desk: Desk | None) -> None:
         link_id = row.client_order_id
         log.warning("order_rejected", order=link_id, code=error.code, message=error.message)
-        self._moved(
-            self._account.tracker.move(
-                link_id,
-                OrderState.REJECTED,
-                reject_code=error.code,
-                reject_reason=error.message,
-            )
+        rejected = self._account.tracker.move(
+            link_id,
+            OrderState.REJECTED,
+            reject_code=error.code,
+            reject_reason=error.message,
         )
-        if row.purpose != "exit":
+        self._moved(rejected)
+        if row.purpose != "exit" or desk is None:
             return
         if error.code == NOTHING_TO_REDUCE:
-            for event in await self._rest.positions(row.symbol):
-                self._account.receive_position(event)
+            await self._read_position(row.symbol)
             return
-        await self._clock.sleep(EXIT_RETRY_S)
-        self.close_rest(row, desk)
+        self.close_rest(rejected, desk)
+
+    async def _read_position(self, symbol: str) -> None:
+        """The exchange holds nothing to reduce: whatever differs, the comparison will find."""
+        try:
+            for event in await self._rest.positions(symbol):
+                self._account.receive_position(event)
+        except AlphaError as error:
+            log.warning("position_not_read", symbol=symbol, error=str(error))
 
     def _dropped(self, row: OrderRow, why: str) -> None:
-        """Nothing has left: the order was never sent."""
+        """Nothing has left, or nothing has arrived: the order is over."""
         log.warning("order_not_sent", order=row.client_order_id, why=why)
         self._moved(
             self._account.tracker.move(
@@ -337,31 +413,60 @@ class Gateway:
     def _moved(self, row: OrderRow) -> None:
         self._account.put(Commit(self._account.name, orders=(row,)))
 
+    def close_unhosted(self, bot_id: str, symbol: str, reason: str, now_ms: int) -> None:
+        """Closes the position of a bot that is not part of this run. There is no decision; the
+        order's id tells whose it is."""
+        intent = Exit(symbol=symbol, reason=reason)
+        qty, why = self._exit_qty(intent, bot_id)
+        if qty is None:
+            self._refuse(bot_id, intent, why)
+            return
+        link_id = wire_id(bot_id, reason, now_ms, self._account.rules.reasons)
+        row = self._row(now_ms, link_id, bot_id, intent, qty)
+        if self._account.tracker.plan(row):
+            self._moved(row)
+            self.send_again(row, None)
+
     # -- closing until flat -------------------------------------------------------------------
 
     def close_rest(self, row: OrderRow, desk: Desk) -> None:
-        """An exit ended with something left of what it was to close: closes the rest."""
+        """Called whenever something was learnt of an order. An exit that has ended with
+        something left of what it was to close is followed by one for the rest, once."""
+        link_id = row.client_order_id
+        if row.purpose != "exit" or not self._account.tracker.is_settled(row):
+            return
+        if row.reject_code == NOTHING_TO_REDUCE or link_id in self._followed:
+            return
+        self._followed[link_id] = None
+        while len(self._followed) > KEEP_FOLLOWED:
+            self._followed.popitem(last=False)
+        key = (row.bot_id, row.symbol)
+        if self._account.tracker.executed_qty(link_id) > 0:
+            self._in_vain.pop(key, None)
+            self._follow(row, desk)
+            return
+        in_vain = self._in_vain.get(key, 0)
+        self._in_vain[key] = in_vain + 1
+        pause = min(EXIT_RETRY_S * 2.0**in_vain, EXIT_RETRY_MOST_S)
+        self._spawn(self._follow_later(row, desk, pause), f"rest:{link_id}")
+
+    async def _follow_later(self, row: OrderRow, desk: Desk, pause: float) -> None:
+        await self._clock.sleep(pause)
+        self._follow(row, desk)
+
+    def _follow(self, row: OrderRow, desk: Desk) -> None:
         left = row.qty - self._account.tracker.executed_qty(row.client_order_id)
-        held = abs(self._account.position(row.bot_id, row.symbol).signed_qty)
-        if left <= 0 or held <= 0:
+        position = self._account.position(row.bot_id, row.symbol)
+        held = abs(position.signed_qty)
+        # An exit never closes a position that was opened after it was decided.
+        if left <= 0 or held <= 0 or (position.opened_ms or 0) > row.decided_ms:
             return
         intent = Exit(symbol=row.symbol, reason=row.reason, qty=min(left, held))
-        decision = desk.plan_exit(intent, f"rest:{row.client_order_id}", row.decided_ms)
+        decision = desk.plan_exit(intent, rest_key(row.client_order_id), row.decided_ms)
         if decision is not None:
             self.carry_out(decision, desk)
 
-    # -- leverage -----------------------------------------------------------------------------
 
-    async def ensure_leverage(self, symbol: str, leverage: Decimal) -> None:
-        """Sets the symbol's leverage once; the highest that a bot of the account declares."""
-        if self._leverage.get(symbol, Decimal(0)) >= leverage:
-            return
-        try:
-            await self._rest.set_leverage(symbol, leverage)
-        except AlphaError as error:
-            log.warning("leverage_not_set", symbol=symbol, leverage=leverage, error=str(error))
-            self._account.blocked[symbol] = f"leverage {leverage} could not be set: {error}"
-        else:
-            self._leverage[symbol] = leverage
-            if self._account.blocked.get(symbol, "").startswith("leverage"):
-                del self._account.blocked[symbol]
+def rest_key(link_id: str) -> str:
+    """The event of the decision that follows an exit which ended early."""
+    return f"rest:{link_id}"

@@ -8,7 +8,8 @@ execution/list know nothing of it twice, the last time at least `SURE_AFTER_S` a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
+from itertools import count
 
 import structlog
 
@@ -23,13 +24,16 @@ log = structlog.get_logger(__name__)
 
 SURE_AFTER_S = 10.0
 PAUSES_S = (0.3, 1.0, 2.0, 4.0)
+#: An exit whose id the exchange calls used, and which it shows nowhere, is given up after this
+#: many attempts: what is left is closed under a new id.
+RESEND_MOST = 10
 SHOWN_WITHIN_MS = 2_000
 WATCH_EVERY_S = 0.5
 
 
 class Outcomes:
-    """`resend` sends an exit again with the same id; `reconnect` drops a stream that missed
-    an order."""
+    """`resend` sends an exit again with the same id, `ended` hears of an order given up,
+    `reconnect` drops a stream that missed an order; `sending` are ids on their way just now."""
 
     def __init__(
         self,
@@ -40,6 +44,8 @@ class Outcomes:
         venue: VenueClock,
         spawn: Callable[[Coroutine[object, object, None], str], object],
         resend: Callable[[OrderRow], None],
+        ended: Callable[[OrderRow], None],
+        sending: Collection[str],
         reconnect: Callable[[str], None],
     ) -> None:
         self._account = account
@@ -48,41 +54,50 @@ class Outcomes:
         self._venue = venue
         self._spawn = spawn
         self._resend = resend
+        self._ended = ended
+        self._sending = sending
+        self._resent: dict[str, int] = {}
         self._reconnect = reconnect
         self._resolving: set[str] = set()
 
     def resolve_soon(self, link_id: str) -> None:
-        if link_id not in self._resolving:
+        """Starts asking for an order, unless somebody is at it or it is being sent."""
+        if link_id not in self._resolving and link_id not in self._sending:
             self._resolving.add(link_id)
             self._spawn(self._resolve(link_id), f"resolve:{link_id}")
 
     async def _resolve(self, link_id: str) -> None:
         try:
-            await self._ask_until_known(link_id)
+            lost = await self._is_lost(link_id)
         finally:
             self._resolving.discard(link_id)
+        row = self._account.tracker.get(link_id)
+        if lost and row is not None and not self._is_known(row):
+            self._never_accepted(row)
 
-    async def _ask_until_known(self, link_id: str) -> None:
+    async def _is_lost(self, link_id: str) -> bool:
+        """Asks until the order is known (False), or surely absent (True). One absence is
+        enough for an exit: sending it again under its id cannot trade twice."""
         absent = 0
-        attempt = 0
-        while True:
+        for attempt in count():
+            await self._clock.sleep(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
             row = self._account.tracker.get(link_id)
-            if row is None or self._is_known(row):
-                return
+            if row is None or self._is_known(row) or link_id in self._sending:
+                return False
             try:
                 found = await self._ask(row)
             except AlphaError as error:
                 log.warning("order_not_resolved", order=link_id, error=str(error))
-            else:
-                if found:
-                    return
-                absent += 1
-                if absent >= 2 and self._since_sent_s(row) >= SURE_AFTER_S:
-                    self._never_accepted(row)
-                    return
-            pause = PAUSES_S[min(attempt, len(PAUSES_S) - 1)]
-            attempt += 1
-            await self._clock.sleep(pause)
+                continue
+            if found:
+                absent = 0
+                continue
+            absent += 1
+            if row.purpose == "exit" and self._resent.get(link_id, 0) < RESEND_MOST:
+                return True
+            if absent >= 2 and self._since_sent_s(row) >= SURE_AFTER_S:
+                return True
+        return False
 
     def _is_known(self, row: OrderRow) -> bool:
         return OrderState(row.state) in (OrderState.OPEN, OrderState.PARTIALLY_FILLED) or (
@@ -108,16 +123,19 @@ class Outcomes:
         return event is not None or executed
 
     def _never_accepted(self, row: OrderRow) -> None:
-        log.warning("order_never_accepted", order=row.client_order_id, purpose=row.purpose)
-        if row.purpose == "exit":
+        link_id = row.client_order_id
+        resent = self._resent.get(link_id, 0)
+        log.warning("order_absent", order=link_id, purpose=row.purpose, resent=resent)
+        if row.purpose == "exit" and resent < RESEND_MOST:
+            self._resent[link_id] = resent + 1
             self._resend(row)
             return
+        self._resent.pop(link_id, None)
         moved = self._account.tracker.move(
-            row.client_order_id,
-            OrderState.NEVER_ACCEPTED,
-            reject_reason="absent from every endpoint",
+            link_id, OrderState.NEVER_ACCEPTED, reject_reason="absent from every endpoint"
         )
         self._account.put(Commit(self._account.name, orders=(moved,)))
+        self._ended(moved)
 
     async def watch(self) -> None:
         """Every order that was acked has to show on a stream within two seconds; else it is

@@ -16,21 +16,20 @@ from alpha.core.instruments import Instrument
 from alpha.core.intents import Exit
 from alpha.core.records import OrderRow
 from alpha.core.risk import EntryRisk
-from alpha.errors import RetryLater
 from alpha.ledger.reader import LedgerReader
 from alpha.ledger.writer import LedgerWriter
 from alpha.supervision import Supervisor
 from alpha.trading.account import Account
 from alpha.trading.gateway import Fence, Gateway
+from alpha.trading.leverage import Leverage
 from alpha.trading.outcomes import Outcomes
 from alpha.trading.protection import Protection
-from alpha.trading.recovery import Recovery
+from alpha.trading.recovery import OVERLAP_MS, Recovery
 from alpha.trading.session import BotSession
 
 log = structlog.get_logger(__name__)
 
 COMPARE_EVERY_S = 1.0
-DRAIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class AccountService:
         self.sessions: dict[str, BotSession] = {}
         self._stream = stream
         self._tools = tools
-        self._fence = fence
+        self._sending: set[str] = set()
         self.outcomes = Outcomes(
             account,
             rest,
@@ -73,15 +72,17 @@ class AccountService:
             venue=tools.venue,
             spawn=tools.supervisor.spawn,
             resend=self._resend,
+            ended=self._ended,
+            sending=self._sending,
             reconnect=stream.reconnect,
         )
         self.recovery = Recovery(
             account,
             rest,
             tools.reader,
+            tools.writer,
             clock=tools.clock,
             venue=tools.venue,
-            drain=self._drain,
             resolve=self.outcomes.resolve_soon,
             changed=lambda: changed(account.name),
         )
@@ -93,6 +94,7 @@ class AccountService:
             may_send=fence.exits_allowed,
             close=self.close,
         )
+        self._leverage = Leverage(account, rest, clock=tools.clock, spawn=tools.supervisor.spawn)
         self.gateway = Gateway(
             account,
             rest,
@@ -103,44 +105,69 @@ class AccountService:
             netting=netting,
             spawn=tools.supervisor.spawn,
             unknown=self.outcomes.resolve_soon,
+            sending=self._sending,
             protection=self.protection,
         )
 
     # -- start --------------------------------------------------------------------------------
 
     async def load(self) -> None:
-        """Takes the account's books, orders and marks from the database. Books reach back to
-        the oldest fill that one of the account's bots was told last."""
-        told = [s.handle.cursor.fill_key for s in self.sessions.values()]
-        shown_until_ms = min((key[0] for key in told if key is not None), default=None)
-        name, reader = self.account.name, self._tools.reader
-        self.account.marks = await reader.marks(name)
-        self.account.tracker.restore(await reader.open_orders(name))
-        for symbol in await reader.traded_symbols(name):
-            flat_ms = await reader.last_flat_ms(name, symbol, shown_until_ms)
-            self.account.tracker.tags.update(await reader.order_tags(name, symbol))
-            rows = await reader.executions_since(name, symbol, flat_ms)
-            book = self.account.new_book(symbol, flat_ms)
-            book.add(rows, self.account.rules)
-            self.account.books[symbol] = book
-            self.account.remember(rows)
-            for row in rows:
-                self.account.tracker.executed(row)
+        """Takes the account's books, orders and marks from the database, and which executions
+        of the next sweep's window it holds."""
+        account, reader = self.account, self._tools.reader
+        account.marks = await reader.marks(account.name)
+        account.tracker.restore(await reader.open_orders(account.name))
+        for symbol in await reader.traded_symbols(account.name):
+            await self._load_book(symbol)
+        window_ms = account.marks.verified_ms - 3 * OVERLAP_MS
+        newest_ms = await reader.newest_ms(account.name)
+        if newest_ms is not None:
+            held = await reader.exec_ids(account.name, window_ms, newest_ms)
+            account.remember(held, account.marks.verified_ms)
+        for bot_id in account.rules.bots - self.sessions.keys():
+            await self._resume_stops(bot_id)
+
+    async def _load_book(self, symbol: str) -> None:
+        """A book reaches back to the oldest fill that one of the bots has been told last."""
+        account, reader = self.account, self._tools.reader
+        told = [await self._told_ms(session, symbol) for session in self.sessions.values()]
+        told_ms = min((at for at in told if at is not None), default=None)
+        flat_ms = await reader.last_flat_ms(account.name, symbol, told_ms)
+        account.tracker.tags.update(await reader.order_tags(account.name, symbol))
+        rows = await reader.executions_since(account.name, symbol, flat_ms)
+        book = account.new_book(symbol, flat_ms)
+        book.add(rows, account.rules)
+        account.books[symbol] = book
+        for row in rows:
+            account.remember([row.key], row.exec_time)
+            account.tracker.executed(row)
+
+    async def _told_ms(self, session: BotSession, symbol: str) -> int | None:
+        last = session.handle.cursor.fills.get(symbol)
+        if last is not None:
+            return last.exec_time
+        first_ms = await self._tools.reader.first_fill_ms(self.account.name, session.bot_id, symbol)
+        return None if first_ms is None else first_ms - 1
 
     async def prepare(self, session: BotSession) -> None:
-        """Before a bot decides: leverage of its symbols, stops of its open positions."""
+        """Before a bot decides: leverage of its symbols, stops of its open positions, exits
+        that ended before they were done."""
         for symbol in sorted({one.symbol for one in session.handle.subscriptions}):
             leverage = session.handle.leverage(symbol)
             if leverage is not None:
-                await self.gateway.ensure_leverage(symbol, leverage)
-        for symbol in self.account.positions(session.bot_id):
-            plan = await self._tools.reader.stop_plan(self.account.name, session.bot_id, symbol)
-            if plan is not None:
-                self.protection.guard(session.bot_id, symbol, plan)
+                await self._leverage.ensure(symbol, leverage)
+        await self._resume_stops(session.bot_id)
+        reader = self._tools.reader
+        for row in await reader.unfinished_exits(self.account.name, session.bot_id):
+            session.ended_early(row)
 
-    async def _drain(self) -> None:
-        if not await self._tools.writer.drain(DRAIN_S):
-            raise RetryLater(f"expected the ledger to be written within {DRAIN_S:.0f} s")
+    async def _resume_stops(self, bot_id: str) -> None:
+        name, reader = self.account.name, self._tools.reader
+        for symbol in self.account.positions(bot_id):
+            plan = await reader.stop_plan(name, bot_id, symbol)
+            if plan is not None:
+                moved = await reader.moved_stop(name, bot_id, symbol)
+                self.protection.resume(bot_id, symbol, plan, moved)
 
     def start(self) -> None:
         keep, name = self._tools.supervisor.keep, self.account.name
@@ -151,16 +178,17 @@ class AccountService:
         keep(f"compare:{name}", self._compare)
 
     async def _run_stream(self) -> None:
-        await self._stream.run(self._on_event, self._on_state)
+        await self._stream.run(self.on_event, self.on_state)
 
     async def _compare(self) -> None:
         while True:
             await self._tools.clock.sleep(COMPARE_EVERY_S)
+            self.recovery.watch_ledger()
             self.recovery.compare()
 
     # -- the stream ---------------------------------------------------------------------------
 
-    def _on_state(self, state: StreamState) -> None:
+    def on_state(self, state: StreamState) -> None:
         if state.name == "subscribed":
             self.recovery.connected()
         elif state.name == "lost":
@@ -168,7 +196,7 @@ class AccountService:
         elif state.name == "malformed":
             self.recovery.gap(f"a frame could not be read: {state.reason}")
 
-    def _on_event(self, event: PrivateEvent, received_ns: int) -> None:
+    def on_event(self, event: PrivateEvent, received_ns: int) -> None:
         """One row of a frame, in the frame's order."""
         account = self.account
         match event:
@@ -188,19 +216,24 @@ class AccountService:
     # -- acting on behalf of the host ---------------------------------------------------------
 
     def close(self, bot_id: str, symbol: str, reason: str) -> None:
-        """Closes a bot's position by a decision of the host."""
+        """Closes a bot's position by a decision of the host. A bot that is catching up is left
+        alone, so that its replayed decisions keep their ids; one that is not part of this run
+        has no decisions."""
         session = self.sessions.get(bot_id)
-        if session is None:
-            log.critical("no_session_to_close", bot=bot_id, symbol=symbol)
-            return
-        intent = Exit(symbol=symbol, reason=reason)
         now = self._tools.venue.now_ms()
-        decision = session.plan_exit(intent, f"host:{symbol}:{now}", now)
-        if decision is not None:
-            self.gateway.carry_out(decision, session)
+        if session is None:
+            self.gateway.close_unhosted(bot_id, symbol, reason, now)
+        elif session.caught_up:
+            intent = Exit(symbol=symbol, reason=reason)
+            decision = session.plan_exit(intent, f"host:{symbol}:{now}", now)
+            if decision is not None:
+                self.gateway.carry_out(decision, session)
 
     def _resend(self, row: OrderRow) -> None:
         """An exit that the exchange never accepted goes out again under the same id."""
+        self.gateway.send_again(row, self.sessions.get(row.bot_id))
+
+    def _ended(self, row: OrderRow) -> None:
         session = self.sessions.get(row.bot_id)
         if session is not None:
-            self.gateway.send_again(row, session)
+            session.ended_early(row)

@@ -11,12 +11,12 @@ from decimal import Decimal
 
 import structlog
 
-from alpha.bots.cursor import SavedBot, fill_key
+from alpha.bots.cursor import SavedBot, Shown, shown
 from alpha.bots.host import BotHandle
 from alpha.bots.states import BotState
 from alpha.clock import Clock
 from alpha.core.decisions import Decision
-from alpha.core.events import Bar, LedgerKey
+from alpha.core.events import Bar
 from alpha.core.instruments import Instrument
 from alpha.core.intents import Exit
 from alpha.core.records import BotPosition, Correction, Fill, OrderRow
@@ -89,7 +89,9 @@ class BotSession:
         self._minute = 0
         #: Before this, what the account tells is left to `replay`, which finds it in the books.
         self._caught_up = False
-        self._as_of: LedgerKey | None = None
+        #: While events are replayed: the newest fill of each symbol that the bot has been shown.
+        self._shown: dict[str, Shown] = {}
+        self._ended: dict[str, OrderRow] = {}  # exits that may have to be followed by another
         account.listen(handle.bot_id, self)
 
     def restore(self, saved: SavedBot | None) -> None:
@@ -107,6 +109,7 @@ class BotSession:
         self._cash_flow += fill.realised - fill.fee
         if self._caught_up:
             self._hand_fill(fill, received_ns, replayed=False)
+        self._close_what_is_left(fill)
         self._changed(self.bot_id)
 
     def told_cash(self, funding: Decimal, realised: Decimal) -> None:
@@ -115,17 +118,28 @@ class BotSession:
         self.realised += realised
 
     def told_correction(self, correction: Correction) -> None:
-        snapshot = self.snapshot(self._now_ms)
-        self._carry_out(self.handle.correction(correction, snapshot), None)
+        if self._caught_up:
+            book = self.account.books[correction.after.symbol]
+            fills = book.fills_of(self.bot_id)
+            decision = self.handle.correction(
+                correction, self.snapshot(self._now_ms), fills[-1] if fills else None
+            )
+            self._carry_out(decision, None)
         self._changed(self.bot_id)
 
     def told_order(self, row: OrderRow) -> None:
-        if row.purpose == "exit" and self.account.tracker.is_settled(row):
-            self._gateway.close_rest(row, self)
+        self.ended_early(row)
         if self._caught_up:
             snapshot = self.snapshot(max(self._now_ms, row.decided_ms))
             self._carry_out(self.handle.order(row, snapshot), None)
         self._changed(self.bot_id)
+
+    def ended_early(self, row: OrderRow) -> None:
+        """Perhaps: what an exit has left is closed, once missed events have been replayed."""
+        if self._caught_up:
+            self._gateway.close_rest(row, self)
+        elif row.purpose == "exit":
+            self._ended[row.client_order_id] = row
 
     # -- the market tells ---------------------------------------------------------------------
 
@@ -163,8 +177,8 @@ class BotSession:
         """Delivers what happened behind the saved cursor, in the order of event time, a fill
         before a close: `closes` as (interval, close_ms, bars), and the bot's own fills. Each
         with the picture as of that moment. From then on events are handed on as they come."""
-        self._as_of = self.handle.cursor.fill_key
-        pending = self._fills_after(self._as_of)
+        self._shown = dict(self.handle.cursor.fills)
+        pending = self._fills_not_shown()
         for interval_ms, close_ms, bars in closes:
             while pending and pending[0].exec_time <= close_ms:
                 self._replay_fill(pending.pop(0))
@@ -173,23 +187,26 @@ class BotSession:
             self._carry_out(decision, None)
         for fill in pending:
             self._replay_fill(fill)
-        self._as_of = None
         self._caught_up = True
+        for row in self._ended.values():
+            self._gateway.close_rest(self.account.tracker.get(row.client_order_id) or row, self)
+        self._ended.clear()
         log.info("bot_caught_up", bot=self.handle.name, closes=len(closes))
 
-    def _fills_after(self, key: LedgerKey | None) -> list[Fill]:
-        """The bot's fills that it has not been told, in ledger order per symbol, by time."""
+    def _fills_not_shown(self) -> list[Fill]:
+        """The bot's fills that it has not been told: in ledger order per symbol, by time."""
         found: list[Fill] = []
-        for book in self.account.books.values():
+        for symbol, book in self.account.books.items():
             fills = book.fills_of(self.bot_id)
-            if key is None:
+            last = self._shown.get(symbol)
+            if last is None:
                 found += fills
                 continue
-            known = next((i for i, fill in enumerate(fills) if fill.exec_id == key[4]), None)
+            known = next((i for i, fill in enumerate(fills) if shown(fill) == last), None)
             if known is None:
-                found += [fill for fill in fills if fill.exec_time > key[0]]
+                found += [fill for fill in fills if fill.exec_time > last.exec_time]
             else:
-                found += [fill for fill in fills[known + 1 :] if fill.exec_id != key[4]]
+                found += fills[known + 1 :]
         return sorted(found, key=lambda fill: fill.exec_time)
 
     def started(self, now_ms: int) -> None:
@@ -198,7 +215,7 @@ class BotSession:
         self._changed(self.bot_id)
 
     def _replay_fill(self, fill: Fill) -> None:
-        self._as_of = fill_key(fill)
+        self._shown[fill.symbol] = shown(fill)
         self._hand_fill(fill, 0, replayed=True)
 
     # -- inside -------------------------------------------------------------------------------
@@ -207,15 +224,17 @@ class BotSession:
         snapshot = self.snapshot(fill.exec_time)
         decision = self.handle.fill(fill, snapshot, replayed=replayed)
         self._carry_out(decision, received_ns or None)
+
+    def _close_what_is_left(self, fill: Fill) -> None:
+        """The last execution of an exit that ended early may come after the order's last row."""
         row = self.account.tracker.get(fill.order_link_id)
-        if row is not None and row.purpose == "exit" and self.account.tracker.is_settled(row):
-            self._gateway.close_rest(row, self)
+        if row is not None:
+            self.ended_early(row)
 
     def _carry_out(self, decision: Decision | None, received_ns: int | None) -> None:
         if decision is not None:
             self.decided_wall_ms = self._clock.now_ms()
-            self.orders += len(decision.planned)
-            self._gateway.carry_out(decision, self, received_ns)
+            self.orders += self._gateway.carry_out(decision, self, received_ns)
 
     def snapshot(self, event_ms: int) -> Snapshot:
         """The bot's picture as of an event; `now` never goes back."""
@@ -236,12 +255,12 @@ class BotSession:
     def _positions(self) -> dict[str, BotPosition]:
         if self._caught_up:
             return self.account.positions(self.bot_id)
-        if self._as_of is None:
-            return {}
-        at_ms, exec_id = self._as_of[0], self._as_of[4]
         found = {
-            symbol: book.position_at(self.bot_id, at_ms, exec_id, self.account.rules)
-            for symbol, book in self.account.books.items()
+            symbol: self.account.books[symbol].position_at(
+                self.bot_id, last.exec_time, last.exec_id, self.account.rules
+            )
+            for symbol, last in self._shown.items()
+            if symbol in self.account.books
         }
         return {symbol: position for symbol, position in found.items() if position.signed_qty}
 
@@ -253,6 +272,11 @@ class BotSession:
             if price is not None and position.avg_price is not None:
                 total += (price - position.avg_price) * position.signed_qty
         return total
+
+    @property
+    def caught_up(self) -> bool:
+        """Everything missed has been replayed; events are handed on as they come."""
+        return self._caught_up
 
     @property
     def now_ms(self) -> int:

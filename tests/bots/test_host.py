@@ -71,7 +71,7 @@ def test_a_decision_holds_event_state_and_intents() -> None:
     assert (row.account, row.bot_id, row.ordinal) == ("main", "tester_001", 1)
     assert (row.event_key, row.event_ms) == ("close:60000:60000", MINUTE)
     assert row.state_json == '{"b":{"x":1,"y":"1.50"},"closes":1}'
-    assert json.loads(row.cursor_json) == {"closes": {"60000": 60000}, "fill": None}
+    assert json.loads(row.cursor_json) == {"closes": {"60000": 60000}, "fills": {}}
     ids = [planned.order_link_id for planned in decision.planned]
     assert ids == ["tester_001-en-00001aao", "tester_001-te-00001aap"]
     parsed = parse(ids[1])
@@ -170,7 +170,7 @@ def test_a_fill_is_a_decision_and_moves_the_cursor() -> None:
     assert decision is not None
     assert decision.row.event_key == "fill:e1:0"
     assert [one.intent for one in decision.planned] == [Exit(symbol="AAA", reason="take_profit")]
-    assert handle.cursor.fill_key == (5, 9, "o1", Decimal(0), "e1")
+    assert handle.cursor.fills == {"AAA": (5, "e1", 0)}
     again = hosted(Scripted(), run=False)
     again.restore(handle.saved)
     assert again.cursor == handle.cursor

@@ -186,6 +186,7 @@ def bot_picture(session: BotSession, *, redis_db: int, mode: str) -> BotPicture:
         wallet=wallet,
         equity=equity,
         unrealised_pnl=equity - wallet,
+        available=account.wallet.available if account.wallet else None,
     )
 
 

@@ -128,6 +128,7 @@ def equity_of(picture: BotPicture, at_ms: int) -> Fields:
     return {
         "equity": plain(picture.equity),
         "balance": plain(picture.wallet),
+        "available": plain(picture.available),
         "upnl": plain(picture.unrealised_pnl),
         "ts": str(at_ms),
     }

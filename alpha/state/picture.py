@@ -53,6 +53,7 @@ class BotPicture:
     wallet: Decimal | None
     equity: Decimal | None
     unrealised_pnl: Decimal | None
+    available: Decimal | None = None  # of the whole account, for new positions
     trades_today: int | None = None
     daily_pnl: Decimal | None = None
 

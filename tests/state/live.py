@@ -50,6 +50,7 @@ class Desk:
                 wallet=Decimal("10000.50"),
                 equity=Decimal("10010.5"),
                 unrealised_pnl=Decimal(10),
+                available=Decimal("9000.0"),
             )
             for bot, db in DATABASES.items()
         }

@@ -47,6 +47,7 @@ async def test_both_families_of_keys_show_every_position(redis_url: str) -> None
         assert await zero.hgetall(f"equity:{SHORT}") | {"ts": ""} == {
             "equity": "10010.5",
             "balance": "10000.5",
+            "available": "9000",
             "upnl": "10",
             "ts": "",
         }

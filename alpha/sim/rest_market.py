@@ -62,6 +62,9 @@ class MarketApi:
         running = await self._board.open_candle(symbol, name)
         first_ms, _ = intervals.bucket(name, bar_ms)
         start, end = self._window(params, name, limit, first_ms)
+        if running is None and params.integer("start", -1) < 0:
+            # Between two bars no candle is open: the newest `limit` reach one further back.
+            start, _ = intervals.bucket(name, start - 1)
         upper = intervals.bucket(name, end)[1]
         found = await self._reader.candles(symbol, name, start, min(upper, first_ms))
         if running is not None and start <= running.start_ms <= end:

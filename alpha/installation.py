@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from alpha.clock import Randomness
-from alpha.errors import AlphaError
+from alpha.errors import AlphaError, ConfigError
 
 
 class DataDirLock:
@@ -24,8 +24,14 @@ class DataDirLock:
         self._fd: int | None = None
 
     def __enter__(self) -> DataDirLock:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigError(
+                f"expected a data_dir that this user can write, found {self.path.parent} "
+                f"({error.strerror}); choose another in config.toml or ALPHA__DATA_DIR"
+            ) from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

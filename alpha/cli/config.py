@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -42,8 +43,17 @@ def show(
 
 @app.command("check")
 def check(config: ConfigOption = None, mode: ModeOption = None) -> None:
-    """Read the settings, say what is wrong with them."""
+    """Read the settings, those of the bots' plugins too, and say what is wrong with them."""
+    from alpha import resources
+    from alpha.bots.discovery import Catalog
+    from alpha.config import check_candles
+
     loaded = settings(config, {"mode": mode})
+    check_candles(loaded)
+    own = [loaded.plugins_dir] if loaded.plugins_dir is not None else []
+    catalog = Catalog([resources.plugins_folder(), *own], os.environ)
+    for name, bot in loaded.enabled_bots.items():
+        catalog.get(bot.plugin).maker(bot.settings, bot=name)
     for note in loaded.notes:
         print(f"note: {note}")
     names = ", ".join(loaded.enabled_bots) or "none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -79,8 +80,13 @@ def _seconds(text: str | None) -> int | None:
 
 def _writable(report: Path | None) -> Path | None:
     """A report that could not be written is better refused now than after the run."""
-    if report is not None and not report.absolute().parent.is_dir():
+    if report is None:
+        return None
+    if not report.absolute().parent.is_dir():
         raise typer.BadParameter(
             f"--report: expected a file in a folder that exists, found {report}; create it first"
         )
+    if report.is_dir() or not os.access(report.absolute().parent, os.W_OK):
+        found = "a folder" if report.is_dir() else "no permission to write there"
+        raise typer.BadParameter(f"--report: expected a file to write, found {found}: {report}")
     return report

@@ -68,11 +68,11 @@ def _postgres(env: Mapping[str, str], below: Layer, layer: Layer, notes: list[st
         return
     user = _given(env, "POSTGRES_USER") or unquote(base.username or "trading_user")
     secret = str(password.value) if password else unquote(base.password or "")
-    port = _given(env, "POSTGRES_PORT") or str(base.port or 5432)
+    port = _port(_given(env, "POSTGRES_PORT") or str(base.port or 5432), "POSTGRES_PORT")
     database = _given(env, "POSTGRES_DB") or base.path.lstrip("/") or "trading_db"
     credentials = quote(user, safe="") + (f":{quote(secret, safe='')}" if secret else "")
     query = f"?{base.query}" if base.query else ""
-    url = f"postgresql://{credentials}@{_host(host)}:{_port(port)}/{database}{query}"
+    url = f"postgresql://{credentials}@{_host(host)}:{port}/{database}{query}"
     layer[("postgres", "url")] = Value(url, f"environment {', '.join(used)}")
 
 
@@ -90,9 +90,9 @@ def _redis(env: Mapping[str, str], below: Layer, layer: Layer, notes: list[str])
         return
     secret = str(password.value) if password else unquote(base.password or "")
     credentials = f"{base.username or ''}:{quote(secret, safe='')}@" if secret else ""
-    port = _given(env, "REDIS_PORT") or str(base.port or 6379)
+    port = _port(_given(env, "REDIS_PORT") or str(base.port or 6379), "REDIS_PORT")
     database = _given(env, "REDIS_DB") or base.path.lstrip("/") or "0"
-    url = f"{base.scheme or 'redis'}://{credentials}{_host(host)}:{_port(port)}/{database}"
+    url = f"{base.scheme or 'redis'}://{credentials}{_host(host)}:{port}/{database}"
     layer[("redis", "url")] = Value(url, f"environment {', '.join(used)}")
 
 
@@ -100,9 +100,9 @@ def _host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _port(text: str) -> int:
+def _port(text: str, name: str) -> int:
     if not text.isdigit() or not 0 < int(text) < 65536:
-        raise ConfigError(f"environment: expected a port from 1 to 65535, found {text!r}")
+        raise ConfigError(f"environment {name}: expected a port from 1 to 65535, found {text!r}")
     return int(text)
 
 

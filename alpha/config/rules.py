@@ -30,6 +30,7 @@ _LABEL: dict[Mode, str] = {"demo": "demo", "testnet": "testnet"}
 def check(config: Config) -> None:
     """Raises ConfigError for the first rule that the settings break."""
     _check_names(config)
+    _check_servers(config)
     _check_hosts(config)
     _check_accounts(config)
     _check_shared(config)
@@ -52,6 +53,7 @@ def check_start(config: Config, *, live_flag: bool) -> None:
             "mode live: expected --live on the command line beside live.enabled = true, "
             "found no --live; add it or choose another mode"
         )
+    check_candles(config)
     for name, bot in config.enabled_bots.items():
         if not config.accounts[bot.account].api_key.get_secret_value():
             raise ConfigError(
@@ -59,6 +61,18 @@ def check_start(config: Config, *, live_flag: bool) -> None:
                 f"{config.mode} for bot {name!r}, found none; set them in [accounts."
                 f"{bot.account}] or as {name.upper()}_BYBIT_API_KEY and _SECRET"
             )
+
+
+def check_candles(config: Config) -> None:
+    """Our own exchange replays candles from a folder, which must be there."""
+    paper = config.paper
+    ours = config.mode == "paper" and not config.exchange.urls
+    if ours and paper.feed == "replay" and paper.data is not None and not paper.data.is_dir():
+        place = config.origins.get("paper.data", "config")
+        found = "a file" if paper.data.exists() else "nothing"
+        raise ConfigError(
+            f"{place}: paper.data: expected a folder of CSV candles at {paper.data}, found {found}"
+        )
 
 
 # ---- names ----------------------------------------------------------------------------------
@@ -90,6 +104,27 @@ def _check_names(config: Config) -> None:
                 f"which bot {owners[bot.bot_id]!r} has; choose another"
             )
         owners[bot.bot_id] = name
+
+
+# ---- servers --------------------------------------------------------------------------------
+
+_POSTGRES = ("postgresql", "postgres")
+_REDIS = ("redis", "rediss", "unix")
+
+
+def _check_servers(config: Config) -> None:
+    """Addresses carry passwords, so a message says the scheme that was found and no more."""
+    for key, secret, schemes, example in (
+        ("postgres.url", config.postgres.url, _POSTGRES, "postgresql://USER@HOST:5432/DATABASE"),
+        ("postgres.direct_url", config.postgres.direct_url, _POSTGRES, "postgresql://..."),
+        ("redis.url", config.redis.url, _REDIS, "redis://HOST:6379"),
+    ):
+        url = secret.get_secret_value()
+        scheme = url.partition("://")[0] if "://" in url else ""
+        if url and scheme not in schemes:
+            found = f"the scheme {scheme!r}" if scheme else "no scheme"
+            place = config.origins.get(key, "config")
+            raise ConfigError(f"{place}: {key}: expected {example}, found {found}")
 
 
 # ---- modes and hosts ------------------------------------------------------------------------

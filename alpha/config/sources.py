@@ -319,6 +319,7 @@ _EXPECTED = {
     "int_from_float": "a whole number",
     "decimal_type": "a number",
     "decimal_parsing": "a number",
+    "finite_number": "a finite number",
     "is_instance_of": "a number",
     "float_type": "a number",
     "string_type": "text in quotes",

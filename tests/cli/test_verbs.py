@@ -58,6 +58,7 @@ def test_version(run: Run) -> None:
         (["run", "--for", "0s"], "found '0s'"),
         (["run", "--bots", "nobody"], "lxalgo, momentum, shortseller), found 'nobody'"),
         (["run", "--bots", ""], "--bots a,b or --bots none"),
+        (["run", "--report", "."], "expected a file to write, found a folder"),
         (["run", "--report", "nowhere/r.json"], "a folder that exists, found nowhere/r.json"),
         (["bots", "stop", "nobody"], "found 'nobody'"),
         (["bots", "stop"], "Missing argument"),
@@ -80,6 +81,13 @@ def test_usage_and_unknown_names_are_2(run: Run, arguments: list[str], words: st
         ("", ["status", "--config", "nowhere.toml"], "nowhere.toml"),
         ("", ["config", "check", "--mode", "lvie"], "'live', found the text 'lvie'"),
         ("", ["run", "--mode", "live"], "live.enabled = false"),
+        (
+            "[bots.shortseller]\nenabled = true\nsettings = { profil = 'reference' }\n",
+            ["config", "check"],
+            "bot shortseller: unknown setting 'profil'; the nearest is 'profile'",
+        ),
+        ("[paper]\nspeed = nan\n", ["config", "check"], "expected a finite number, found NaN"),
+        ("data_dir = 'config.toml/x'\n", ["run"], "a data_dir that this user can write"),
         ("[live]\nenabled = true\n", ["run", "--mode", "live"], "found no --live"),
         (
             "[exchange]\nrest_url = 'https://api.bybit.com'\n",
@@ -94,6 +102,12 @@ def test_wrong_settings_are_4(run: Run, file: str, arguments: list[str], words: 
     code, out, error = run(*arguments, file=file)
     assert (code, out) == (2 if not words else 4, "")
     assert words in one_line(error)
+
+
+def test_a_plugin_that_nobody_has_is_2(run: Run) -> None:
+    code, out, error = run("config", "check", file="[bots.first]\nenabled = true\n")
+    assert (code, out) == (2, "")
+    assert "unknown plugin 'first'; known are" in one_line(error)
 
 
 def test_acting_without_a_daemon_is_3(run: Run) -> None:
@@ -126,6 +140,7 @@ def test_readers_answer_from_the_database(run: Run, postgres_dsn: str) -> None:
 
 def test_config_show_and_check(run: Run) -> None:
     file = "[accounts.main]\napi_key = 'kkkk'\napi_secret = 'ssss'\n[bots.first]\nenabled = true\n"
+    file += "plugin = 'shortseller'\n"
     code, out, _ = run("config", "show", "--origin", file=file)
     assert code == 0
     assert 'accounts.main.api_key = "********"' in out and "# config.toml:2" in out

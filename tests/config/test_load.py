@@ -189,7 +189,7 @@ def test_bad_files(made: Made, text: str, words: list[str]) -> None:
         ({"BYBIT_DEMO": "true", "BYBIT_TESTNET": "true"}, ["BYBIT_DEMO or BYBIT_TESTNET", "both"]),
         ({"BYBIT_DEMO": "maybe"}, ["BYBIT_DEMO", "true or false", "'maybe'"]),
         ({"C2_TELEGRAM_ADMIN_IDS": "1,me"}, ["C2_TELEGRAM_ADMIN_IDS", "numbers", "'1,me'"]),
-        ({"POSTGRES_HOST": "db", "POSTGRES_PORT": "x"}, ["a port", "'x'"]),
+        ({"POSTGRES_HOST": "db", "POSTGRES_PORT": "x"}, ["POSTGRES_PORT", "a port", "'x'"]),
         ({"A_BYBIT_API_KEY": "k"}, ["A_BYBIT_API_SECRET"]),
         ({"A_BYBIT_API_SECRET": "k"}, ["A_BYBIT_API_KEY"]),
     ],

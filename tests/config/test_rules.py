@@ -129,6 +129,29 @@ def test_one_key_under_two_names_is_refused(tmp_path: Path) -> None:
     assert "samekey" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[postgres]\nurl = 'mysql://u:hidden@h/d'\n", r":2: postgres.url: .*scheme 'mysql'"),
+        ("[postgres]\ndirect_url = 'hidden'\n", r"postgres.direct_url: .*found no scheme"),
+        ("[redis]\nurl = 'http://:hidden@h'\n", r"redis.url: .*redis://.*scheme 'http'"),
+        ("[redis]\nurl = 'hidden:6379'\n", r"redis.url: .*found no scheme"),
+    ],
+)
+def test_servers_have_addresses_of_their_kind(tmp_path: Path, text: str, complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint) as caught:
+        made(tmp_path, text)
+    assert "hidden" not in str(caught.value)
+
+
+def test_a_replay_without_its_folder_does_not_start(tmp_path: Path) -> None:
+    text = f"[paper]\nfeed = 'replay'\ndata = '{tmp_path}/none'\n"
+    with pytest.raises(ConfigError, match=r":3: paper.data: expected a folder .* found nothing"):
+        check_start(made(tmp_path, text), live_flag=False)
+    (tmp_path / "none").mkdir()
+    check_start(made(tmp_path, text), live_flag=False)
+
+
 SHARED = "shared_account = true\ncapital = 100\n"
 
 

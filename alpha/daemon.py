@@ -138,7 +138,7 @@ class Daemon:
         )
         self._stores = stores
         self._stack.push_async_callback(self._take_down)
-        self._supervisor.keep("ledger", stores.writer.run)
+        self._supervisor.keep("ledger", stores.writer.run, restart=False)
         self._supervisor.keep("lease", stores.lease.renew)
         await register_bots(stores.pool, config, self._crew.handles, self._crew.reasons)
         venue = await open_exchange(self._stack, config, accounts, self._clock)
@@ -299,11 +299,11 @@ class Daemon:
                 state_file=config.data_dir / "telegram.offset",
                 clock=self._clock,
             )
-            self._supervisor.keep("telegram", center.run)
+            self._supervisor.keep("telegram", center.run, vital=False)
         from alpha.cli.live import LiveView
 
-        self._supervisor.keep("terminal", LiveView(self.status, self._clock).run)
-        self._supervisor.keep("heartbeat", self._beat)
+        self._supervisor.keep("terminal", LiveView(self.status, self._clock).run, vital=False)
+        self._supervisor.keep("heartbeat", self._beat, vital=False)
         self._supervisor.keep("loop", self._turn)
         self._supervisor.keep("watchdog", self._watchdog.run)
         self._serving = True
@@ -333,7 +333,7 @@ class Daemon:
             except ConfigError as error:  # a Redis that came late is another mode's
                 self._supervisor.stop_daemon(error)
 
-        self._supervisor.keep("mirror", mirroring)
+        self._supervisor.keep("mirror", mirroring, vital=False)
 
     # -- while it runs ------------------------------------------------------------------------
 

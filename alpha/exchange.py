@@ -73,10 +73,15 @@ def _endpoints(config: Config) -> Endpoints:
     )
 
 
+#: The daemon asks between looking at its own signals: an exchange that hangs must not hide them.
+ASK_WITHIN = aiohttp.ClientTimeout(total=1)
+
+
 async def market_has_ended(session: aiohttp.ClientSession, rest: str) -> bool:
     """Whether the built-in exchange has come to the end of its replay."""
     try:
-        async with session.get(f"{rest}/sim/state") as answer:
-            return bool(json.loads(await answer.read())["status"] == "ended")
-    except (aiohttp.ClientError, TimeoutError, ValueError, KeyError):
+        async with session.get(f"{rest}/sim/state", timeout=ASK_WITHIN) as answer:
+            found: object = json.loads(await answer.read())
+    except (aiohttp.ClientError, TimeoutError, ValueError):
         return False
+    return isinstance(found, dict) and found.get("status") == "ended"

@@ -2,7 +2,9 @@
 
 `keep` runs a task that has to live as long as the daemon: when it raises it is started again
 after a growing pause, and after `ESCALATE_AFTER` failures in a row the daemon is told to stop.
-What says that something outside is away (`passing`) is waited out and never counted.
+What says that something outside is away (`passing`) is waited out and never counted. A task
+whose work cannot be taken up again (`restart=False`) stops the daemon with its first failure; one
+that trading does not need (`vital=False`) never does.
 `spawn` runs a one-off, such as the sending of one order, whose failure is logged.
 """
 
@@ -39,8 +41,16 @@ class Supervisor:
         self._spawned: set[asyncio.Task[object]] = set()
         self.failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
 
-    def keep(self, name: str, run: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._run(name, run), name=name)
+    def keep(
+        self,
+        name: str,
+        run: Callable[[], Awaitable[None]],
+        *,
+        restart: bool = True,
+        vital: bool = True,
+    ) -> asyncio.Task[None]:
+        keeping = self._run(name, run, vital=vital) if restart else self._run_once(name, run)
+        task = asyncio.create_task(keeping, name=name)
         self._kept[name] = task
         return task
 
@@ -54,7 +64,14 @@ class Supervisor:
         if not self.failed.done():
             self.failed.set_result(error)
 
-    async def _run(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+    async def _run_once(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await run()
+        except Exception as error:
+            log.error("task_failed", task=name, failures=1, exc_info=error)
+            self.stop_daemon(error)
+
+    async def _run(self, name: str, run: Callable[[], Awaitable[None]], *, vital: bool) -> None:
         failures = 0
         while True:
             started = self._clock.monotonic()
@@ -71,7 +88,7 @@ class Supervisor:
                     failures = 0
                 failures += 1
                 log.error("task_failed", task=name, failures=failures, exc_info=error)
-                if failures >= ESCALATE_AFTER:
+                if vital and failures >= ESCALATE_AFTER:
                     self.stop_daemon(error)
                     return
                 await self._clock.sleep(min(2.0**failures / 4, LONGEST_PAUSE_S))
@@ -89,10 +106,16 @@ class Supervisor:
             await asyncio.wait(list(self._spawned), timeout=seconds)
 
     async def cancel(self, *, but: Collection[str] = ()) -> None:
-        """Cancels what is left, save the kept tasks of these names, and waits until it is
-        gone."""
+        """Cancels what is left, save the kept tasks of these names, until it is gone. A task
+        that swallows its cancellation is asked again, and after that left behind with its name
+        in the log: the process is ending."""
         kept = [name for name in self._kept if name not in but]
-        tasks = [*(self._kept.pop(name) for name in kept), *self._spawned]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        left = {*(self._kept.pop(name) for name in kept), *self._spawned}
+        for _ in range(CANCEL_ATTEMPTS):
+            for task in left:
+                task.cancel()
+            if not left:
+                break
+            _, left = await asyncio.wait(left, timeout=CANCEL_WITHIN_S)
+        for task in left:
+            log.error("task_does_not_end", task=task.get_name())

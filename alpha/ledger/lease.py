@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from alpha.clock import Clock, iso
-from alpha.errors import AlphaError
+from alpha.errors import AlphaError, NeedsOperator
 from alpha.ledger.pool import CONNECTION_ERRORS, Connection, Pool
 from alpha.ledger.queries import load
 
@@ -35,7 +35,7 @@ class LeaseHeld(AlphaError):
     """Another live process owns the account."""
 
 
-class LeaseLost(AlphaError):
+class LeaseLost(NeedsOperator):
     """Another process has taken the account over: this one must stop writing and sending."""
 
 

@@ -26,6 +26,11 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
+#: Goes on while the machine sleeps, where there is such a clock: a lease and everything else that
+#: others time runs out meanwhile.
+_MONOTONIC: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 class SystemClock:
     """The machine's own clock."""
 
@@ -33,7 +38,7 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        return time.clock_gettime(_MONOTONIC)
 
     def perf_ns(self) -> int:
         return time.perf_counter_ns()

@@ -15,7 +15,6 @@ from fractions import Fraction
 from math import floor
 
 from alpha.core.events import Execution
-from alpha.core.reasons import from_exchange
 
 Value = str | int | bool | Decimal | None
 TableRow = dict[str, Value]
@@ -48,6 +47,18 @@ _FORCED_ORDERS = {
     "CreateByTakeOver_PassThrough",
     "CreateByAdl_PassThrough",
     "CreateBySettle",
+}
+#: What the exchange calls its own doings (Bybit V5, enums createType and stopOrderType).
+_WORDS = {
+    **dict.fromkeys(("CreateByStopLoss", "CreateByPartialStopLoss"), "stop_loss"),
+    **dict.fromkeys(("StopLoss", "PartialStopLoss"), "stop_loss"),
+    **dict.fromkeys(("CreateByTakeProfit", "CreateByPartialTakeProfit"), "take_profit"),
+    **dict.fromkeys(("TakeProfit", "PartialTakeProfit"), "take_profit"),
+    **dict.fromkeys(("CreateByTrailingStop", "CreateByTrailingProfit"), "trailing_stop"),
+    "TrailingStop": "trailing_stop",
+    **dict.fromkeys(_FORCED_ORDERS - {"CreateBySettle"}, "risk_limit"),
+    **dict.fromkeys(("CreateByClosing", "CreateByMmRateClose", "MmRateClose"), "manual_exit"),
+    **dict.fromkeys(("CreateByAdminClosing", "CreateBySettle"), "manual_exit"),
 }
 _SMALLEST = Decimal("0.000000000001")
 _OURS = re.compile(r"([a-z0-9_]{1,20})-([a-z][a-z0-9]{0,2})-[0-9a-z]{8}")
@@ -102,6 +113,15 @@ def recompute(executions: Iterable[Execution], facts: Facts) -> Recomputed:
 
 def _ledger_order(row: Execution) -> tuple[int, int, str, Decimal, str]:
     return (row.exec_time, row.seq, row.order_id, -row.leaves_qty, row.exec_id)
+
+
+def _exchange_word(row: Execution) -> str | None:
+    """The reason that the exchange names itself: by execType, else createType, else, for rows
+    without one, stopOrderType."""
+    if row.exec_type in _FORCED:
+        return "risk_limit" if row.exec_type in ("BustTrade", "AdlTrade") else "manual_exit"
+    unnamed = row.create_type in ("", "UNKNOWN")
+    return _WORDS.get(row.stop_order_type if unnamed else row.create_type)
 
 
 class _Audit:
@@ -179,8 +199,7 @@ class _Audit:
             for bot, size in sizes.items()
             if (size > 0 and signed < 0) or (size < 0 and signed > 0)
         ]
-        named = from_exchange(row.exec_type, row.create_type, row.stop_order_type)
-        by_system = row.exec_type != "Trade" or named is not None
+        by_system = row.exec_type != "Trade" or _exchange_word(row) is not None
         if not closing and not by_system:
             return _NOBODY, "manual"
         if len(self.facts.bots) == 1:
@@ -224,7 +243,7 @@ class _Audit:
         order = self.facts.orders.get(row.order_id)
         if order is not None and order[2] == "order" and order[1]:
             return order[1], "id"
-        word = from_exchange(row.exec_type, row.create_type, row.stop_order_type)
+        word = _exchange_word(row)
         return (word, "exchange") if word else (f"manual_{effect}", "effect")
 
     # -- what it does ---------------------------------------------------------------------------

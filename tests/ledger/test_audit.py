@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import alpha.core.reasons as reasons_module
 import alpha.ledger.audit as audit_module
 from alpha.core.book import Book
-from alpha.core.events import Execution
+from alpha.core.events import CASH_ONLY, POSITION_CHANGING, Execution
 from alpha.core.records import AttributionRules, BookChange, Commit
 from alpha.ledger import columns
 from alpha.ledger.audit import KEYS, RowKey, Value, recompute
@@ -21,6 +24,7 @@ from alpha.ledger.columns import Columns
 from alpha.ledger.queries import load
 from tests.ledger.conftest import ACCOUNT
 from tests.ledger.ledgers import STEP, SYMBOL, executions, facts_of, flat_often, knowledge
+from tests.ledger.samples import T0, execution
 
 Tables = dict[str, dict[RowKey, dict[str, object]]]
 
@@ -32,8 +36,27 @@ def test_the_audit_shares_no_code_with_the_fold() -> None:
     }
     assert {name for name in imported if name and name.startswith("alpha")} == {
         "alpha.core.events",
-        "alpha.core.reasons",
     }
+
+
+@pytest.mark.parametrize("exec_type", ["Trade", *sorted(POSITION_CHANGING | CASH_ONLY), "Odd"])
+def test_both_read_the_same_reason_from_every_word_of_the_exchange(exec_type: str) -> None:
+    created = [*reasons_module._BY_CREATE_TYPE, *audit_module._WORDS, "", "UNKNOWN", "CreateByUser"]
+    stops = [*reasons_module._BY_STOP_TYPE, "", "UNKNOWN", "Stop"]
+    known = set(reasons_module._BY_CREATE_TYPE) | set(reasons_module._BY_STOP_TYPE)
+    assert set(audit_module._WORDS) == known
+    for create_type in created:
+        if create_type in reasons_module._BY_STOP_TYPE:
+            continue
+        for stop_type in stops:
+            row = replace(
+                execution("e1", T0),
+                exec_type=exec_type,
+                create_type=create_type,
+                stop_order_type=stop_type,
+            )
+            expected = reasons_module.from_exchange(exec_type, create_type, stop_type)
+            assert audit_module._exchange_word(row) == expected, (create_type, stop_type)
 
 
 def _key(value: object) -> Value:

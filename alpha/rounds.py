@@ -10,6 +10,7 @@ from alpha.bots.barrier import Close, CloseBarrier, Step
 from alpha.bots.hookspecs import Subscription
 from alpha.clock import Clock
 from alpha.core.events import Bar
+from alpha.errors import RetryLater, VenueRejected
 from alpha.market.data import MarketData
 from alpha.trading.session import BotSession
 
@@ -18,6 +19,11 @@ log = structlog.get_logger(__name__)
 CHECK_EVERY_S = 0.1
 #: Bars are asked for from this much further back than the warm-up needs.
 SPARE_BARS = 2
+HISTORY_RETRY_S = 0.5
+
+
+#: A bar as it was handed on: with perf_ns of the socket read, and whether it is too old to trade.
+Handed = tuple[Bar, int | None, bool]
 
 
 class Rounds:
@@ -27,53 +33,114 @@ class Rounds:
         self._market = market
         self._clock = clock
         self._barriers: list[tuple[BotSession, CloseBarrier]] = []
+        #: Bars handed on while a bot joins, kept for it.
+        self._joining: dict[str, list[Handed]] = {}
 
     async def join(self, session: BotSession) -> None:
         """Brings one bot from its saved state to the present: history into its indicators, then
-        the closes and fills behind its cursor, in order; from then on it is fed live."""
+        the closes and fills behind its cursor, in order; from then on it is fed live. The
+        exchange being away delays it."""
         handle = session.handle
+        kept = self._joining[session.bot_id] = []
+        try:
+            horizon_ms, history = await self._until_answered(handle.subscriptions, session)
+        finally:
+            del self._joining[session.bot_id]
+        # Nothing is awaited from here on: no bar can slip through in between.
         missed: dict[tuple[int, int], dict[str, Bar]] = {}
-        newest: dict[Subscription, int] = {}
-        for want in handle.subscriptions:
-            await self._market.subscribe(want.symbol, want.interval_ms)
-        now = await self._market.market_time()
-        for want in handle.subscriptions:
+        later: list[Handed] = []
+        for want, bars in history.items():
             symbol = want.symbol if handle.per_symbol else None
             seen = handle.cursor.last_close(want.interval_ms, symbol)
-            start = (seen or now) - (want.wanted_bars + SPARE_BARS) * want.interval_ms
-            for bar in await self._history(want, start):
-                newest[want] = bar.start_ms
-                if seen is None or bar.close_ms <= seen:
+            for bar in bars:
+                if bar.close_ms > horizon_ms:
+                    later.append((bar, None, bar is not bars[-1]))
+                elif seen is None or bar.close_ms <= seen:
                     session.bar(bar)
                 else:
                     missed.setdefault((bar.close_ms, bar.interval_ms), {})[bar.symbol] = bar
-        # Nothing is awaited from here to `begin`: no bar can slip through in between.
         session.replay(_closes(missed, per_symbol=handle.per_symbol))
         handle.ready()
-        session.started(now)
-        self._barriers.append(
-            (session, CloseBarrier(handle.subscriptions, per_symbol=handle.per_symbol))
-        )
-        for want, last_start in newest.items():
-            self._market.begin(want.symbol, want.interval_ms, last_start)
+        session.started(horizon_ms)
+        barrier = CloseBarrier(handle.subscriptions, per_symbol=handle.per_symbol)
+        self._barriers.append((session, barrier))
+        newest = {
+            (want.symbol, want.interval_ms): bars[-1].start_ms
+            if bars
+            else (horizon_ms // want.interval_ms - 1) * want.interval_ms
+            for want, bars in history.items()
+        }
+        later += [
+            one
+            for one in kept
+            if one[0].start_ms > newest.get((one[0].symbol, one[0].interval_ms), -1)
+        ]
+        for bar, received_ns, stale in sorted(later, key=lambda one: one[0].close_ms):
+            self._give(session, barrier, bar, received_ns, stale)
+        for key, last_start in newest.items():
+            self._market.begin(*key, last_start)
 
-    async def _history(self, want: Subscription, start_ms: int) -> list[Bar]:
-        """Closed bars from `start_ms` on, at least up to the newest that other bots have had."""
+    # -- history ------------------------------------------------------------------------------
+
+    async def _until_answered(
+        self, wanted: Sequence[Subscription], session: BotSession
+    ) -> tuple[int, dict[Subscription, list[Bar]]]:
+        while True:
+            try:
+                return await self._histories(wanted, session)
+            except RetryLater as error:
+                log.warning("history_waits", bot=session.handle.name, error=str(error))
+                await self._clock.sleep(HISTORY_RETRY_S)
+
+    async def _histories(
+        self, wanted: Sequence[Subscription], session: BotSession
+    ) -> tuple[int, dict[Subscription, list[Bar]]]:
+        """Closed bars of every subscription, and the moment up to which all of them are whole.
+        A close at or before it has all its bars; what a series has beyond it is no close yet."""
+        for want in wanted:
+            await self._market.subscribe(want.symbol, want.interval_ms)
+        horizon_ms = await self._market.market_time()
+        handle = session.handle
+        history: dict[Subscription, list[Bar]] = {}
+        for want in wanted:
+            symbol = want.symbol if handle.per_symbol else None
+            seen = handle.cursor.last_close(want.interval_ms, symbol)
+            first_ms = (seen or horizon_ms) - (want.wanted_bars + SPARE_BARS) * want.interval_ms
+            try:
+                history[want] = await self._history(want, first_ms, horizon_ms)
+            except VenueRejected as error:
+                log.error("no_such_market", symbol=want.symbol, error=str(error))
+        return horizon_ms, history
+
+    async def _history(self, want: Subscription, first_ms: int, until_ms: int) -> list[Bar]:
+        """Closed bars from `first_ms` to `until_ms`, and to the newest that other bots had had
+        when they were asked for: later ones are kept for the bot that joins."""
+        shown = self._market.shown(want.symbol, want.interval_ms)
         bars: list[Bar] = []
         while True:
-            now = await self._market.market_time()
-            bars += await self._market.history(want.symbol, want.interval_ms, start_ms, now)
-            shown = self._market.shown(want.symbol, want.interval_ms)
+            bars += await self._market.history(want.symbol, want.interval_ms, first_ms, until_ms)
             if not bars or shown is None or bars[-1].start_ms >= shown:
                 return bars
-            start_ms = bars[-1].close_ms
+            first_ms, until_ms = bars[-1].close_ms, await self._market.market_time()
 
     # -- live ---------------------------------------------------------------------------------
 
     def on_bar(self, bar: Bar, received_ns: int | None, stale: bool) -> None:
-        now = self._clock.monotonic()
+        for kept in self._joining.values():
+            kept.append((bar, received_ns, stale))
         for session, barrier in self._barriers:
-            self._take(session, barrier.add(bar, now, received_ns=received_ns, stale=stale))
+            self._give(session, barrier, bar, received_ns, stale)
+
+    def _give(
+        self,
+        session: BotSession,
+        barrier: CloseBarrier,
+        bar: Bar,
+        received_ns: int | None,
+        stale: bool,
+    ) -> None:
+        now = self._clock.monotonic()
+        self._take(session, barrier.add(bar, now, received_ns=received_ns, stale=stale))
 
     async def run(self) -> None:
         """Cuts closes that have waited long enough."""

@@ -167,8 +167,8 @@ class Recovery:
         pause = RETRY_S
         while True:
             await self._wait(self._until_sweep())
-            self._wanted.clear()
             if not self._connected:
+                self._wanted.clear()
                 continue
             try:
                 await self.close_gap()
@@ -202,6 +202,7 @@ class Recovery:
     async def close_gap(self) -> None:
         """One sweep. Raises AlphaError or a connection error when it could not be finished;
         what it has found until then stays folded."""
+        self._wanted.clear()
         account = self._account
         first = not account.live
         if first:

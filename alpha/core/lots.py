@@ -48,10 +48,6 @@ class BotLots:
     lots: deque[Lot] = field(default_factory=deque)
     cycle: PositionCycle | None = None
 
-    def copy(self) -> BotLots:
-        """Independent of this one; the rows themselves are frozen."""
-        return BotLots(self.bot_id, self.signed_qty, deque(self.lots), self.cycle)
-
     def position(self, symbol: str) -> BotPosition:
         if self.cycle is None or not self.signed_qty:
             return BotPosition(symbol, ZERO, None, None, None)

@@ -20,7 +20,7 @@ from pathlib import Path
 import structlog
 
 from alpha.clock import Clock
-from alpha.errors import AlphaError, TimedOut
+from alpha.errors import AlphaError, ConfigError, TimedOut
 from alpha.installation import holder_of
 
 log = structlog.get_logger(__name__)
@@ -105,7 +105,8 @@ class PaperExchange:
                 log.info("paper_exchange_started", pid=self._pid, rest=urls.rest)
                 return urls
             if self._process.poll() is not None:
-                raise AlphaError(_last_words(errors))
+                words, code = _last_words(errors), self._process.returncode
+                raise (ConfigError if code == ConfigError.exit_code else AlphaError)(words)
             await self._clock.sleep(0.02)
         self._process.kill()
         raise TimedOut(f"expected the paper exchange within {READY_WITHIN_S:.0f} s; see {errors}")
@@ -166,4 +167,5 @@ def _try_read(ready: Path) -> PaperUrls | None:
 
 def _last_words(errors: Path) -> str:
     lines = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return f"the paper exchange did not start: {lines[-1] if lines else 'no output'}"
+    words = lines[-1].removeprefix("alpha: ") if lines else "no output"
+    return f"the paper exchange did not start: {words}"

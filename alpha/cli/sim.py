@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alpha.cli.options import settings
-from alpha.errors import ConfigError
 
 if TYPE_CHECKING:
     from alpha.sim.server import AccountOption
@@ -91,6 +90,11 @@ def sim(
     from alpha.sim.server import SimOptions, serve
 
     del config  # its callback has used it
+    if ready_file is not None and not ready_file.absolute().parent.is_dir():
+        raise typer.BadParameter(
+            f"--ready-file: expected a file in a folder that exists, was {ready_file}; "
+            "create it first"
+        )
     default = _balance(balance)
     accounts = _accounts(key, secret, account or [], default)
     options = SimOptions(
@@ -115,14 +119,14 @@ def _accounts(
     from alpha.sim.server import AccountOption
 
     if (key is None) != (secret is None):
-        raise ConfigError("expected --key and --secret together, was only one; give both")
+        raise typer.BadParameter("expected --key and --secret together, was only one; give both")
     found: list[AccountOption] = []
     if key is not None and secret is not None:
         found.append(AccountOption(key, secret, default))
     for text in others:
         parts = text.split(":")
         if len(parts) not in (2, 3) or not parts[0] or not parts[1]:
-            raise ConfigError(
+            raise typer.BadParameter(
                 "expected --account KEY:SECRET or KEY:SECRET:BALANCE, was something else; "
                 "write the key, a colon, and the secret"
             )
@@ -130,9 +134,9 @@ def _accounts(
             AccountOption(parts[0], parts[1], _balance(parts[2]) if len(parts) == 3 else default)
         )
     if not found:
-        raise ConfigError("expected at least one account; give --account KEY:SECRET")
+        raise typer.BadParameter("expected at least one account; give --account KEY:SECRET")
     if len({option.key for option in found}) != len(found):
-        raise ConfigError("expected every account once, was a key given twice; remove one")
+        raise typer.BadParameter("expected every account once, was a key given twice; remove one")
     return tuple(found)
 
 
@@ -142,7 +146,9 @@ def _balance(text: str) -> Decimal:
     except InvalidOperation:
         value = Decimal("NaN")
     if not value.is_finite() or value < 0:
-        raise ConfigError(f"expected a balance in USDT, was {text!r}; give a number like 10000")
+        raise typer.BadParameter(
+            f"expected a balance in USDT, was {text!r}; give a number like 10000"
+        )
     return value
 
 
@@ -150,7 +156,7 @@ def _moment(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ConfigError(
+        raise typer.BadParameter(
             f"expected --start as a UTC time like 2026-01-05T03:00:00Z, was {text!r}"
         ) from None
     if moment.tzinfo is None:

@@ -238,6 +238,27 @@ async def test_bad_candles_name_file_and_line(tmp_path: Path, start: Start) -> N
     assert len(words) == 1 and "SOLUSDT-5m.csv" in words[0] and "22" in words[0]
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--account", "onlykey"], 2, "expected --account KEY:SECRET"),
+        (["--account", "k:s:-5"], 2, "expected a balance in USDT, was '-5'"),
+        (["--account", "demo-key:again"], 2, "expected every account once"),
+        (["--start", "yesterday"], 2, "expected --start as a UTC time"),
+        (["--ready-file", "/no-such-folder/ready"], 2, "expected a file in a folder that exists"),
+        (["--speed", "0"], 4, "expected a speed above 0 and up to 1200"),
+        (["--state", "/dev/null/state"], 1, "expected a state folder that this user can write"),
+    ],
+)
+async def test_options_that_cannot_be_are_one_clear_line(
+    start: Start, options: list[str], code: int, words: str
+) -> None:
+    child = start(*options)
+    assert await child.ended() == code
+    (line,) = child.errors().strip().splitlines()
+    assert line.startswith("alpha: ") and words in line
+
+
 async def test_a_taken_port_is_one_clear_line(tmp_path: Path, start: Start) -> None:
     with sockets.socket() as taken:
         taken.bind(("127.0.0.1", 0))

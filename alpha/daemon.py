@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from decimal import Decimal
 
@@ -31,6 +31,7 @@ from alpha.config import Config, RunOptions
 from alpha.control.desk import Status
 from alpha.control.layer import Control
 from alpha.control.socket import ControlServer, socket_path
+from alpha.core.records import Commit
 from alpha.core.risk import EntryRisk
 from alpha.crew import open_crew, past_of, report_crew
 from alpha.errors import AlphaError, ConfigError
@@ -108,6 +109,7 @@ class Daemon:
         self._sessions: dict[str, BotSession] = {}
         self._names: dict[str, str] = {}  # bot id -> name in the settings
         self._mirror: Mirror | None = None
+        self._commit_no: dict[str, int] = {}  # account -> its newest commit
         self._market: MarketData | None = None
 
     def stop_on_signals(self, task: asyncio.Task[None]) -> None:
@@ -320,11 +322,15 @@ class Daemon:
             bots=bots,
             clock=self._clock,
             pictures=lambda bot_id: pictures.bot_picture(
-                self._sessions[self._names[bot_id]], redis_db=bots[bot_id], mode=self._config.mode
+                self._sessions[self._names[bot_id]],
+                redis_db=bots[bot_id],
+                mode=self._config.mode,
+                commit_no=self._shown_commit(bot_id),
             ),
             market=lambda: pictures.market_picture(market),
         )
         self._mirror = mirror
+        self._stores.writer.on_commit(self._committed)
         await mirror.connect()
 
         async def mirroring() -> None:
@@ -334,6 +340,19 @@ class Daemon:
                 self._supervisor.stop_daemon(error)
 
         self._supervisor.keep("mirror", mirroring, vital=False)
+
+    def _committed(self, commits: Sequence[Commit], commit_no: int) -> None:
+        """The mirror says which commit it shows, so that a verification can compare the two."""
+        for account in {commit.account for commit in commits}:
+            self._commit_no[account] = commit_no
+            for bot_id in self._services[account].sessions:
+                self._bot_changed(bot_id)
+
+    def _shown_commit(self, bot_id: str) -> int | None:
+        """The ledger's commit that memory shows; None while something waits to be committed."""
+        if self._stores.writer.queued:
+            return None
+        return self._commit_no.get(self._sessions[self._names[bot_id]].account.name)
 
     # -- while it runs ------------------------------------------------------------------------
 

@@ -155,7 +155,9 @@ def status(
 # -- for Redis ------------------------------------------------------------------------------------
 
 
-def bot_picture(session: BotSession, *, redis_db: int, mode: str) -> BotPicture:
+def bot_picture(
+    session: BotSession, *, redis_db: int, mode: str, commit_no: int | None
+) -> BotPicture:
     account = session.account
     held = account.positions(session.bot_id)
     wallet, equity = session.money()
@@ -186,6 +188,7 @@ def bot_picture(session: BotSession, *, redis_db: int, mode: str) -> BotPicture:
         wallet=wallet,
         equity=equity,
         unrealised_pnl=equity - wallet,
+        commit_no=commit_no,
         available=account.wallet.available if account.wallet else None,
     )
 

@@ -47,6 +47,7 @@ async def _verify(config: Config, account: str | None) -> VerifyResult:
     from alpha.control.truth import exchange_reader, mirror_reader
     from alpha.errors import NotFound
     from alpha.ledger.pool import open_pool
+    from alpha.ledger.reader import LedgerReader
     from alpha.ledger.verify import verify
 
     clock = SystemClock()
@@ -55,16 +56,16 @@ async def _verify(config: Config, account: str | None) -> VerifyResult:
         try:
             if not await is_migrated(pool):
                 raise NotFound("expected a ledger, found a database that no daemon has used yet")
+            async with exchange_reader(config, clock) as exchange:
+                return await verify(
+                    found.postgres,
+                    account=account,
+                    mirror_reader=mirror_reader(config, found.redis, LedgerReader(pool).commits),
+                    exchange_reader=exchange,
+                    clock=clock,
+                )
         finally:
             await pool.close()
-        async with exchange_reader(config, clock) as exchange:
-            return await verify(
-                found.postgres,
-                account=account,
-                mirror_reader=mirror_reader(config, found.redis),
-                exchange_reader=exchange,
-                clock=clock,
-            )
 
 
 def _text(result: VerifyResult) -> str:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 
@@ -20,20 +20,40 @@ from alpha.config import Config
 from alpha.errors import NotRunning, RetryLater
 from alpha.installation import holder_of
 from alpha.ledger.verify import MirrorPositions
-from alpha.state.mirror import read_positions
+from alpha.state.mirror import read_commits, read_positions
 
 
-def mirror_reader(config: Config, url: str) -> MirrorPositions:
-    """Signed sizes by (bot_id, symbol) of every configured bot."""
+def mirror_reader(
+    config: Config, url: str, commits: Callable[[], Awaitable[Mapping[str, int]]]
+) -> MirrorPositions:
+    """Signed sizes by (bot_id, symbol) of every configured bot.
+
+    While a daemon runs, Redis follows the ledger by itself. After one was killed it may show a
+    moment that was never committed, until the next start writes it again: then it cannot be
+    compared. `commits` tells each account's newest commit."""
     databases = {bot.bot_id: bot.redis_db for bot in config.bots.values()}
 
     async def read() -> Mapping[tuple[str, str], Decimal]:
         try:
+            if holder_of(config.data_dir) is None:
+                await _require_same_commit(config, url, await commits())
             return await read_positions(url, databases)
         except RedisError as error:
             raise RetryLater(f"Redis could not be asked: {type(error).__name__}") from error
 
     return read
+
+
+async def _require_same_commit(config: Config, url: str, commits: Mapping[str, int]) -> None:
+    bots = {bot.bot_id: bot for bot in config.bots.values()}
+    shown = await read_commits(url, {bot_id: bot.redis_db for bot_id, bot in bots.items()})
+    for bot_id, commit_no in shown.items():
+        newest = commits.get(bots[bot_id].account)
+        if commit_no != str(newest):
+            raise RetryLater(
+                f"Redis shows {bot_id} at commit {commit_no or 'none yet'}, the ledger is at "
+                f"{newest}; start the daemon, it writes Redis again"
+            )
 
 
 class RestTruth:

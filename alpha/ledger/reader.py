@@ -293,6 +293,11 @@ class LedgerReader:
         row = (await self._fetch("cash_flow", account, bot_id))[0]
         return trimmed(row["cash_flow"])
 
+    async def commits(self) -> dict[str, int]:
+        """The newest commit of each account."""
+        rows = await self._fetch("marks", None)
+        return {row["account"]: row["commit_no"] for row in rows}
+
     async def counts(self, account: str | None = None) -> tuple[int, int]:
         """Executions and fills in the ledger."""
         row = (await self._fetch("counts", account))[0]

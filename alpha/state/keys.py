@@ -135,7 +135,12 @@ def equity_of(picture: BotPicture, at_ms: int) -> Fields:
 
 
 def state_of(picture: BotPicture) -> Fields:
-    return {"status": picture.state, "mode": picture.mode, "reason": picture.state_reason}
+    return {
+        "status": picture.state,
+        "mode": picture.mode,
+        "reason": picture.state_reason,
+        "commit_no": "" if picture.commit_no is None else str(picture.commit_no),
+    }
 
 
 def metrics_of(picture: BotPicture) -> Fields:

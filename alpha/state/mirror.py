@@ -333,6 +333,21 @@ async def read_positions(url: str, bots: Mapping[str, int]) -> dict[tuple[str, s
     return shown
 
 
+async def read_commits(url: str, bots: Mapping[str, int]) -> dict[str, str]:
+    """The ledger's commit that each bot's picture shows, "" for one that is ahead of the ledger;
+    bots of which nothing is shown are left out."""
+    shown: dict[str, str] = {}
+    for bot_id, db in bots.items():
+        redis = open_redis(url, db, timeout_s=5.0)
+        try:
+            found = await redis.hget(keys.bot_state(bot_id), "commit_no")
+            if found is not None:
+                shown[bot_id] = str(found)
+        finally:
+            await redis.aclose()
+    return shown
+
+
 async def _names(redis: Redis, prefix: str) -> list[str]:
     """What follows the prefix in every key that has it, sorted."""
     found = {str(name) async for name in redis.scan_iter(match=f"{prefix}*", count=500)}

@@ -54,6 +54,8 @@ class BotPicture:
     equity: Decimal | None
     unrealised_pnl: Decimal | None
     available: Decimal | None = None  # of the whole account, for new positions
+    #: The ledger's commit that the picture shows; None when it is ahead of the ledger.
+    commit_no: int | None = None
     trades_today: int | None = None
     daily_pnl: Decimal | None = None
 

@@ -341,8 +341,12 @@ class BotHandle:
         self._machine.note(self._warmup.missing())
         return found
 
-    def _no_entries(self) -> str | None:
-        if self._machine.state.takes_entries:
+    def _no_entries(self, *, replayed: bool) -> str | None:
+        """Why entries are dropped. A decision repeated at a start keeps its entries with their
+        ids, as it had them before: they are not sent again, but say what an order that was sent
+        wanted."""
+        state = self._machine.state
+        if state.takes_entries or (replayed and state is BotState.STARTING):
             return None
         reason = f" ({self.state_reason})" if self.state_reason else ""
         return f"the bot is {self.state}{reason}"
@@ -366,7 +370,7 @@ class BotHandle:
         items: list[AnyIntent | Dropped] = []
         state_json = self._state_json
         if hook is not None:
-            items, state_json = self._call(hook, arguments, snapshot)
+            items, state_json = self._call(hook, arguments, snapshot, replayed=replayed)
         if not items and state_json == self._state_json and cursor is self.cursor:
             return None
         changed = state_json != self._state_json
@@ -376,10 +380,15 @@ class BotHandle:
         return decision
 
     def _call(
-        self, hook: GuardedHook, arguments: tuple[object, ...], snapshot: Snapshot
+        self,
+        hook: GuardedHook,
+        arguments: tuple[object, ...],
+        snapshot: Snapshot,
+        *,
+        replayed: bool,
     ) -> tuple[list[AnyIntent | Dropped], str]:
         """Runs a hook as one unit: its intents and the state it left, or neither."""
-        no_entries = self._no_entries()
+        no_entries = self._no_entries(replayed=replayed)
         try:
             answer = hook.call(*arguments)
             vetted = vet(

@@ -114,6 +114,8 @@ class Gateway:
         self._protection = protection
         #: Exits that ended early and were followed by one for the rest.
         self._followed: OrderedDict[str, None] = OrderedDict()
+        #: When the position that an exit was decided for had been opened, by order id.
+        self._closing: OrderedDict[str, int] = OrderedDict()
         self._in_vain: dict[tuple[str, str], int] = {}  # exits in a row that closed nothing
         #: Orders that a task is sending at this moment.
         self.sending = sending
@@ -163,6 +165,12 @@ class Gateway:
             return None
         if isinstance(intent, Exit):
             qty, why = self._exit_qty(intent, desk.bot_id)
+            opened_ms = self._account.position(desk.bot_id, intent.symbol).opened_ms or 0
+            if decision.replayed and opened_ms > decision.row.event_ms:
+                qty, why = None, "the position was opened after this was decided"
+            self._closing[planned.order_link_id] = opened_ms
+            while len(self._closing) > KEEP_FOLLOWED:
+                self._closing.popitem(last=False)
         else:
             qty, why = self._entry_qty(intent, desk, replayed=decision.replayed)
         link_id = planned.order_link_id
@@ -458,8 +466,9 @@ class Gateway:
         left = row.qty - self._account.tracker.executed_qty(row.client_order_id)
         position = self._account.position(row.bot_id, row.symbol)
         held = abs(position.signed_qty)
-        # An exit never closes a position that was opened after it was decided.
-        if left <= 0 or held <= 0 or (position.opened_ms or 0) > row.decided_ms:
+        # The rest is never taken from a position that was opened later.
+        meant_ms = self._closing.get(row.client_order_id, row.decided_ms)
+        if left <= 0 or held <= 0 or (position.opened_ms or 0) > meant_ms:
             return
         intent = Exit(symbol=row.symbol, reason=row.reason, qty=min(left, held))
         decision = desk.plan_exit(intent, rest_key(row.client_order_id), row.decided_ms)

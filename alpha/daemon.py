@@ -245,7 +245,9 @@ class Daemon:
         self._names[handle.bot_id] = handle.name
 
     def _may_enter(self, account: str) -> bool:
-        return self._stores.writer.accepts(account) and not self._stop.is_set()
+        """New exposure needs the ledger, the live picture, and a daemon that is not stopping."""
+        seen = self._mirror is not None and self._mirror.healthy
+        return seen and self._stores.writer.accepts(account) and not self._stop.is_set()
 
     def _last_close(self, symbol: str) -> Decimal | None:
         return self._market.last_close(symbol) if self._market is not None else None

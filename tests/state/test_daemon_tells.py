@@ -73,6 +73,18 @@ async def test_the_keys_show_what_the_ledger_holds_when_it_has_stopped(
         assert (verified["ok"], verified["redis"]) == (True, "ok")
 
 
+async def test_without_redis_nothing_is_opened(
+    server_folder: Path, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALPHA__REDIS__URL", f"redis://127.0.0.1:{unused_tcp_port}")
+    with installation(server_folder) as home:
+        daemon = home.start()
+        await until(lambda: "intent_refused" in home.log, "a refusal", within_s=60)
+        assert home.json("status")["redis"] == "away"
+        assert home.truth() == [] and home.own_orders() == []
+        assert home.stop(daemon) == 0
+
+
 async def test_a_daemon_does_not_start_on_another_modes_redis(
     server_folder: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,7 +51,7 @@ class Rounds:
         later: list[Handed] = []
         for want, bars in history.items():
             symbol = want.symbol if handle.per_symbol else None
-            seen = handle.cursor.last_close(want.interval_ms, symbol)
+            seen = session.last_close(want.interval_ms, symbol)
             for bar in bars:
                 if bar.close_ms > horizon_ms:
                     later.append((bar, None, bar is not bars[-1]))
@@ -104,7 +104,7 @@ class Rounds:
         history: dict[Subscription, list[Bar]] = {}
         for want in wanted:
             symbol = want.symbol if handle.per_symbol else None
-            seen = handle.cursor.last_close(want.interval_ms, symbol)
+            seen = session.last_close(want.interval_ms, symbol)
             first_ms = (seen or horizon_ms) - (want.wanted_bars + SPARE_BARS) * want.interval_ms
             try:
                 history[want] = await self._history(want, first_ms, horizon_ms)

@@ -239,7 +239,7 @@ class Gateway:
         elif account.is_shared(intent.symbol):
             why = f"{intent.symbol} is shared by several bots of account {account.name}"
         elif self._opposes(intent, desk.bot_id):
-            why = "symbol_conflict: another bot of the account is on the other side"
+            why = "symbol_conflict: another owner on the account is on the other side"
         if why is not None:
             return None, why
         instrument = self._instruments.get(intent.symbol)
@@ -255,10 +255,11 @@ class Gateway:
         if self._netting:
             return False
         sign = 1 if intent.side == "Buy" else -1
+        book = self._account.books.get(intent.symbol)
+        # Everybody who holds something: bots that are not part of this run, and `manual`, too.
+        held = book.positions() if book is not None else {}
         return any(
-            self._account.position(other, intent.symbol).signed_qty * sign < 0
-            for other in self._account.bots
-            if other != bot_id
+            position.signed_qty * sign < 0 for owner, position in held.items() if owner != bot_id
         )
 
     def _exit_qty(self, intent: Exit, bot_id: str) -> tuple[Decimal | None, str]:

@@ -130,7 +130,19 @@ class OrderTracker:
         if row is not None and self.is_settled(row):
             self._retire(row)
 
+    def executed_before(self, link_id: str, qty: Decimal) -> None:
+        """What the ledger holds of an order that was restored: all of it, not in addition."""
+        self._executed[link_id] = qty
+        row = self._rows.get(link_id)
+        if row is not None and self.is_settled(row):
+            self._retire(row)
+
     # -- questions --------------------------------------------------------------------------
+
+    def is_ours(self, link_id: str) -> bool:
+        """The id is one that a bot of this account has given."""
+        own = parse(link_id, self._reasons) if link_id else None
+        return own is not None and own.bot_id in self._bots
 
     def executed_qty(self, link_id: str) -> Decimal:
         return self._executed.get(link_id, ZERO)

@@ -24,6 +24,7 @@ from alpha.bybit.rest import Rest
 from alpha.clock import Clock, VenueClock
 from alpha.core.book import BEGINNING_MS
 from alpha.core.events import Execution, PositionEvent
+from alpha.core.orders import OrderState
 from alpha.core.records import Commit, OrderTag
 from alpha.errors import AlphaError, AuthRejected, NeedsOperator, RetryLater
 from alpha.ledger.pool import CONNECTION_ERRORS
@@ -227,6 +228,7 @@ class Recovery:
         swept = await self._executions(until_ms)
         self._stamps.append((began, until_ms))
         account.release()
+        await self._orders_behind(swept.values())
         await self._orders()
         await self._positions()
         account.receive_wallet(await self._rest.wallet())
@@ -379,9 +381,28 @@ class Recovery:
             listed.add(event.order_link_id or event.order_id)
             self._account.receive_order(event)
         for row in self._account.tracker.working():
-            if row.client_order_id in listed or row.purpose == "stop":
+            if row.client_order_id in listed:
                 continue
-            self._resolve(row.client_order_id)
+            if row.purpose != "stop":
+                self._resolve(row.client_order_id)
+            elif row.exchange_order_id is not None:
+                ended = await self._rest.order(row.symbol, order_id=row.exchange_order_id)
+                if ended is not None:
+                    self._account.receive_order(ended)
+
+    async def _orders_behind(self, executions: Collection[Execution]) -> None:
+        """Orders of ours that have traded and that nobody remembers: their decision was lost
+        in a crash, and being finished they are not listed."""
+        account, asked = self._account, set[str]()
+        for row in executions:
+            link_id = row.order_link_id
+            if row.order_id in account.tracker.tags or link_id in asked:
+                continue
+            if account.tracker.is_ours(link_id) and account.tracker.get(link_id) is None:
+                asked.add(link_id)
+                event = await self._rest.order(row.symbol, order_link_id=link_id)
+                if event is not None:
+                    account.receive_order(event)
 
     async def _positions(self) -> None:
         shown = await self._rest.positions()
@@ -420,7 +441,8 @@ class Recovery:
             account.unexplained.clear()
             self.gap(f"an execution of an unknown type in {symbols}")
         now = self._clock.monotonic()
-        busy = {row.symbol for row in account.tracker.working()}
+        # Resting orders and untriggered stops change nothing by themselves.
+        busy = {row.symbol for row in account.tracker.working() if row.state != OrderState.OPEN}
         for symbol in set(account.exchange) | set(account.books):
             ours, theirs = account.net(symbol), _size(account.exchange.get(symbol))
             if ours == theirs or symbol in busy:

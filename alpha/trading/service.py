@@ -116,9 +116,14 @@ class AccountService:
         of the next sweep's window it holds."""
         account, reader = self.account, self._tools.reader
         account.marks = await reader.marks(account.name)
-        account.tracker.restore(await reader.open_orders(account.name))
+        unfinished = await reader.open_orders(account.name)
+        account.tracker.restore(unfinished)
         for symbol in await reader.traded_symbols(account.name):
             await self._load_book(symbol)
+        # Books begin at a flat moment: executions of an unfinished order may lie before it.
+        links = [row.client_order_id for row in unfinished]
+        for link_id, qty in (await reader.executed_qty(account.name, links)).items():
+            account.tracker.executed_before(link_id, qty)
         window_ms = account.marks.verified_ms - 3 * OVERLAP_MS
         newest_ms = await reader.newest_ms(account.name)
         if newest_ms is not None:

@@ -17,6 +17,7 @@ from alpha.bots.states import BotState
 from alpha.clock import Clock
 from alpha.core.decisions import Decision
 from alpha.core.events import Bar
+from alpha.core.ids import parse
 from alpha.core.instruments import Instrument
 from alpha.core.intents import Exit
 from alpha.core.records import BotPosition, Correction, Fill, OrderRow
@@ -272,6 +273,21 @@ class BotSession:
             if price is not None and position.avg_price is not None:
                 total += (price - position.avg_price) * position.signed_qty
         return total
+
+    def last_close(self, interval_ms: int, symbol: str | None) -> int | None:
+        """The close behind which this bot goes on; None for one that starts afresh. A bot
+        without any saved decision may still have sent orders before a crash: it goes on with the
+        close that they came from."""
+        seen = self.handle.cursor.last_close(interval_ms, symbol)
+        if seen is not None or self.handle.ordinal:
+            return seen
+        sent = [
+            own.unix_ms
+            for book in self.account.books.values()
+            for fill in book.fills_of(self.bot_id)
+            if (own := parse(fill.order_link_id)) is not None
+        ]
+        return min(sent) - interval_ms if sent else None
 
     @property
     def caught_up(self) -> bool:

@@ -73,7 +73,8 @@ class HandExchange:
         self.asked: list[str] = []
         routes = {**AccountApi(engine, SPECS).routes(), **TradeApi(engine).routes()}
         self._routes = {key: endpoint.handler for key, endpoint in routes.items()}
-        self.dead = asyncio.Event()
+        self.never = asyncio.Event()
+        self._working: set[asyncio.Task[HttpAnswer]] = set()
 
     # -- the market ---------------------------------------------------------------------------
 
@@ -115,7 +116,7 @@ class HandExchange:
         values: dict[str, object] = (
             dict(parse_qsl(parts.query)) if method == "GET" else msgspec.json.decode(body or b"{}")
         )
-        return await self._answer(method, parts.path, values)
+        return await self._arrived(method, parts.path, values)
 
     async def _create(self, path: str, body: bytes) -> HttpAnswer:
         fault = self.faults.popleft() if self.faults else ""
@@ -124,13 +125,25 @@ class HandExchange:
         if fault == "lost":
             raise ConnectionLost("reset by peer")
         if fault == "dies":
-            await self.dead.wait()
-        answer = await self._answer("POST", path, msgspec.json.decode(body))
+            await self.never.wait()
+        answer = await self._arrived("POST", path, msgspec.json.decode(body))
         if fault == "unanswered":
             raise ConnectionLost("reset by peer")
         if fault == "dies after":
-            await self.dead.wait()
+            await self.never.wait()
         return answer
+
+    async def _arrived(self, method: str, path: str, values: Mapping[str, object]) -> HttpAnswer:
+        """What has arrived is done, whether or not the caller lives to hear of it."""
+        work = asyncio.create_task(self._answer(method, path, values))
+        self._working.add(work)
+        work.add_done_callback(self._working.discard)
+        return await asyncio.shield(work)
+
+    async def done(self) -> None:
+        """Everything that has arrived is done."""
+        while self._working:
+            await asyncio.wait(set(self._working))
 
     async def _answer(self, method: str, path: str, values: Mapping[str, object]) -> HttpAnswer:
         if path == "/v5/market/time":

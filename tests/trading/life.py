@@ -11,6 +11,7 @@ from alpha.bots import JSON, Bar, Enter, Exit, Fill, Intents, Snapshot, Subscrip
 from alpha.bots.cursor import SavedBot
 from alpha.bots.host import BotHandle
 from alpha.bybit.endpoints import Endpoints
+from alpha.bybit.http import HttpAnswer
 from alpha.bybit.limiter import Limiter
 from alpha.bybit.messages import decode_private
 from alpha.bybit.rest import Rest
@@ -154,7 +155,7 @@ class Life:
         self.lease = lease
         self.fence = Sendable()
         self.changes: list[str] = []
-        self.closed: dict[tuple[str, int], Decimal] = {}
+        self.dead = False
 
     async def start(self, bars: Mapping[int, Mapping[str, Decimal]] | None = None) -> None:
         """From the database to the present: sweep, then what the bot has missed. `bars` are the
@@ -181,7 +182,7 @@ class Life:
             account=ACCOUNT,
             clock=clock,
             limiter=Limiter(clock),
-            transport=self.exchange,
+            transport=self._send,
         )
         fence = (
             self.fence
@@ -227,7 +228,7 @@ class Life:
     def _catch_up(self, bars: Mapping[int, Mapping[str, Decimal]]) -> None:
         for symbol in SYMBOLS:
             self.session.bar(bar(symbol, -1, Decimal(100)))
-        seen = self.handle.cursor.last_close(MINUTE)
+        seen = self.session.last_close(MINUTE, None)
         missed = []
         for place, prices in sorted(bars.items()):
             shown = {symbol: bar(symbol, place, price) for symbol, price in prices.items()}
@@ -240,6 +241,13 @@ class Life:
         self.session.replay(missed)
         self.handle.ready()
         self.session.started(self.exchange.now_ms)
+
+    async def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> HttpAnswer:
+        if self.dead:
+            await self.exchange.never.wait()
+        return await self.exchange(method, url, headers, body)
 
     # -- what happens to it -------------------------------------------------------------------
 
@@ -279,6 +287,7 @@ class Life:
 
     async def kill(self, *, commits: int = 0) -> None:
         """The process is gone: nothing is sent or written after `commits` more transactions."""
+        self.dead = True
         last = self.writer.transactions + commits
 
         def enough(*_: object) -> None:
@@ -291,6 +300,7 @@ class Life:
         self._writing.cancel()
         await asyncio.gather(self._writing, return_exceptions=True)
         await self.supervisor.cancel()
+        await self.exchange.done()
 
 
 def manual_clock() -> ManualClock:

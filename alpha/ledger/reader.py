@@ -153,6 +153,13 @@ class LedgerReader:
         """Orders that are not finished, oldest decision first."""
         return [order_from(row) for row in await self._fetch("open_orders", account)]
 
+    async def executed_qty(
+        self, account: str, order_link_ids: Collection[str]
+    ) -> dict[str, Decimal]:
+        """How much of each of these orders the ledger holds executions of, by id on the wire."""
+        rows = await self._fetch("executed_qty", account, list(order_link_ids))
+        return {row["order_link_id"]: trimmed(row["qty"]) for row in rows}
+
     async def bot_state(self, account: str, bot_id: str) -> StoredState | None:
         rows = await self._fetch("bot_state", account, bot_id)
         if not rows:

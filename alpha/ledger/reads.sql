@@ -266,3 +266,12 @@ SELECT o.account, o.order_link_id, o.bot_id, o.symbol, o.side, o.purpose, o.reas
                     WHERE d.account = o.account AND d.bot_id = o.bot_id
                       AND d.event_key = 'rest:' || o.order_link_id)
  ORDER BY o.decided_at, o.order_link_id COLLATE "C";
+
+-- name: executed_qty
+SELECT o.order_link_id, sum(e.qty) AS qty
+  FROM trading.orders o
+  JOIN trading.executions e
+    ON e.account = o.account AND e.symbol = o.symbol
+   AND (e.order_link_id = o.order_link_id OR e.order_id = o.exchange_order_id)
+ WHERE o.account = $1 AND o.order_link_id = ANY ($2::text[]) AND e.exec_type <> 'Funding'
+ GROUP BY o.order_link_id;

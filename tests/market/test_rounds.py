@@ -1,0 +1,206 @@
+"""Bots that join a running market: no bar is lost, none comes twice, no close is cut short."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
+
+import aiohttp
+import pytest
+
+from alpha.bots import Bar, Intents, Subscription, hookimpl
+from alpha.bots.host import BotHandle
+from alpha.bybit.endpoints import Endpoints
+from alpha.bybit.limiter import Limiter
+from alpha.bybit.rest import Rest
+from alpha.bybit.stream import PublicStream, Timing
+from alpha.clock import SystemClock, VenueClock
+from alpha.core.records import Commit
+from alpha.core.risk import EntryRisk
+from alpha.market.data import MarketData
+from alpha.rounds import Rounds
+from alpha.trading.account import Account
+from alpha.trading.gateway import Gateway
+from alpha.trading.protection import Protection
+from alpha.trading.session import BotSession, Past
+from tests.market.venue import MINUTE, T0, Venue, open_http, open_socket
+from tests.trading.life import Sendable
+from tests.until import until
+
+SYMBOLS = ("AAAUSDT", "BBBUSDT", "CCCUSDT")
+
+
+class Watcher:
+    """Notes what it is shown; `places` are minutes since the first bar."""
+
+    def __init__(self) -> None:
+        self.bars: dict[str, list[int]] = {symbol: [] for symbol in SYMBOLS}
+        self.closes: list[tuple[int, int]] = []  # place, bars of the close
+
+    @hookimpl
+    def subscriptions(self) -> Sequence[Subscription]:
+        return [Subscription(symbol, MINUTE, 3) for symbol in SYMBOLS]
+
+    @hookimpl
+    def on_bar(self, bar: Bar) -> None:
+        self.bars[bar.symbol].append((bar.start_ms - T0) // MINUTE)
+
+    @hookimpl
+    def on_close(self, close_ms: int, bars: Mapping[str, Bar]) -> Intents:
+        self.closes.append(((close_ms - T0) // MINUTE - 1, len(bars)))
+        return []
+
+
+class Taken:
+    """A ledger that takes everything; what it holds is of no interest here."""
+
+    def put(self, commit: Commit) -> bool:
+        return True
+
+
+class Floor:
+    """A market with whoever has joined it."""
+
+    def __init__(self, rest: Rest, market: MarketData, rounds: Rounds) -> None:
+        self.rest = rest
+        self.market = market
+        self.rounds = rounds
+        self.clock = SystemClock()
+
+    def bot(self, name: str) -> tuple[Watcher, BotSession]:
+        watcher, bot_id = Watcher(), f"{name}_001"
+        account = Account(
+            name,
+            bots={bot_id: frozenset(SYMBOLS)},
+            known_bots=[],
+            owners={},
+            ledger=Taken(),
+            clock=self.clock,
+            instruments={},
+            overrides={},
+        )
+        fence = Sendable()
+
+        def spawn(work: Coroutine[object, object, None], task: str) -> None:
+            raise AssertionError(f"expected nothing to send, was {task}")
+
+        protection = Protection(
+            account,
+            self.rest,
+            clock=self.clock,
+            instruments={},
+            may_send=fence.exits_allowed,
+            close=lambda bot, symbol, reason: None,
+        )
+        gateway = Gateway(
+            account,
+            self.rest,
+            fence=fence,
+            clock=self.clock,
+            risk=EntryRisk(),
+            instruments={},
+            netting=False,
+            spawn=spawn,
+            unknown=lambda link_id: None,
+            sending=set(),
+            protection=protection,
+        )
+        session = BotSession(
+            BotHandle(name, bot_id, name, lambda: watcher, plugin="watcher"),
+            account,
+            gateway,
+            instruments={},
+            last_close=lambda symbol: None,
+            capital=Decimal(1),
+            past=Past(),
+            clock=self.clock,
+            changed=lambda bot: None,
+        )
+        session.restore(None)
+        return watcher, session
+
+
+@pytest.fixture
+async def venue() -> AsyncIterator[Venue]:
+    venue = Venue(closed=10)
+    runner = await open_http(venue)
+    server = await open_socket(venue)
+    yield venue
+    server.close()
+    await server.wait_closed()
+    await runner.cleanup()
+
+
+@asynccontextmanager
+async def floor_of(venue: Venue) -> AsyncIterator[Floor]:
+    clock = SystemClock()
+    tasks: set[asyncio.Task[object]] = set()
+
+    def spawn(work: Coroutine[object, object, None], name: str) -> None:
+        task: asyncio.Task[object] = asyncio.create_task(work, name=name)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    endpoints = Endpoints(venue.rest_url, venue.ws_url, venue.ws_url, venue.ws_url)
+    async with aiohttp.ClientSession() as http:
+        rest = Rest(endpoints, None, account="", clock=clock, limiter=Limiter(clock), session=http)
+        timing = Timing(backoff_first=0.05, backoff_most=0.1, watch_every=0.02)
+        stream = PublicStream(venue.ws_url, clock=clock, timing=timing)
+        market = MarketData(rest, stream, clock=clock, venue=VenueClock(clock), spawn=spawn)
+        rounds = Rounds(market, clock)
+        spawn(market.run(rounds.on_bar), "market")
+        await until(lambda: market.connected, "the market is connected")
+        try:
+            yield Floor(rest, market, rounds)
+        finally:
+            for task in tuple(tasks):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+
+async def close_bars(venue: Venue, count: int, *, turns: int) -> None:
+    """Bars close one after the other, each after some turns of the loop."""
+    for _ in range(count):
+        await venue.close_bar(SYMBOLS)
+        for _ in range(turns):
+            await SystemClock().sleep(0)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 3, 10, 40])
+async def test_bots_join_while_bars_close(venue: Venue, turns: int) -> None:
+    async with floor_of(venue) as floor:
+        bots = [floor.bot(name) for name in ("first", "second", "third")]
+        closing = asyncio.create_task(close_bars(venue, 60, turns=turns))
+        for _, session in bots:
+            await floor.rounds.join(session)
+        await closing
+        await close_bars(venue, 2, turns=turns)
+        last = venue.closed - 1
+        for watcher, _ in bots:
+            await until(
+                lambda watcher=watcher: all(  # type: ignore[misc]
+                    places and places[-1] == last for places in watcher.bars.values()
+                ),
+                "every bar has come",
+            )
+            for symbol, places in watcher.bars.items():
+                assert places == list(range(places[0], last + 1)), symbol
+            decided = [place for place, _ in watcher.closes]
+            assert decided == list(range(decided[0], last + 1))
+            assert {bars for _, bars in watcher.closes} == {len(SYMBOLS)}
+
+
+async def test_a_bot_joins_once_the_exchange_answers(venue: Venue) -> None:
+    async with floor_of(venue) as floor:
+        watcher, session = floor.bot("late")
+        venue.rest_broken = True
+        joining = asyncio.create_task(floor.rounds.join(session))
+        await until(lambda: "kline.1.AAAUSDT" in venue.subscribed, "it subscribes")
+        venue.rest_broken = False
+        await joining
+        await close_bars(venue, 3, turns=5)
+        await until(lambda: len(watcher.closes) >= 3, "closes are decided")
+        assert [place for place, _ in watcher.closes] == [10, 11, 12]

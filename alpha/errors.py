@@ -49,6 +49,13 @@ class VenueRejected(AlphaError):
 class AuthRejected(VenueRejected):
     """Key, signature, permission or address refused: stop trading and tell the operator."""
 
+    def __init__(self, code: int, message: str, *, action: str = "request") -> None:
+        super().__init__(code, message, action=action)
+        self.args = (
+            f"{self.args[0]}; check api_key and api_secret of the account, its permissions, and "
+            "the addresses that the key allows",
+        )
+
 
 class BotFault(AlphaError):
     """A plugin raised, returned nonsense, or overran its budget. The other bots run on."""

@@ -401,7 +401,9 @@ class PrivateStream(_Stream[PrivateEvent]):
         if ack.code is not None and found in (ErrorClass.BUSY, ErrorClass.THROTTLED):
             raise SocketLost(f"auth refused for now: {message}")
         # The private socket need not name a code; the key is what it speaks of.
-        raise AuthRejected(ack.code or 10003, message, action="stream authentication")
+        raise AuthRejected(
+            ack.code or 10003, message, action=f"stream key of account {self._account!r}"
+        )
 
     def _decode(self, raw: bytes | str) -> tuple[PrivateEvent, ...]:
         return decode_private(raw, self._account, self._clock.now_ms())

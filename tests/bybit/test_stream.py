@@ -198,6 +198,7 @@ async def test_a_refused_key_ends_the_stream() -> None:
         with pytest.raises(AuthRejected) as caught:
             await private(served.url).run(listener.on_event, listener.on_state)
         assert (caught.value.code, caught.value.message) == (10003, "Invalid apikey")
+        assert "of account 'main'" in str(caught.value) and "check api_key" in str(caught.value)
         assert len(served.sockets) == 1
         assert served.asked("subscribe") == []
 

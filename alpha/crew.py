@@ -60,7 +60,8 @@ def open_crew(config: Config, clock: Clock, environ: Mapping[str, str]) -> Crew:
 
 async def past_of(reader: LedgerReader, bot_id: str, account: str) -> Past:
     """What the whole ledger holds of a bot."""
-    row = next((row for row in await reader.bots() if row["bot_id"] == bot_id), None)
+    own = (bot_id, account)
+    row = next((r for r in await reader.bots() if (r["bot_id"], r["account"]) == own), None)
     newest = await reader.fills(1, bot_id)
     last: LastFill | None = None
     if newest:
@@ -99,7 +100,7 @@ async def report_crew(
         )
         for session in crew:
             state, why = session.handle.state.value, session.handle.state_reason
-            if stopped:
+            if stopped and why != registry.OPERATOR_STOP:
                 state, why = "disabled", "the daemon was stopped"
             await registry.set_status(pool, session.bot_id, account, state, why)
 

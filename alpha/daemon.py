@@ -48,17 +48,16 @@ from alpha.stores import open_stores, register_bots
 from alpha.supervision import Supervisor
 from alpha.trading.account import Account, AccountStatus
 from alpha.trading.fence import LeaseFence
-from alpha.trading.latency import Latencies
 from alpha.trading.service import AccountService, Tools
 from alpha.trading.session import BotSession
 from alpha.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
-SETTLE_S = 2.0
+SETTLE_S = 1.0
 BEAT_EVERY_S = 5.0
 LOOP_CHECK_S = 1.0
-LOOP_LIMIT_S = 10.0
+TASK_LIMIT_S = 10.0
 #: Tasks that write down what the others have done.
 KEPT_TO_THE_END = ("ledger", "lease", "mirror")
 
@@ -142,6 +141,7 @@ class Daemon:
         self._stack.push_async_callback(self._take_down)
         self._supervisor.keep("ledger", stores.writer.run, restart=False)
         self._supervisor.keep("lease", stores.lease.renew)
+        self._stopped = await registry.stopped_by_operator(stores.pool)
         await register_bots(stores.pool, config, self._crew.handles, self._crew.reasons)
         venue = await open_exchange(self._stack, config, accounts, self._clock)
         self._http = await self._stack.enter_async_context(aiohttp.ClientSession())
@@ -172,8 +172,10 @@ class Daemon:
         for name in accounts:
             await self._open_account(name, venue, tools)
         await self._accounts_live()
-        market = await self._join_bots(venue, tools)
-        await self._serve(market)
+        market, rounds = self._open_market(venue)
+        await self._open_mirror(market)
+        await self._join_bots(rounds)
+        await self._serve(rounds)
         await self._until_stopped(venue)
         await self._leave()
 
@@ -212,6 +214,7 @@ class Daemon:
             fence=LeaseFence(self._stores.lease, lambda: self._may_enter(name), self._clock),
             netting=settings.netting,
             changed=self._account_changed,
+            pulse=self._watchdog.pulse(f"compare:{name}", TASK_LIMIT_S),
         )
         self._services[name] = service
         for handle in handles:
@@ -240,6 +243,8 @@ class Daemon:
             else None
         )
         service.account.listen(handle.bot_id, Announcer(session, self._publish))
+        if handle.bot_id in self._stopped:
+            handle.pause(registry.OPERATOR_STOP)
         service.sessions[handle.bot_id] = session
         self._sessions[handle.name] = session
         self._names[handle.bot_id] = handle.name
@@ -258,35 +263,40 @@ class Daemon:
             self._raise_failure()
             await self._clock.sleep(0.02)
 
-    async def _join_bots(self, venue: Venue, tools: Tools) -> MarketData:
-        stream = PublicStream(venue.endpoints.public_ws, clock=self._clock)
+    def _open_market(self, venue: Venue) -> tuple[MarketData, Rounds]:
         market = MarketData(
             self._public,
-            stream,
+            PublicStream(venue.endpoints.public_ws, clock=self._clock),
             clock=self._clock,
             venue=self._venue_clock,
             spawn=self._supervisor.spawn,
         )
         self._market = market
-        rounds = Rounds(market, self._clock)
+        rounds = Rounds(market, self._clock, self._watchdog.pulse("rounds", TASK_LIMIT_S))
         self._supervisor.keep("market", lambda: market.run(rounds.on_bar))
         self._supervisor.keep("rounds", rounds.run)
+        return market, rounds
+
+    async def _join_bots(self, rounds: Rounds) -> None:
         for session in self._sessions.values():
             await self._services[session.account.name].prepare(session)
             await rounds.join(session)
             self._raise_failure()
-        return market
 
-    async def _serve(self, market: MarketData) -> None:
-        """Mirror, control socket, Telegram, the terminal."""
+    async def _serve(self, rounds: Rounds) -> None:
+        """Control socket, Telegram, the terminal."""
         config = self._config
-        await self._open_mirror(market)
+
+        def rejoin(name: str) -> None:
+            self._supervisor.spawn(rounds.rejoin(self._sessions[name]), f"rejoin:{name}")
+
         desk = LiveDesk(
             self._stores.pool,
             config,
             self._clock,
             picture=self.status,
             handles=self._crew.handles,
+            rejoin=rejoin,
         )
         control = Control(desk, self._clock)
         server = ControlServer(control, socket_path(config.data_dir))
@@ -395,9 +405,9 @@ class Daemon:
             log.debug("heartbeat_not_written", error=type(error).__name__)
 
     async def _turn(self) -> None:
-        self._watchdog.expect("loop", LOOP_LIMIT_S)
+        pulse = self._watchdog.pulse("loop", TASK_LIMIT_S)
         while True:
-            self._watchdog.progress("loop")
+            pulse()
             await self._clock.sleep(LOOP_CHECK_S)
 
     def status(self) -> Status:
@@ -409,7 +419,7 @@ class Daemon:
         return pictures.status(
             self._services,
             self._sessions,
-            pictures.idle_bots(self._config, self._crew.handles),
+            pictures.idle_bots(self._config, self._crew.handles, self._services),
             pictures.Health(postgres, redis, self._degraded()),
             mode=self._config.mode,
             clock=self._clock,
@@ -464,25 +474,15 @@ class Daemon:
             log.error("ledger_not_drained", queued=self._stores.writer.queued)
         await self._report_crew(stopped=True)
         if self._options.report is not None:
-            ledger = await report.verify_ledger(self._verify_arguments())
+            ledger = await report.verify_ledger(self._config.mode, self._options.config_file)
             composed = report.compose(
                 self.status(),
                 self._clock.monotonic() - self._options.started,
                 ledger,
-                self._latencies(),
+                [service.gateway.frame_to_order_us for service in self._services.values()],
+                self._stores.frame_to_commit_ms,
             )
             report.write(composed, self._options.report)
-
-    def _verify_arguments(self) -> list[str]:
-        file = self._options.config_file
-        return ["--mode", self._config.mode, *(["--config", str(file)] if file else [])]
-
-    def _latencies(self) -> report.LatencyReport:
-        orders = [service.gateway.frame_to_order_us for service in self._services.values()]
-        return {
-            "frame_to_order_us": Latencies.together(orders).figures(),
-            "frame_to_commit_ms": self._stores.frame_to_commit_ms.figures(),
-        }
 
     async def _take_down(self) -> None:
         """Ends every task and gives the lease back; runs before what they use is closed."""

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import structlog
+
 from alpha.bots.host import BotHandle
+from alpha.bots.states import BotState
 from alpha.clock import Clock
 from alpha.config import Config
 from alpha.control.database_desk import DatabaseDesk
 from alpha.control.desk import Source, Status
 from alpha.errors import NotFound
 from alpha.ledger import registry
-from alpha.ledger.pool import Pool
+from alpha.ledger.pool import CONNECTION_ERRORS, Pool
+
+log = structlog.get_logger(__name__)
 
 
 class LiveDesk(DatabaseDesk):
-    """`picture` builds the status; `handles` are the running bots by name."""
+    """`picture` builds the status; `handles` are the running bots by name; `rejoin` brings a bot
+    that had failed back to the present."""
 
     source: Source = "daemon"
 
@@ -27,10 +33,12 @@ class LiveDesk(DatabaseDesk):
         *,
         picture: Callable[[], Status],
         handles: Mapping[str, BotHandle],
+        rejoin: Callable[[str], None],
     ) -> None:
         super().__init__(pool, config, clock)
         self._picture = picture
         self._handles = handles
+        self._rejoin = rejoin
 
     async def data_age_s(self) -> float | None:
         return self._picture()["data_age_s"]
@@ -41,17 +49,24 @@ class LiveDesk(DatabaseDesk):
     async def start_bot(self, name: str) -> str:
         handle = self._handle(name)
         handle.start()
+        if handle.state is BotState.STARTING:
+            # It had failed: a fresh strategy has to be warmed up and told what it missed.
+            self._rejoin(name)
         return await self._kept(handle)
 
     async def stop_bot(self, name: str) -> str:
         handle = self._handle(name)
-        handle.pause("stopped by the operator")
+        handle.pause(registry.OPERATOR_STOP)
         return await self._kept(handle)
 
     async def _kept(self, handle: BotHandle) -> str:
-        await registry.set_status(
-            self._pool, handle.bot_id, handle.account, handle.state.value, handle.state_reason
-        )
+        """Writes the state down. What was asked for holds without a database too."""
+        try:
+            await registry.set_status(
+                self._pool, handle.bot_id, handle.account, handle.state.value, handle.state_reason
+            )
+        except CONNECTION_ERRORS as error:
+            log.warning("state_not_kept", bot=handle.name, error=type(error).__name__)
         return handle.state.value
 
     def _handle(self, name: str) -> BotHandle:

@@ -101,24 +101,32 @@ def account_status(service: AccountService, degraded: tuple[str, ...]) -> Accoun
     }
 
 
-def idle_bots(config: Config, running: Collection[str]) -> dict[str, BotStatus]:
+def idle_bots(
+    config: Config, running: Collection[str], services: Mapping[str, AccountService]
+) -> dict[str, BotStatus]:
     """Configured bots that this run does not host; their positions stay watched."""
-    return {
-        name: {
+    idle: dict[str, BotStatus] = {}
+    for name, bot in config.bots.items():
+        if name in running:
+            continue
+        account = services[bot.account].account
+        held = sorted(account.positions(bot.bot_id).items())
+        idle[name] = {
             "bot_id": bot.bot_id,
             "account": bot.account,
             "state": "disabled",
             "state_reason": "not part of this run",
-            "positions": [],
+            "positions": [
+                position_status(position, None, account.exchange.get(symbol))
+                for symbol, position in held
+            ],
             "realised_pnl": ZERO,
-            "unrealised_pnl": ZERO,
+            "unrealised_pnl": None if held else ZERO,
             "orders": 0,
             "fills": 0,
             "last_fill": None,
         }
-        for name, bot in config.bots.items()
-        if name not in running
-    }
+    return idle
 
 
 def status(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import TypedDict
@@ -15,11 +14,11 @@ from typing import TypedDict
 import structlog
 
 from alpha.control.desk import PositionStatus, Status
-from alpha.trading.latency import Figures
+from alpha.trading.latency import Figures, Latencies
 
 log = structlog.get_logger(__name__)
 
-VERIFY_WITHIN_S = 4.0
+VERIFY_WITHIN_S = 2.5
 
 
 class BotReport(TypedDict):
@@ -62,7 +61,13 @@ class Report(TypedDict):
     latency: LatencyReport
 
 
-def compose(status: Status, seconds: float, ledger: LedgerReport, latency: LatencyReport) -> Report:
+def compose(
+    status: Status,
+    seconds: float,
+    ledger: LedgerReport,
+    frame_to_order_us: Iterable[Latencies],
+    frame_to_commit_ms: Latencies,
+) -> Report:
     return {
         "mode": status["mode"],
         "seconds": round(seconds, 3),
@@ -86,7 +91,10 @@ def compose(status: Status, seconds: float, ledger: LedgerReport, latency: Laten
             for name, account in status["accounts"].items()
         },
         "ledger": ledger,
-        "latency": latency,
+        "latency": {
+            "frame_to_order_us": Latencies.together(frame_to_order_us).figures(),
+            "frame_to_commit_ms": frame_to_commit_ms.figures(),
+        },
     }
 
 
@@ -103,10 +111,10 @@ def _plain(value: object) -> str:
     raise TypeError(f"expected a JSON value, was {type(value).__name__}")
 
 
-async def verify_ledger(
-    arguments: list[str], environment: Mapping[str, str] | None = None
-) -> LedgerReport:
-    """Asks a fresh process to verify the ledger: nothing of this one's memory is believed."""
+async def verify_ledger(mode: str, config_file: Path | None) -> LedgerReport:
+    """Asks a fresh process, under the same settings, to verify the ledger: nothing of this one's
+    memory is believed."""
+    config = [] if config_file is None else ["--config", str(config_file)]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -114,11 +122,12 @@ async def verify_ledger(
         "ledger",
         "verify",
         "--json",
-        *arguments,
+        "--mode",
+        mode,
+        *config,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, **(environment or {})},
     )
     try:
         async with asyncio.timeout(VERIFY_WITHIN_S):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -27,10 +27,14 @@ Handed = tuple[Bar, int | None, bool]
 
 
 class Rounds:
-    """Warms bots up, replays what they missed, then hands every closed bar to whom it concerns."""
+    """Warms bots up, replays what they missed, then hands every closed bar to whom it concerns.
+    `pulse` is called as often as waiting closes are looked at."""
 
-    def __init__(self, market: MarketData, clock: Clock) -> None:
+    def __init__(
+        self, market: MarketData, clock: Clock, pulse: Callable[[], None] = lambda: None
+    ) -> None:
         self._market = market
+        self._pulse = pulse
         self._clock = clock
         self._barriers: list[tuple[BotSession, CloseBarrier]] = []
         #: Bars handed on while a bot joins, kept for it.
@@ -79,6 +83,12 @@ class Rounds:
             self._give(session, barrier, bar, received_ns, stale)
         for key, last_start in newest.items():
             self._market.begin(*key, last_start)
+
+    async def rejoin(self, session: BotSession) -> None:
+        """A bot that had failed and was started again: as after a restart."""
+        self._barriers = [pair for pair in self._barriers if pair[0] is not session]
+        session.fall_behind()
+        await self.join(session)
 
     # -- history ------------------------------------------------------------------------------
 
@@ -145,6 +155,7 @@ class Rounds:
     async def run(self) -> None:
         """Cuts closes that have waited long enough."""
         while True:
+            self._pulse()
             await self._clock.sleep(CHECK_EVERY_S)
             now = self._clock.monotonic()
             for session, barrier in self._barriers:

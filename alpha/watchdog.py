@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -32,11 +32,22 @@ class Watchdog:
         self._limits: dict[str, float] = {}
         self._seen: dict[str, float] = {}
         self._late: str | None = None
+        self._is_stopping = False
 
     def expect(self, task: str, within_s: float) -> None:
         """From now on `task` has to call `progress` at least this often."""
         self._limits[task] = within_s
         self._seen[task] = self._clock.monotonic()
+
+    def pulse(self, task: str, within_s: float) -> Callable[[], None]:
+        """Expects the task, from its first call on, and gives it what it has to call."""
+
+        def progress() -> None:
+            if task not in self._limits and not self._is_stopping:
+                self.expect(task, within_s)
+            self.progress(task)
+
+        return progress
 
     def progress(self, task: str) -> None:
         self._seen[task] = self._clock.monotonic()
@@ -53,6 +64,7 @@ class Watchdog:
         self._send(f"READY=1\nSTATUS={words}")
 
     def stopping(self) -> None:
+        self._is_stopping = True
         self._limits.clear()
         self._send("STOPPING=1")
 

@@ -18,6 +18,10 @@ from alpha.ledger.queries import load
 Mode = Literal["live", "demo", "testnet", "paper", "backtest"]
 
 
+#: Why a bot is paused that a person has stopped: it stays so over restarts.
+OPERATOR_STOP = "stopped by the operator"
+
+
 @dataclass(frozen=True, slots=True)
 class AccountEntry:
     """`owners` maps a symbol to the one bot that may own it, by configuration."""
@@ -126,6 +130,12 @@ async def register_instruments(pool: Pool, qty_steps: Mapping[str, Decimal]) -> 
     await pool.execute(
         load("registry.sql")["upsert_instruments"], list(qty_steps), list(qty_steps.values())
     )
+
+
+async def stopped_by_operator(pool: Pool) -> set[str]:
+    """Bots that a person has stopped and nobody has started since; asked before `register`."""
+    rows = await pool.fetch(load("registry.sql")["stopped_bots"], OPERATOR_STOP)
+    return {row["bot_id"] for row in rows}
 
 
 async def set_status(pool: Pool, bot_id: str, account: str, status: str, reason: str = "") -> None:

@@ -51,3 +51,6 @@ UPDATE trading.bots b
 -- name: other_mode
 -- The mode of its accounts is the database's marker.
 SELECT account, mode FROM trading.accounts WHERE mode <> $1 ORDER BY account LIMIT 1;
+
+-- name: stopped_bots
+SELECT bot_id FROM trading.bots WHERE status = 'paused' AND status_reason = $1;

@@ -58,8 +58,10 @@ class AccountService:
         fence: Fence,
         netting: bool,
         changed: Callable[[str], None],
+        pulse: Callable[[], None] = lambda: None,
     ) -> None:
         self.account = account
+        self._pulse = pulse
         self.rest = rest
         self.sessions: dict[str, BotSession] = {}
         self._stream = stream

@@ -210,6 +210,10 @@ class BotSession:
                 found += fills[known + 1 :]
         return sorted(found, key=lambda fill: fill.exec_time)
 
+    def fall_behind(self) -> None:
+        """The bot begins anew from its last good state; `replay` brings it to the present."""
+        self._caught_up = False
+
     def started(self, now_ms: int) -> None:
         """Everything missed has been delivered."""
         self._carry_out(self.handle.started(now_ms, self.snapshot(now_ms)), None)

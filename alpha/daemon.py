@@ -135,6 +135,7 @@ class Daemon:
             config,
             accounts,
             installation=installation_id(config.data_dir, self._randomness),
+            reasons=self._crew.reasons,
             clock=self._clock,
         )
         self._stores = stores

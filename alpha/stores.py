@@ -40,17 +40,15 @@ async def open_stores(
     accounts: Sequence[str],
     *,
     installation: str,
+    reasons: ReasonBook,
     clock: Clock,
 ) -> Stores:
-    """Servers, pool, migrations, lease. The caller holds the data directory's lock, so it may
-    take over at once what an earlier process of this installation held."""
+    """Servers, pool, lease, migrations. The caller holds the data directory's lock, so it may
+    take over at once what an earlier process of this installation held. A database that another
+    daemon works on is refused before its schema is touched."""
     dsn, direct, redis_url = await _servers(stack, config, clock)
     pool = await open_pool(dsn, clock=clock)
     stack.push_async_callback(pool.close)
-    await migrate(direct, resources.migrations_folder(), clock=clock)
-    await registry.register(
-        pool, [registry.AccountEntry(name, config.mode) for name in accounts], []
-    )
     lease = Lease(
         pool,
         accounts,
@@ -58,9 +56,19 @@ async def open_stores(
         installation=installation,
         clock=clock,
     )
-    await lease.acquire(take_over=True)
+    is_new = await pool.fetchval("SELECT to_regclass('config.leases') IS NULL")
+    if not is_new:
+        await lease.acquire(take_over=True)
+    await migrate(direct, resources.migrations_folder(), clock=clock)
+    await registry.register(
+        pool, [registry.AccountEntry(name, config.mode) for name in accounts], []
+    )
+    if is_new:
+        await lease.acquire(take_over=True)
     latencies = Latencies()
-    writer = LedgerWriter(pool, clock=clock, lease=lease, frame_to_commit=latencies)
+    writer = LedgerWriter(
+        pool, clock=clock, lease=lease, reasons=reasons, frame_to_commit=latencies
+    )
     return Stores(pool, LedgerReader(pool), writer, lease, redis_url, latencies)
 
 

@@ -187,11 +187,11 @@ class Account:
         change: BookChange | None = None
         if self.tracker.tags.get(event.order_id) != tag_before and event.symbol in self.books:
             change = self.books[event.symbol].reattribute(self.rules, event.order_id)
-            if not _is_empty(change):
-                self.tell_corrections(change)
-            else:
+            if _is_empty(change):
                 change = None
         self.put(Commit(self.name, change=change, orders=(row,)))
+        if change is not None:
+            self.tell_corrections(change)
         listener = self._listeners.get(row.bot_id)
         if listener is not None:
             listener.told_order(row)
@@ -276,9 +276,10 @@ class Account:
             self.overflowed = True
             self.gaps += 1
             log.error("ledger_refuses", account=self.name)
+            # Once: every further word would only interrupt the healing.
+            self.wake("the ledger has refused commits")
         if self.status is not AccountStatus.HALTED:
             self.become(AccountStatus.STALE, "the ledger takes no commits")
-        self.wake("the ledger has refused commits")
 
     def _note_refused(self, row: DecisionRow) -> None:
         """The newest state of each bot, and every decision with intents, is stored later."""

@@ -115,6 +115,7 @@ class Recovery:
         self._wanted = asyncio.Event()
         self._why = "start"
         self._connected = False
+        self._holds = 0
         self._sweep_at: float | None = None
         self._differs_since: dict[str, float] = {}
         account.wake = self._ask
@@ -123,14 +124,19 @@ class Recovery:
 
     def connected(self) -> None:
         """Every subscription is acknowledged: frames are held back until the gap is closed."""
-        self._account.hold()
+        self._hold()
         self._connected = True
         self._ask("connected")
+
+    def _hold(self) -> None:
+        """What a sweep that has begun before this brings does not close the gap."""
+        self._holds += 1
+        self._account.hold()
 
     def disconnected(self, why: str) -> None:
         """Frames that come before the gap is closed are held back, also those of the first
         subscriptions of the next connection. Only the loss of a live stream is a gap."""
-        self._account.hold()
+        self._hold()
         if self._connected:
             self._account.gaps += 1
         self._connected = False
@@ -223,10 +229,13 @@ class Recovery:
         """Executions, orders, positions and wallet as the exchange has them; the executions of
         the window by key."""
         account = self._account
+        holds = self._holds
         until_ms = await self._rest.server_time()
         self._venue.observe(until_ms)
         swept = await self._executions(until_ms)
         self._stamps.append((began, until_ms))
+        if holds != self._holds:
+            raise RetryLater("expected the stream to last for a sweep, was lost; again")
         account.release()
         await self._orders_behind(swept.values())
         await self._orders()

@@ -16,7 +16,7 @@ from alpha.clock import Clock
 from alpha.core.events import Execution, OrderEvent
 from alpha.core.ids import parse
 from alpha.core.orders import FROM_EXCHANGE, OrderState, advance, is_terminal
-from alpha.core.reasons import ReasonBook
+from alpha.core.reasons import ReasonBook, from_exchange
 from alpha.core.records import MANUAL, OrderPurpose, OrderRow, OrderTag
 
 ZERO = Decimal(0)
@@ -195,7 +195,9 @@ class OrderTracker:
             symbol=event.symbol,
             side=event.side,
             purpose=purpose,
-            reason=(own.reason if own is not None else None) or "",
+            reason=(own.reason if own is not None else None)
+            or from_exchange("Trade", event.create_type, event.stop_order_type)
+            or "",
             order_type=event.order_type,
             qty=event.qty,
             price=event.price,

@@ -145,6 +145,8 @@ class Daemon:
         self._stopped = await registry.stopped_by_operator(stores.pool)
         await register_bots(stores.pool, config, self._crew.handles, self._crew.reasons)
         venue = await open_exchange(self._stack, config, accounts, self._clock)
+        if venue.paper is not None:
+            self._supervisor.keep("paper", venue.paper.watch)
         self._http = await self._stack.enter_async_context(aiohttp.ClientSession())
         # Streams end before the exchange does, which would be a gap.
         self._stack.push_async_callback(self._supervisor.cancel, but=KEPT_TO_THE_END)
@@ -447,7 +449,7 @@ class Daemon:
             if left is not None and left <= 0:
                 self.why = "the time is over"
                 return
-            if venue.child and await market_has_ended(self._http, venue.endpoints.rest):
+            if venue.paper is not None and await market_has_ended(self._http, venue.endpoints.rest):
                 self.why = "the market has closed"
                 return
             pause = 0.5 if left is None else min(0.5, left)

@@ -17,10 +17,10 @@ from alpha.paper import PaperAccount, PaperExchange, PaperMarket
 
 @dataclass(frozen=True, slots=True)
 class Venue:
-    """`child`: the built-in exchange runs for this daemon, and `/sim/state` may be asked."""
+    """`paper`: the built-in exchange that runs for this daemon."""
 
     endpoints: Endpoints
-    child: bool
+    paper: PaperExchange | None = None
 
 
 async def open_exchange(
@@ -46,9 +46,9 @@ async def open_exchange(
         urls = await paper.start(market, keys)
         stack.push_async_callback(paper.stop)
         return Venue(
-            Endpoints(urls.rest, urls.public_ws, urls.private_ws, urls.trade_ws), child=True
+            Endpoints(urls.rest, urls.public_ws, urls.private_ws, urls.trade_ws), paper=paper
         )
-    return Venue(_endpoints(config), child=False)
+    return Venue(_endpoints(config))
 
 
 def _endpoints(config: Config) -> Endpoints:

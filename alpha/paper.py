@@ -2,7 +2,7 @@
 
 The daemon talks to it over the same sockets as to Bybit. It lives in a session of its own, so
 that neither Ctrl-C nor a kill -9 of the daemon takes the market away; without clients it ends
-by itself after `LINGER_S`.
+by itself after `LINGER_S`. One that dies under a running daemon is started again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -27,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 LINGER_S = 60
 READY_WITHIN_S = 20.0
+WATCH_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,9 @@ class PaperExchange:
         self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
+        self._arguments: tuple[str, ...] = ()
+        self._keys = ""
+        self._port = 0
 
     async def start(self, market: PaperMarket, accounts: Sequence[PaperAccount]) -> PaperUrls:
         """Starts the exchange, or adopts the one that an earlier daemon has left running."""
@@ -71,6 +76,7 @@ class PaperExchange:
         # In the environment, not on the command line: other users see that.
         keys = " ".join(f"{one.key}:{one.secret}:{one.balance}" for one in accounts)
         print_of_arguments = hashlib.sha256("\0".join([*arguments, keys]).encode()).hexdigest()
+        self._arguments, self._keys = tuple(arguments), keys
         ready, mark = self._state / "ready.json", self._state / "arguments.sha256"
         running = holder_of(self._state, "sim.lock")
         if running:
@@ -78,30 +84,44 @@ class PaperExchange:
             urls = _try_read(ready)
             if known == print_of_arguments and urls is not None:
                 log.info("paper_exchange_adopted", pid=running)
-                self._pid = running
+                self._pid, self._port = running, _port_of(urls)
                 return urls
             await self._end(running)
         self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        ready.unlink(missing_ok=True)
         mark.write_text(print_of_arguments, encoding="ascii")
-        return await self._spawn(arguments, keys, ready)
+        return await self._spawn()
 
-    async def _spawn(self, arguments: Sequence[str], keys: str, ready: Path) -> PaperUrls:
-        errors = self._state / "sim.log"
+    async def watch(self) -> None:
+        """Starts the exchange again, at the same address, when it has died: the account and the
+        market time are in its store, and the daemon closes the gap as after any other."""
+        while True:
+            await self._clock.sleep(WATCH_EVERY_S)
+            if not self._lives():
+                log.error("paper_exchange_died", pid=self._pid)
+                await self._spawn()
+
+    def _lives(self) -> bool:
+        if self._process is not None and self._process.pid == self._pid:
+            return self._process.poll() is None
+        return holder_of(self._state, "sim.lock") == self._pid
+
+    async def _spawn(self) -> PaperUrls:
+        ready, errors = self._state / "ready.json", self._state / "sim.log"
+        ready.unlink(missing_ok=True)
         with errors.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: ASYNC220  (a fork, once, at start)
-                [sys.executable, "-m", "alpha", *arguments],
+                [sys.executable, "-m", "alpha", *self._arguments, "--port", str(self._port)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                env={**os.environ, "ALPHA_SIM_ACCOUNTS": keys},
+                env={**os.environ, "ALPHA_SIM_ACCOUNTS": self._keys},
             )
         deadline = self._clock.monotonic() + READY_WITHIN_S
         while self._clock.monotonic() < deadline:
             urls = _try_read(ready)
             if urls is not None:
-                self._pid = self._process.pid
+                self._pid, self._port = self._process.pid, _port_of(urls)
                 log.info("paper_exchange_started", pid=self._pid, rest=urls.rest)
                 return urls
             if self._process.poll() is not None:
@@ -132,6 +152,10 @@ class PaperExchange:
                 await self._clock.sleep(0.02)
 
 
+def _port_of(urls: PaperUrls) -> int:
+    return urlsplit(urls.rest).port or 0
+
+
 def _arguments(market: PaperMarket, state: Path) -> list[str]:
     arguments = [
         "sim",
@@ -141,7 +165,6 @@ def _arguments(market: PaperMarket, state: Path) -> list[str]:
         "--state", str(state),
         "--ready-file", str(state / "ready.json"),
         "--linger", str(LINGER_S),
-        "--port", "0",
     ]  # fmt: skip
     if market.data:
         arguments += ["--data", str(Path(market.data).resolve())]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random  # noqa: TID251  (the moments of the kills, seeded)
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from alpha.clock import SystemClock
 from tests.acceptance.daemons import Installation, comparable, installation
+from tests.until import until
 
 FIVE_MINUTES_MS = 300_000
 KILLS = 10
@@ -138,3 +141,22 @@ api_secret = "knows-me"
             assert "10003" in last or "10004" in last, last
             assert "knows-me" not in home.log
         assert exchange.stop(first) == 0
+
+
+async def test_a_killed_exchange_comes_back_with_its_account(server_folder: Path) -> None:
+    with installation(server_folder) as home:
+        daemon = home.start()
+        await home.trades(1)
+        known = [row["exec_id"] for row in home.truth()]
+        live = home.log.count("after='live'")
+        ready = server_folder / "data" / "sim" / "ready.json"
+        os.kill(json.loads(ready.read_text())["pid"], signal.SIGKILL)
+        await until(
+            lambda: "paper_exchange_died" in home.log and ready.exists(), "the exchange again"
+        )
+        await until(lambda: home.log.count("after='live'") > live, "a live account", within_s=30)
+        verified = home.json("ledger", "verify")
+        assert verified["ok"] and verified["exchange"] == "ok", verified
+        assert [row["exec_id"] for row in home.truth()][: len(known)] == known
+        assert home.stop(daemon) == 0
+        await assert_ledger_is_the_truth(home)

@@ -142,6 +142,8 @@ class Daemon:
         self._stack.push_async_callback(self._take_down)
         self._supervisor.keep("ledger", stores.writer.run, restart=False)
         self._supervisor.keep("lease", stores.lease.renew)
+        if stores.servers is not None:
+            self._supervisor.keep("servers", stores.servers.watch, vital=False)
         self._stopped = await registry.stopped_by_operator(stores.pool)
         await register_bots(stores.pool, config, self._crew.handles, self._crew.reasons)
         venue = await open_exchange(self._stack, config, accounts, self._clock)
@@ -324,8 +326,7 @@ class Daemon:
         self._supervisor.keep("loop", self._turn)
         self._supervisor.keep("watchdog", self._watchdog.run)
         self._serving = True
-        took = self._clock.monotonic() - self._started
-        log.info("alpha_ready", mode=config.mode, seconds=round(took, 3))
+        log.info("alpha_ready", mode=config.mode, seconds=self._clock.monotonic() - self._started)
         self._watchdog.ready(f"{len(self._sessions)} bots, mode {config.mode}")
 
     async def _open_mirror(self, market: MarketData) -> None:

@@ -24,7 +24,8 @@ from alpha.trading.latency import Latencies
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """`redis_url` may point at a server that is away: the mirror copes."""
+    """`redis_url` may point at a server that is away: the mirror copes. `servers`: our own, when
+    none are configured."""
 
     pool: Pool
     reader: LedgerReader
@@ -32,6 +33,7 @@ class Stores:
     lease: Lease
     redis_url: str
     frame_to_commit_ms: Latencies
+    servers: embedded.Servers | None
 
 
 async def open_stores(
@@ -46,7 +48,7 @@ async def open_stores(
     """Servers, pool, lease, migrations. The caller holds the data directory's lock, so it may
     take over at once what an earlier process of this installation held. A database that another
     daemon works on is refused before its schema is touched."""
-    dsn, direct, redis_url = await _servers(stack, config, clock)
+    dsn, direct, redis_url, servers = await _servers(stack, config, clock)
     pool = await open_pool(dsn, clock=clock)
     stack.push_async_callback(pool.close)
     lease = Lease(
@@ -69,11 +71,14 @@ async def open_stores(
     writer = LedgerWriter(
         pool, clock=clock, lease=lease, reasons=reasons, frame_to_commit=latencies
     )
-    return Stores(pool, LedgerReader(pool), writer, lease, redis_url, latencies)
+    return Stores(pool, LedgerReader(pool), writer, lease, redis_url, latencies, servers)
 
 
-async def _servers(stack: AsyncExitStack, config: Config, clock: Clock) -> tuple[str, str, str]:
-    """URLs of the database, of the database past a pooler, and of Redis."""
+async def _servers(
+    stack: AsyncExitStack, config: Config, clock: Clock
+) -> tuple[str, str, str, embedded.Servers | None]:
+    """URLs of the database, of the database past a pooler, and of Redis; servers of our own."""
+    servers: embedded.Servers | None = None
     dsn = config.postgres.url.get_secret_value()
     redis_url = config.redis.url.get_secret_value()
     if not dsn or not redis_url:
@@ -87,7 +92,7 @@ async def _servers(stack: AsyncExitStack, config: Config, clock: Clock) -> tuple
         stack.push_async_callback(servers.stop)
         dsn = dsn or servers.postgres_dsn
         redis_url = redis_url or servers.redis_url
-    return dsn, config.postgres.direct_url.get_secret_value() or dsn, redis_url
+    return dsn, config.postgres.direct_url.get_secret_value() or dsn, redis_url, servers
 
 
 async def register_bots(

@@ -8,16 +8,21 @@ user. For demonstration, development and tests; production configures its server
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
+
 from alpha.clock import Clock
+from alpha.embedded.keeping import Stay
 from alpha.embedded.place import find_place
 from alpha.embedded.postgres import create_database, start_postgres
 from alpha.embedded.valkey import start_valkey, url
 
 __all__ = ["Servers", "start"]
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -28,12 +33,33 @@ class Servers:
 
     postgres_dsn: str = ""
     redis_url: str = ""
-    _stays: AsyncExitStack = field(default_factory=AsyncExitStack, repr=False)
+    _starts: dict[str, Callable[[], Awaitable[Stay]]] = field(default_factory=dict, repr=False)
+    _stays: dict[str, Stay] = field(default_factory=dict, repr=False)
+
+    async def use(self, name: str, start: Callable[[], Awaitable[Stay]]) -> None:
+        self._starts[name] = start
+        self._stays[name] = await start()
+
+    async def watch(self) -> None:
+        """Starts a server again whose keeper was killed, until cancelled; who uses it connects
+        anew, to the same place."""
+        async with asyncio.TaskGroup() as group:
+            for name in self._stays:
+                group.create_task(self._watch(name), name=f"keeper-of-{name}")
+
+    async def _watch(self, name: str) -> None:
+        while True:
+            await self._stays[name].ended()
+            log.error("keeper_died", server=name)
+            self._stays[name].writer.close()
+            self._stays[name] = await self._starts[name]()
 
     async def stop(self) -> None:
         """Leaves the servers; those that nobody else uses are stopped cleanly before this
         returns. May be called twice."""
-        await self._stays.aclose()
+        while self._stays:
+            _, stay = self._stays.popitem()
+            await stay.leave()
 
 
 async def start(
@@ -48,10 +74,10 @@ async def start(
     servers = Servers()
     try:
         if redis:
-            servers._stays.push_async_callback((await start_valkey(place, mode, clock)).leave)
+            await servers.use("Redis", lambda: start_valkey(place, mode, clock))
             servers.redis_url = url(place, mode)
         if postgres:
-            servers._stays.push_async_callback((await start_postgres(place, clock)).leave)
+            await servers.use("PostgreSQL", lambda: start_postgres(place, clock))
             servers.postgres_dsn = await create_database(place, mode)
     except BaseException:
         await servers.stop()

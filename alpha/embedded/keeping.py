@@ -51,6 +51,14 @@ class Stay:
             word.cancel()
             await asyncio.wait([word])
 
+    async def ended(self) -> None:
+        """Returns when the keeper is gone, and its server with it."""
+        try:
+            while await self.reader.read(4096):
+                pass
+        except OSError:
+            pass
+
     async def leave(self) -> None:
         """Returns when the server is gone, or runs on for others."""
         try:

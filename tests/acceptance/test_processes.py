@@ -160,3 +160,32 @@ async def test_a_killed_exchange_comes_back_with_its_account(server_folder: Path
         assert [row["exec_id"] for row in home.truth()][: len(known)] == known
         assert home.stop(daemon) == 0
         await assert_ledger_is_the_truth(home)
+
+
+async def test_killed_keepers_cost_seconds_and_no_fill(server_folder: Path) -> None:
+    """The processes that hold PostgreSQL and Redis for us die, and the servers with them."""
+    with installation(server_folder) as home:
+        daemon = home.start()
+        await home.trades(1)
+        killed = keepers(server_folder)
+        assert len(killed) == 2
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        await until(lambda: len(keepers(server_folder)) == 2, "keepers again", within_s=30)
+        await home.trades(len(home.truth()) + 20)
+        assert home.json("ledger", "verify")["ok"]
+        assert home.stop(daemon) == 0
+        await assert_ledger_is_the_truth(home)
+        assert home.json("ledger", "verify")["ok"]
+
+
+def keepers(folder: Path) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if entry.name.isdigit() and b"keeper.py" in words and os.fsencode(folder) in words:
+            found.append(int(entry.name))
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from itertools import count
 from pathlib import Path
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -251,7 +253,8 @@ def test_a_calm_run_trades(postgres_template: tuple[Place, str]) -> None:
     assert outcome.executions == outcome.truth
 
 
-@settings(max_examples=25, deadline=None)
+@pytest.mark.timeout(1_200)
+@settings(max_examples=150 if os.environ.get("CI") else 50, deadline=None)
 @given(story=st.lists(steps, min_size=BARS - 1, max_size=BARS - 1).map(lambda s: (Step(), *s)))
 def test_any_story_ends_in_the_same_books(
     postgres_template: tuple[Place, str], story: tuple[Step, ...]

@@ -161,7 +161,8 @@ class Daemon:
             session=self._http,
         )
         self._venue_clock.observe(await self._public.server_time())
-        instruments = {one.symbol: one for one in await self._public.instruments()}
+        listed = await self._public.instruments()
+        instruments = {one.symbol: one for one in listed}
         tools = Tools(
             self._clock,
             self._venue_clock,
@@ -169,11 +170,10 @@ class Daemon:
             stores.reader,
             self._supervisor,
             instruments,
-            EntryRisk(),
+            EntryRisk(max_notional=config.risk.max_notional),
+            config.paper.leverage if config.mode == "paper" else None,
         )
-        await registry.register_instruments(
-            stores.pool, {one.symbol: one.qty_step for one in instruments.values()}
-        )
+        await registry.register_instruments(stores.pool, {i.symbol: i.qty_step for i in listed})
         for name in accounts:
             await self._open_account(name, venue, tools)
         await self._accounts_live()

@@ -151,6 +151,13 @@ class LiveSettings(Section):
     enabled: bool = False
 
 
+class RiskSettings(Section):
+    """Limits of the send path. Exits are never asked."""
+
+    #: USDT that one entry may be worth at most. Unset: no limit.
+    max_notional: Annotated[Number | None, Field(gt=0)] = None
+
+
 class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -170,6 +177,7 @@ class Config(Section):
     paper: PaperSettings = PaperSettings()
     telegram: TelegramSettings = TelegramSettings()
     live: LiveSettings = LiveSettings()
+    risk: RiskSettings = RiskSettings()
     log: LogSettings = LogSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

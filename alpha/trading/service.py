@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 import structlog
 
@@ -43,6 +44,7 @@ class Tools:
     supervisor: Supervisor
     instruments: Mapping[str, Instrument]
     risk: EntryRisk
+    default_leverage: Decimal | None = None  # of symbols for which a bot declares none
 
 
 class AccountService:
@@ -160,7 +162,7 @@ class AccountService:
         """Before a bot decides: leverage of its symbols, stops of its open positions, exits
         that ended before they were done."""
         for symbol in sorted({one.symbol for one in session.handle.subscriptions}):
-            leverage = session.handle.leverage(symbol)
+            leverage = session.handle.leverage(symbol) or self._tools.default_leverage
             if leverage is not None:
                 await self._leverage.ensure(symbol, leverage)
         await self._resume_stops(session.bot_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.acceptance.daemons import Installation, installation
+from tests.until import until
 
 
 def state_of(home: Installation) -> tuple[str, str]:
@@ -33,3 +34,15 @@ async def test_a_stopped_bot_stays_stopped_until_somebody_starts_it(server_folde
         assert state_of(home)[0] == "running"
         await home.trades(1)
         assert home.stop(last) == 0
+
+
+async def test_an_entry_above_the_notional_limit_is_refused(server_folder: Path) -> None:
+    with installation(server_folder) as home:
+        home.config.write_text(home.config.read_text() + "\n[risk]\nmax_notional = 5000\n")
+        daemon = home.start()
+        await until(
+            lambda: "is above the limit of 5000 per order" in home.log, "a refusal", within_s=30
+        )
+        assert home.stop(daemon) == 0
+        assert home.truth("Trade") == []
+        assert home.own_orders() == []

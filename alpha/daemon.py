@@ -10,46 +10,34 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from decimal import Decimal
 
 import aiohttp
 import structlog
 import uvloop
 
-from alpha import pictures, report
-from alpha.announcements import Announcer
-from alpha.bots.cursor import SavedBot
-from alpha.bots.host import BotHandle
+from alpha import report
+from alpha.accounts import AccountOpener
 from alpha.bybit.limiter import Limiter
 from alpha.bybit.rest import Rest
-from alpha.bybit.signing import Credentials
-from alpha.bybit.stream import PrivateStream, PublicStream
+from alpha.bybit.stream import PublicStream
 from alpha.clock import Clock, Randomness, SystemClock, SystemRandomness, VenueClock
 from alpha.config import Config, RunOptions
-from alpha.control.desk import Status
-from alpha.control.layer import Control
-from alpha.control.socket import ControlServer, socket_path
-from alpha.core.records import Commit
 from alpha.core.risk import EntryRisk
-from alpha.crew import open_crew, past_of, report_crew
-from alpha.errors import AlphaError, ConfigError
+from alpha.crew import open_crew, report_crew
+from alpha.errors import AlphaError
 from alpha.exchange import Venue, market_has_ended, open_exchange
 from alpha.installation import DataDirLock, installation_id
 from alpha.ledger import observations, registry
 from alpha.ledger.pool import CONNECTION_ERRORS
+from alpha.live import Live
 from alpha.live_desk import LiveDesk
 from alpha.market.data import MarketData
 from alpha.rounds import Rounds
-from alpha.state import keys
-from alpha.state.mirror import Mirror
+from alpha.serving import serve
 from alpha.stores import open_stores, register_bots
 from alpha.supervision import Supervisor
-from alpha.trading.account import Account, AccountStatus
-from alpha.trading.fence import LeaseFence
-from alpha.trading.service import AccountService, Tools
-from alpha.trading.session import BotSession
+from alpha.trading.service import Tools
 from alpha.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -104,12 +92,6 @@ class Daemon:
         self._supervisor = Supervisor(clock, passing=CONNECTION_ERRORS)
         self._watchdog = Watchdog(clock, os.environ)
         self._venue_clock = VenueClock(clock)
-        self._services: dict[str, AccountService] = {}
-        self._sessions: dict[str, BotSession] = {}
-        self._names: dict[str, str] = {}  # bot id -> name in the settings
-        self._mirror: Mirror | None = None
-        self._commit_no: dict[str, int] = {}  # account -> its newest commit
-        self._market: MarketData | None = None
 
     def stop_on_signals(self, task: asyncio.Task[None]) -> None:
         """SIGTERM and SIGINT stop clean; before the daemon serves, or twice, at once."""
@@ -139,12 +121,13 @@ class Daemon:
             clock=self._clock,
         )
         self._stores = stores
+        self._live = Live(config, self._clock, stores, self._crew, started=self._started)
         self._stack.push_async_callback(self._take_down)
         self._supervisor.keep("ledger", stores.writer.run, restart=False)
         self._supervisor.keep("lease", stores.lease.renew)
         if stores.servers is not None:
             self._supervisor.keep("servers", stores.servers.watch, vital=False)
-        self._stopped = await registry.stopped_by_operator(stores.pool)
+        stopped = await registry.stopped_by_operator(stores.pool)
         await register_bots(stores.pool, config, self._crew.handles, self._crew.reasons)
         venue = await open_exchange(self._stack, config, accounts, self._clock)
         if venue.paper is not None:
@@ -174,97 +157,37 @@ class Daemon:
             config.paper.leverage if config.mode == "paper" else None,
         )
         await registry.register_instruments(stores.pool, {i.symbol: i.qty_step for i in listed})
+        opener = AccountOpener(
+            config,
+            self._clock,
+            self._crew,
+            stores,
+            venue.endpoints,
+            self._http,
+            tools,
+            self._live,
+            self._watchdog,
+            stopped,
+            self._may_enter,
+        )
         for name in accounts:
-            await self._open_account(name, venue, tools)
+            await opener.open(name)
         await self._accounts_live()
         market, rounds = self._open_market(venue)
-        await self._open_mirror(market)
+        await self._live.open_mirror(market, self._randomness, self._supervisor)
         await self._join_bots(rounds)
         await self._serve(rounds)
         await self._until_stopped(venue)
         await self._leave()
 
-    async def _open_account(self, name: str, venue: Venue, tools: Tools) -> None:
-        """Books, stream and order path of one account, with the sessions of its bots."""
-        config, reader = self._config, self._stores.reader
-        settings = config.accounts[name]
-        credentials = Credentials(
-            settings.api_key.get_secret_value(), settings.api_secret.get_secret_value()
-        )
-        handles = [handle for handle in self._crew.handles.values() if handle.account == name]
-        account = Account(
-            name,
-            bots={h.bot_id: frozenset(s.symbol for s in h.subscriptions) for h in handles},
-            known_bots=await reader.known_bots(name),
-            owners=await reader.symbol_owners(name),
-            ledger=self._stores.writer,
-            clock=self._clock,
-            instruments=tools.instruments,
-            overrides=await reader.overrides(name),
-            reasons=self._crew.reasons,
-        )
-        rest = Rest(
-            venue.endpoints,
-            credentials,
-            account=name,
-            clock=self._clock,
-            limiter=Limiter(self._clock),
-            session=self._http,
-        )
-        service = AccountService(
-            account,
-            rest,
-            PrivateStream(venue.endpoints.private_ws, credentials, account=name, clock=self._clock),
-            tools,
-            fence=LeaseFence(self._stores.lease, lambda: self._may_enter(name), self._clock),
-            netting=settings.netting,
-            changed=self._account_changed,
-            pulse=self._watchdog.pulse(f"compare:{name}", TASK_LIMIT_S),
-        )
-        self._services[name] = service
-        for handle in handles:
-            await self._open_session(handle, service, tools)
-        await service.load()
-        service.start()
-
-    async def _open_session(self, handle: BotHandle, service: AccountService, tools: Tools) -> None:
-        bot = self._config.bots[handle.name]
-        reader = self._stores.reader
-        saved = await reader.bot_state(handle.account, handle.bot_id)
-        session = BotSession(
-            handle,
-            service.account,
-            service.gateway,
-            instruments=tools.instruments,
-            last_close=self._last_close,
-            capital=bot.capital if bot.shared_account else None,
-            past=await past_of(reader, handle.bot_id, handle.account),
-            clock=self._clock,
-            changed=self._bot_changed,
-        )
-        session.restore(
-            SavedBot(saved.ordinal, saved.state_json, saved.last_stamp, saved.cursor_json)
-            if saved is not None
-            else None
-        )
-        service.account.listen(handle.bot_id, Announcer(session, self._publish))
-        if handle.bot_id in self._stopped:
-            handle.pause(registry.OPERATOR_STOP)
-        service.sessions[handle.bot_id] = session
-        self._sessions[handle.name] = session
-        self._names[handle.bot_id] = handle.name
-
     def _may_enter(self, account: str) -> bool:
         """New exposure needs the ledger, the live picture, and a daemon that is not stopping."""
-        seen = self._mirror is not None and self._mirror.healthy
+        seen = self._live.is_mirrored()
         return seen and self._stores.writer.accepts(account) and not self._stop.is_set()
-
-    def _last_close(self, symbol: str) -> Decimal | None:
-        return self._market.last_close(symbol) if self._market is not None else None
 
     async def _accounts_live(self) -> None:
         """Waits until every account is reconciled; a key that is refused ends the run."""
-        while not all(service.account.live for service in self._services.values()):
+        while not all(service.account.live for service in self._live.services.values()):
             self._raise_failure()
             await self._clock.sleep(0.02)
 
@@ -276,121 +199,50 @@ class Daemon:
             venue=self._venue_clock,
             spawn=self._supervisor.spawn,
         )
-        self._market = market
+        self._live.market = market
         rounds = Rounds(market, self._clock, self._watchdog.pulse("rounds", TASK_LIMIT_S))
         self._supervisor.keep("market", lambda: market.run(rounds.on_bar))
         self._supervisor.keep("rounds", rounds.run)
         return market, rounds
 
     async def _join_bots(self, rounds: Rounds) -> None:
-        for session in self._sessions.values():
-            await self._services[session.account.name].prepare(session)
+        for session in self._live.sessions.values():
+            await self._live.services[session.account.name].prepare(session)
             await rounds.join(session)
             self._raise_failure()
 
     async def _serve(self, rounds: Rounds) -> None:
-        """Control socket, Telegram, the terminal."""
-        config = self._config
+        """From here on everybody can see the daemon and talk to it."""
+        live = self._live
 
         def rejoin(name: str) -> None:
-            self._supervisor.spawn(rounds.rejoin(self._sessions[name]), f"rejoin:{name}")
+            self._supervisor.spawn(rounds.rejoin(live.sessions[name]), f"rejoin:{name}")
 
         desk = LiveDesk(
             self._stores.pool,
-            config,
+            self._config,
             self._clock,
-            picture=self.status,
+            picture=live.status,
             handles=self._crew.handles,
             rejoin=rejoin,
         )
-        control = Control(desk, self._clock)
-        server = ControlServer(control, socket_path(config.data_dir))
-        await server.start()
-        self._stack.push_async_callback(server.stop)
-        if config.telegram.token.get_secret_value():
-            from alpha.telegram.c2 import TelegramC2
-
-            center = TelegramC2(
-                control,
-                token=config.telegram.token.get_secret_value(),
-                admin_ids=config.telegram.admin_ids,
-                base_url=config.telegram.base_url,
-                state_file=config.data_dir / "telegram.offset",
-                clock=self._clock,
-            )
-            self._supervisor.keep("telegram", center.run, vital=False)
-        from alpha.cli.live import LiveView
-
-        self._supervisor.keep("terminal", LiveView(self.status, self._clock).run, vital=False)
+        await serve(
+            self._stack,
+            self._config,
+            self._clock,
+            self._supervisor,
+            desk=desk,
+            picture=live.status,
+        )
         self._supervisor.keep("heartbeat", self._beat, vital=False)
         self._supervisor.keep("loop", self._turn)
         self._supervisor.keep("watchdog", self._watchdog.run)
         self._serving = True
-        log.info("alpha_ready", mode=config.mode, seconds=self._clock.monotonic() - self._started)
-        self._watchdog.ready(f"{len(self._sessions)} bots, mode {config.mode}")
-
-    async def _open_mirror(self, market: MarketData) -> None:
-        bots = {s.bot_id: self._config.bots[n].redis_db for n, s in self._sessions.items()}
-        mirror = Mirror(
-            self._stores.redis_url,
-            mode=self._config.mode,
-            token=self._randomness.token(),
-            bots=bots,
-            clock=self._clock,
-            pictures=lambda bot_id: pictures.bot_picture(
-                self._sessions[self._names[bot_id]],
-                redis_db=bots[bot_id],
-                mode=self._config.mode,
-                commit_no=self._shown_commit(bot_id),
-            ),
-            market=lambda: pictures.market_picture(market),
-        )
-        self._mirror = mirror
-        self._stores.writer.on_commit(self._committed)
-        await mirror.connect()
-
-        async def mirroring() -> None:
-            try:
-                await mirror.run()
-            except ConfigError as error:  # a Redis that came late is another mode's
-                self._supervisor.stop_daemon(error)
-
-        self._supervisor.keep("mirror", mirroring, vital=False)
-
-    def _committed(self, commits: Sequence[Commit], commit_no: int) -> None:
-        """The mirror says which commit it shows, so that a verification can compare the two."""
-        for account in {commit.account for commit in commits}:
-            self._commit_no[account] = commit_no
-            for bot_id in self._services[account].sessions:
-                self._bot_changed(bot_id)
-
-    def _shown_commit(self, bot_id: str) -> int | None:
-        """The ledger's commit that memory shows; None while something waits to be committed."""
-        if self._stores.writer.queued:
-            return None
-        return self._commit_no.get(self._sessions[self._names[bot_id]].account.name)
+        seconds = self._clock.monotonic() - self._started
+        log.info("alpha_ready", mode=self._config.mode, seconds=seconds)
+        self._watchdog.ready(f"{len(live.sessions)} bots, mode {self._config.mode}")
 
     # -- while it runs ------------------------------------------------------------------------
-
-    def _bot_changed(self, bot_id: str) -> None:
-        if self._mirror is not None:
-            self._mirror.mark(bot_id)
-
-    def _publish(self, channel: str, message: Mapping[str, object]) -> None:
-        if self._mirror is not None:
-            self._mirror.publish(channel, message)
-
-    def _account_changed(self, name: str) -> None:
-        """Bots of an account that is not live take no entries."""
-        service = self._services[name]
-        status = service.account.status.value
-        self._publish(keys.EVENTS, {"event": "account_status", "account": name, "status": status})
-        for session in service.sessions.values():
-            if service.account.status is AccountStatus.LIVE:
-                session.handle.lift()
-            else:
-                session.handle.reduce_only(f"account {name} is {service.account.status}")
-            self._bot_changed(session.bot_id)
 
     async def _beat(self) -> None:
         """Process and strategy heartbeats, states and equity, into the database."""
@@ -400,8 +252,8 @@ class Daemon:
 
     async def _report_crew(self, *, stopped: bool = False) -> None:
         try:
-            await report_crew(self._stores.pool, self._sessions, stopped=stopped)
-            for service in self._services.values():
+            await report_crew(self._stores.pool, self._live.sessions, stopped=stopped)
+            for service in self._live.services.values():
                 await observations.save_positions(
                     self._stores.pool, service.account.exchange.values()
                 )
@@ -413,34 +265,6 @@ class Daemon:
         while True:
             pulse()
             await self._clock.sleep(LOOP_CHECK_S)
-
-    def status(self) -> Status:
-        """The live picture, from memory alone."""
-        writer, mirror = self._stores.writer, self._mirror
-        postgres = "ok" if writer.degraded_since is None else "away"
-        redis = "ok" if mirror is None or mirror.healthy else "away"
-        heard = self._market.heard_at if self._market is not None else None
-        return pictures.status(
-            self._services,
-            self._sessions,
-            pictures.idle_bots(self._config, self._crew.handles, self._services),
-            pictures.Health(postgres, redis, self._degraded()),
-            mode=self._config.mode,
-            clock=self._clock,
-            started=self._started,
-            data_age_s=None if heard is None else self._clock.monotonic() - heard,
-            pid=os.getpid(),
-        )
-
-    def _degraded(self) -> tuple[str, ...]:
-        now = self._clock.monotonic()
-        found = []
-        writer, mirror = self._stores.writer, self._mirror
-        if writer.degraded_since is not None:
-            found.append(f"PostgreSQL away for {now - writer.degraded_since:.0f} s")
-        if mirror is not None and mirror.away_since is not None:
-            found.append(f"Redis away for {now - mirror.away_since:.0f} s")
-        return tuple(found)
 
     async def _until_stopped(self, venue: Venue) -> None:
         """Until a signal, the end of `--for`, the end of the market, or a failure."""
@@ -480,10 +304,10 @@ class Daemon:
         if self._options.report is not None:
             ledger = await report.verify_ledger(self._config.mode, self._options.config_file)
             composed = report.compose(
-                self.status(),
+                self._live.status(),
                 self._clock.monotonic() - self._options.started,
                 ledger,
-                [service.gateway.frame_to_order_us for service in self._services.values()],
+                [service.gateway.frame_to_order_us for service in self._live.services.values()],
                 self._stores.frame_to_commit_ms,
             )
             report.write(composed, self._options.report)
@@ -491,8 +315,7 @@ class Daemon:
     async def _take_down(self) -> None:
         """Ends every task and gives the lease back; runs before what they use is closed."""
         await self._supervisor.cancel()
-        if self._mirror is not None:
-            await self._mirror.close()
+        await self._live.close_mirror()
         try:
             async with asyncio.timeout(SETTLE_S):
                 await self._stores.lease.release()

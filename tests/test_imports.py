@@ -32,14 +32,17 @@ LAYERS = (
     Layer(
         frozenset(
             {
+                "accounts",
                 "announcements",
                 "crew",
                 "exchange",
+                "live",
                 "live_desk",
                 "paper",
                 "pictures",
                 "report",
                 "rounds",
+                "serving",
                 "stores",
             }
         ),

@@ -1,0 +1,123 @@
+"""The accounts of this run: books, streams and order paths, and the sessions of their bots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from decimal import Decimal
+
+import aiohttp
+
+from alpha.announcements import Announcer
+from alpha.bots.cursor import SavedBot
+from alpha.bots.host import BotHandle
+from alpha.bybit.endpoints import Endpoints
+from alpha.bybit.limiter import Limiter
+from alpha.bybit.rest import Rest
+from alpha.bybit.signing import Credentials
+from alpha.bybit.stream import PrivateStream
+from alpha.clock import Clock
+from alpha.config import Config
+from alpha.crew import Crew, past_of
+from alpha.ledger import registry
+from alpha.live import Live
+from alpha.stores import Stores
+from alpha.trading.account import Account
+from alpha.trading.fence import LeaseFence
+from alpha.trading.service import AccountService, Tools
+from alpha.trading.session import BotSession
+from alpha.watchdog import Watchdog
+
+#: Each account's comparison with the exchange has to turn at least this often.
+COMPARE_LIMIT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class AccountOpener:
+    """Opens accounts into `live`. `accepts_entries` is asked before each entry; `stopped` are
+    the ids of the bots that an operator has stopped."""
+
+    config: Config
+    clock: Clock
+    crew: Crew
+    stores: Stores
+    endpoints: Endpoints
+    http: aiohttp.ClientSession
+    tools: Tools
+    live: Live
+    watchdog: Watchdog
+    stopped: Collection[str]
+    accepts_entries: Callable[[str], bool]
+
+    async def open(self, name: str) -> None:
+        """Loads the account's past and starts its stream; it is not reconciled yet."""
+        settings = self.config.accounts[name]
+        credentials = Credentials(
+            settings.api_key.get_secret_value(), settings.api_secret.get_secret_value()
+        )
+        handles = [handle for handle in self.crew.handles.values() if handle.account == name]
+        service = AccountService(
+            await self._account(name, handles),
+            Rest(
+                self.endpoints,
+                credentials,
+                account=name,
+                clock=self.clock,
+                limiter=Limiter(self.clock),
+                session=self.http,
+            ),
+            PrivateStream(self.endpoints.private_ws, credentials, account=name, clock=self.clock),
+            self.tools,
+            fence=LeaseFence(self.stores.lease, lambda: self.accepts_entries(name), self.clock),
+            netting=settings.netting,
+            changed=self.live.account_changed,
+            pulse=self.watchdog.pulse(f"compare:{name}", COMPARE_LIMIT_S),
+        )
+        self.live.services[name] = service
+        for handle in handles:
+            await self._open_session(handle, service)
+        await service.load()
+        service.start()
+
+    async def _account(self, name: str, handles: list[BotHandle]) -> Account:
+        reader = self.stores.reader
+        return Account(
+            name,
+            bots={h.bot_id: frozenset(s.symbol for s in h.subscriptions) for h in handles},
+            known_bots=await reader.known_bots(name),
+            owners=await reader.symbol_owners(name),
+            ledger=self.stores.writer,
+            clock=self.clock,
+            instruments=self.tools.instruments,
+            overrides=await reader.overrides(name),
+            reasons=self.crew.reasons,
+        )
+
+    async def _open_session(self, handle: BotHandle, service: AccountService) -> None:
+        bot = self.config.bots[handle.name]
+        reader = self.stores.reader
+        saved = await reader.bot_state(handle.account, handle.bot_id)
+        session = BotSession(
+            handle,
+            service.account,
+            service.gateway,
+            instruments=self.tools.instruments,
+            last_close=self._last_close,
+            capital=bot.capital if bot.shared_account else None,
+            past=await past_of(reader, handle.bot_id, handle.account),
+            clock=self.clock,
+            changed=self.live.bot_changed,
+        )
+        session.restore(
+            SavedBot(saved.ordinal, saved.state_json, saved.last_stamp, saved.cursor_json)
+            if saved is not None
+            else None
+        )
+        service.account.listen(handle.bot_id, Announcer(session, self.live.publish))
+        if handle.bot_id in self.stopped:
+            handle.pause(registry.OPERATOR_STOP)
+        self.live.add_session(session)
+
+    def _last_close(self, symbol: str) -> Decimal | None:
+        market = self.live.market
+        return market.last_close(symbol) if market is not None else None

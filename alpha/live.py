@@ -1,0 +1,151 @@
+"""What one run of the daemon has open, and the picture of it: for status, mirror and events."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from alpha import pictures
+from alpha.clock import Clock, Randomness
+from alpha.config import Config
+from alpha.control.desk import Status
+from alpha.core.records import Commit
+from alpha.crew import Crew
+from alpha.errors import ConfigError
+from alpha.market.data import MarketData
+from alpha.state import keys
+from alpha.state.mirror import Mirror
+from alpha.stores import Stores
+from alpha.supervision import Supervisor
+from alpha.trading.account import AccountStatus
+from alpha.trading.service import AccountService
+from alpha.trading.session import BotSession
+
+
+class Live:
+    """Services by account and sessions by the bots' names in the settings; the parts that open
+    them put them here. `started` is on the monotonic clock."""
+
+    def __init__(
+        self, config: Config, clock: Clock, stores: Stores, crew: Crew, *, started: float
+    ) -> None:
+        self.services: dict[str, AccountService] = {}
+        self.sessions: dict[str, BotSession] = {}
+        self.market: MarketData | None = None
+        self._config = config
+        self._clock = clock
+        self._stores = stores
+        self._crew = crew
+        self._started = started
+        self._names: dict[str, str] = {}  # bot id -> name in the settings
+        self._mirror: Mirror | None = None
+        self._commit_no: dict[str, int] = {}  # account -> its newest commit
+
+    def add_session(self, session: BotSession) -> None:
+        name = session.handle.name
+        self.services[session.account.name].sessions[session.bot_id] = session
+        self.sessions[name] = session
+        self._names[session.bot_id] = name
+
+    # -- the mirror ---------------------------------------------------------------------------
+
+    async def open_mirror(
+        self, market: MarketData, randomness: Randomness, supervisor: Supervisor
+    ) -> None:
+        bots = {s.bot_id: self._config.bots[n].redis_db for n, s in self.sessions.items()}
+        mirror = Mirror(
+            self._stores.redis_url,
+            mode=self._config.mode,
+            token=randomness.token(),
+            bots=bots,
+            clock=self._clock,
+            pictures=lambda bot_id: pictures.bot_picture(
+                self.sessions[self._names[bot_id]],
+                redis_db=bots[bot_id],
+                mode=self._config.mode,
+                commit_no=self._shown_commit(bot_id),
+            ),
+            market=lambda: pictures.market_picture(market),
+        )
+        self._mirror = mirror
+        self._stores.writer.on_commit(self._committed)
+        await mirror.connect()
+
+        async def mirroring() -> None:
+            try:
+                await mirror.run()
+            except ConfigError as error:  # a Redis that came late is another mode's
+                supervisor.stop_daemon(error)
+
+        supervisor.keep("mirror", mirroring, vital=False)
+
+    async def close_mirror(self) -> None:
+        if self._mirror is not None:
+            await self._mirror.close()
+
+    def is_mirrored(self) -> bool:
+        """Whether the picture in Redis is alive: new exposure needs it."""
+        return self._mirror is not None and self._mirror.healthy
+
+    def bot_changed(self, bot_id: str) -> None:
+        if self._mirror is not None:
+            self._mirror.mark(bot_id)
+
+    def publish(self, channel: str, message: Mapping[str, object]) -> None:
+        if self._mirror is not None:
+            self._mirror.publish(channel, message)
+
+    def account_changed(self, name: str) -> None:
+        """Bots of an account that is not live take no entries."""
+        service = self.services[name]
+        status = service.account.status.value
+        self.publish(keys.EVENTS, {"event": "account_status", "account": name, "status": status})
+        for session in service.sessions.values():
+            if service.account.status is AccountStatus.LIVE:
+                session.handle.lift()
+            else:
+                session.handle.reduce_only(f"account {name} is {service.account.status}")
+            self.bot_changed(session.bot_id)
+
+    def _committed(self, commits: Sequence[Commit], commit_no: int) -> None:
+        """The mirror says which commit it shows, so that a verification can compare the two."""
+        for account in {commit.account for commit in commits}:
+            self._commit_no[account] = commit_no
+            for bot_id in self.services[account].sessions:
+                self.bot_changed(bot_id)
+
+    def _shown_commit(self, bot_id: str) -> int | None:
+        """The ledger's commit that memory shows; None while something waits to be committed."""
+        if self._stores.writer.queued:
+            return None
+        return self._commit_no.get(self.sessions[self._names[bot_id]].account.name)
+
+    # -- status -------------------------------------------------------------------------------
+
+    def status(self) -> Status:
+        """The live picture, from memory alone."""
+        writer, mirror = self._stores.writer, self._mirror
+        postgres = "ok" if writer.degraded_since is None else "away"
+        redis = "ok" if mirror is None or mirror.healthy else "away"
+        heard = self.market.heard_at if self.market is not None else None
+        return pictures.status(
+            self.services,
+            self.sessions,
+            pictures.idle_bots(self._config, self._crew.handles, self.services),
+            pictures.Health(postgres, redis, self._degraded()),
+            mode=self._config.mode,
+            clock=self._clock,
+            started=self._started,
+            data_age_s=None if heard is None else self._clock.monotonic() - heard,
+            pid=os.getpid(),
+        )
+
+    def _degraded(self) -> tuple[str, ...]:
+        now = self._clock.monotonic()
+        found = []
+        writer, mirror = self._stores.writer, self._mirror
+        if writer.degraded_since is not None:
+            found.append(f"PostgreSQL away for {now - writer.degraded_since:.0f} s")
+        if mirror is not None and mirror.away_since is not None:
+            found.append(f"Redis away for {now - mirror.away_since:.0f} s")
+        return tuple(found)

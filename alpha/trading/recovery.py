@@ -13,29 +13,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from decimal import Decimal
-from typing import Protocol, TypeVar
 
 import structlog
 
 from alpha.bybit.rest import Rest
 from alpha.clock import Clock, VenueClock
-from alpha.core.book import BEGINNING_MS
-from alpha.core.events import Execution, PositionEvent
-from alpha.core.orders import OrderState
-from alpha.core.records import Commit, OrderTag
-from alpha.errors import AlphaError, AuthRejected, NeedsOperator, RetryLater
+from alpha.core.events import Execution
+from alpha.core.records import Commit
+from alpha.errors import AlphaError, AuthRejected, RetryLater
 from alpha.ledger.pool import CONNECTION_ERRORS
 from alpha.trading.account import Account, AccountStatus
+from alpha.trading.catchup import CatchUp, Queue, Store
+from alpha.trading.comparison import Comparison
+from alpha.trading.sweep import FIRST_SWEEP_MS, OVERLAP_MS, Sweep
 
 log = structlog.get_logger(__name__)
 
-#: Executions are asked for again from this far behind the verified mark.
-OVERLAP_MS = 300_000
-#: An account that has never been swept starts here: Bybit's default window.
-FIRST_SWEEP_MS = 7 * 86_400_000
 #: A sweep verifies what was complete this long (wall time) before it.
 SETTLE_S = 60.0
 SWEEP_EVERY_S = 60.0
@@ -44,47 +39,9 @@ SECOND_SWEEP_S = 30.0
 #: Pause after a sweep that failed; doubled up to the second figure.
 RETRY_S = 0.5
 RETRY_MOST_S = 5.0
-#: PostgreSQL answers a question of the recovery within this time, or is away.
-ANSWER_S = 5.0
-DRAIN_S = 10.0
-#: Sizes differ this long, with nothing in flight, before it is a mismatch.
-MISMATCH_S = 2.0
 
 #: The exchange or PostgreSQL does not answer as expected, for now.
 PASSING: tuple[type[BaseException], ...] = (AlphaError, *CONNECTION_ERRORS)
-
-T = TypeVar("T")
-
-
-class Store(Protocol):
-    """What recovery asks of the database."""
-
-    async def missing_exec_ids(
-        self, account: str, keys: Collection[tuple[str, str]]
-    ) -> set[tuple[str, str]]: ...
-
-    async def last_flat_ms(
-        self, account: str, symbol: str, before_ms: int | None = None
-    ) -> int | None: ...
-
-    async def executions_since(
-        self, account: str, symbol: str, after_ms: int | None
-    ) -> list[Execution]: ...
-
-    async def order_tags(
-        self, account: str, symbol: str | None = None
-    ) -> Mapping[str, OrderTag]: ...
-
-
-class Queue(Protocol):
-    """What recovery asks of the ledger writer."""
-
-    degraded_since: float | None
-    poisoned: dict[str, NeedsOperator]
-
-    async def drain(self, within_s: float, account: str | None = None) -> bool: ...
-
-    def heal(self, account: str) -> None: ...
 
 
 class Recovery:
@@ -105,11 +62,12 @@ class Recovery:
     ) -> None:
         self._account = account
         self._rest = rest
-        self._store = store
         self._queue = queue
+        self._sweep = Sweep(account, rest, resolve)
+        self._catch_up = CatchUp(account, store, queue)
+        self.comparison = Comparison(account, clock=clock, gap=self.gap)
         self._clock = clock
         self._venue = venue
-        self._resolve = resolve
         self._changed = changed
         self._stamps: deque[tuple[float, int]] = deque(maxlen=240)
         self._wanted = asyncio.Event()
@@ -117,7 +75,6 @@ class Recovery:
         self._connected = False
         self._holds = 0
         self._sweep_at: float | None = None
-        self._differs_since: dict[str, float] = {}
         account.wake = self._ask
 
     # -- what the stream and the ledger tell --------------------------------------------------
@@ -219,7 +176,8 @@ class Recovery:
         if account.status is AccountStatus.HALTED:
             self._sweep_at = self._clock.monotonic() + SWEEP_EVERY_S
             return
-        await self._or_wanted(self._ledger_part(swept, began - SETTLE_S))
+        await self._or_wanted(self._catch_up.run(swept))
+        self._finish_sweep(began - SETTLE_S)
         if not self._connected or account.overflowed or account.late:
             return
         self._become(AccountStatus.LIVE, "gap closed" if first else "swept")
@@ -232,15 +190,12 @@ class Recovery:
         holds = self._holds
         until_ms = await self._rest.server_time()
         self._venue.observe(until_ms)
-        swept = await self._executions(until_ms)
+        swept = await self._sweep.executions(until_ms)
         self._stamps.append((began, until_ms))
         if holds != self._holds:
             raise RetryLater("expected the stream to last for a sweep, was lost; again")
         account.release()
-        await self._orders_behind(swept.values())
-        await self._orders()
-        await self._positions()
-        account.receive_wallet(await self._rest.wallet())
+        await self._sweep.state(swept.values())
         return swept
 
     async def _or_wanted(self, work: Coroutine[object, object, None]) -> None:
@@ -258,171 +213,6 @@ class Recovery:
             await asyncio.gather(working, wanted, return_exceptions=True)
         working.result()
 
-    # -- executions ---------------------------------------------------------------------------
-
-    async def _executions(self, until_ms: int) -> dict[tuple[str, str], Execution]:
-        """Every page of every window since the verified mark, then folded oldest first. What
-        memory knows is not folded again; whether it is stored is asked later."""
-        account = self._account
-        verified = account.marks.verified_ms
-        since = verified - OVERLAP_MS if verified else until_ms - FIRST_SWEEP_MS
-        rows: dict[tuple[str, str], Execution] = {}
-        async for page in self._rest.executions(since, until_ms + 1_000):
-            rows.update((row.key, row) for row in page)
-        fresh = [row for key, row in rows.items() if not account.knows(key)]
-        if fresh:
-            account.backfilled += len(fresh)
-            log.info("backfilled", account=account.name, executions=len(fresh))
-        account.receive(sorted(fresh, key=lambda row: row.ledger_key))
-        return rows
-
-    # -- the ledger's part --------------------------------------------------------------------
-
-    async def _ledger_part(
-        self, swept: Mapping[tuple[str, str], Execution], horizon: float
-    ) -> None:
-        """Brings the database up to what the exchange and memory hold, then moves `verified`."""
-        account = self._account
-        if account.overflowed:
-            await self._heal()
-        await self._late()
-        await self._drain()
-        missing = await self._answer(
-            self._store.missing_exec_ids(account.name, list(swept)) if swept else _nothing()
-        )
-        if missing and not account.overflowed:
-            log.error("executions_not_stored", account=account.name, executions=len(missing))
-            await self._bring({symbol for symbol, _ in missing}, [swept[key] for key in missing])
-            await self._drain()
-        self._finish_sweep(horizon)
-
-    async def _drain(self) -> None:
-        if not await self._queue.drain(DRAIN_S, self._account.name):
-            raise RetryLater(f"expected the ledger to be written within {DRAIN_S:.0f} s")
-
-    async def _answer(self, question: Awaitable[T]) -> T:
-        async with asyncio.timeout(ANSWER_S):
-            return await question
-
-    async def _heal(self) -> None:
-        """The ledger has refused commits, so its projections lack what later ones build on:
-        every book is read again, and what memory holds beyond it is put once more."""
-        account = self._account
-        await self._drain()
-        await self._bring(set(account.books), [], heal=True)
-        log.info("ledger_healed", account=account.name)
-
-    async def _late(self) -> None:
-        """Rows older than a book's checkpoint: the book is read again from its last flat
-        moment before them, and folded to the present."""
-        account = self._account
-        if not account.late:
-            return
-        rows = list(account.late)
-        await self._drain()
-        await self._bring({row.symbol for row in rows}, rows)
-        account.late = [row for row in account.late if row not in rows]
-        log.warning("late_executions", account=account.name, rows=len(rows))
-
-    async def _bring(
-        self, symbols: Collection[str], rows: Collection[Execution], *, heal: bool = False
-    ) -> None:
-        """Reads the books of these symbols from the database, folds `rows` and what memory
-        alone holds into them, and queues them whole. Nothing is awaited between the first book
-        that is replaced and the last; bots hear of it only where a position differs."""
-        account = self._account
-        stored = [(s, *await self._stored(s, rows)) for s in sorted(symbols)]
-        parts = [(self._held(s), s, flat_ms, found) for s, flat_ms, found in stored]
-        if account.overflowed is not heal or any(
-            row.exec_time <= flat_ms
-            for held, _, flat_ms, _ in parts
-            if flat_ms is not None
-            for row in held
-        ):
-            raise RetryLater("expected books to stay as they were while read, did not; again")
-        if heal:
-            self._queue.heal(account.name)
-            account.overflowed = False
-        for held, symbol, flat_ms, found in parts:
-            more = [row for row in rows if row.symbol == symbol]
-            self._replace(symbol, flat_ms, [*found, *held, *more])
-        if heal:
-            account.put_refused()
-
-    def _held(self, symbol: str) -> list[Execution]:
-        known = self._account.books.get(symbol)
-        return list(known.rows) if known is not None else []
-
-    def _replace(self, symbol: str, flat_ms: int | None, rows: Collection[Execution]) -> None:
-        account = self._account
-        known = account.books.get(symbol)
-        before = known.positions() if known is not None else {}
-        book = account.new_book(symbol, flat_ms)
-        change = book.add(rows, account.rules)
-        account.books[symbol] = book
-        for row in rows:
-            account.remember([row.key], row.exec_time)
-        everything = BEGINNING_MS if flat_ms is None else flat_ms
-        account.commit_change(replace(change, replaced_after_ms=everything))
-        account.tell_differences(book, before)
-
-    async def _stored(
-        self, symbol: str, rows: Collection[Execution]
-    ) -> tuple[int | None, list[Execution]]:
-        """A flat moment before everything that memory holds of a symbol and `rows` bring, and
-        what the database has after it."""
-        account = self._account
-        times = [row.exec_time for row in (*self._held(symbol), *rows) if row.symbol == symbol]
-        # A book refuses rows at its checkpoint.
-        before_ms = min(times) - 1 if times else None
-        flat_ms = await self._answer(self._store.last_flat_ms(account.name, symbol, before_ms))
-        tags = await self._answer(self._store.order_tags(account.name, symbol))
-        account.tracker.tags.update(tags)
-        after = self._store.executions_since(account.name, symbol, flat_ms)
-        return flat_ms, await self._answer(after)
-
-    # -- orders, positions --------------------------------------------------------------------
-
-    async def _orders(self) -> None:
-        """Open orders as the exchange has them; ours that it does not list are asked by id."""
-        listed = set()
-        for event in await self._rest.open_orders():
-            listed.add(event.order_link_id or event.order_id)
-            self._account.receive_order(event)
-        for row in self._account.tracker.working():
-            if row.client_order_id in listed:
-                continue
-            if row.purpose != "stop":
-                self._resolve(row.client_order_id)
-            elif row.exchange_order_id is not None:
-                ended = await self._rest.order(row.symbol, order_id=row.exchange_order_id)
-                if ended is not None:
-                    self._account.receive_order(ended)
-
-    async def _orders_behind(self, executions: Collection[Execution]) -> None:
-        """Orders of ours that have traded and that nobody remembers: their decision was lost
-        in a crash, and being finished they are not listed."""
-        account, asked = self._account, set[str]()
-        for row in executions:
-            link_id = row.order_link_id
-            if row.order_id in account.tracker.tags or link_id in asked:
-                continue
-            if account.tracker.is_ours(link_id) and account.tracker.get(link_id) is None:
-                asked.add(link_id)
-                event = await self._rest.order(row.symbol, order_link_id=link_id)
-                if event is not None:
-                    account.receive_order(event)
-
-    async def _positions(self) -> None:
-        shown = await self._rest.positions()
-        for event in shown:
-            self._account.receive_position(event)
-        listed = {event.symbol for event in shown}
-        for symbol, known in list(self._account.exchange.items()):
-            if symbol not in listed and known.signed_size:
-                for event in await self._rest.positions(symbol):
-                    self._account.receive_position(event)
-
     def _finish_sweep(self, horizon: float) -> None:
         """Advances `verified`: everything that the sweep has found is committed."""
         settled = [stamp for at, stamp in self._stamps if at <= horizon]
@@ -435,49 +225,3 @@ class Recovery:
             self._account.marks = marks
             self._account.put(Commit(self._account.name, marks=marks))
             self._account.forget(marks.verified_ms - 2 * OVERLAP_MS)
-
-    # -- reconciliation -----------------------------------------------------------------------
-
-    def compare(self) -> None:
-        """Compares virtual positions with the exchange's; called about once a second. A
-        difference that lasts is a gap first, and blocks the symbol's entries if it stays."""
-        account = self._account
-        if not account.live:
-            self._differs_since.clear()
-            return
-        if account.unexplained:
-            symbols = ", ".join(sorted(account.unexplained))
-            account.unexplained.clear()
-            self.gap(f"an execution of an unknown type in {symbols}")
-        now = self._clock.monotonic()
-        # Resting orders and untriggered stops change nothing by themselves.
-        busy = {row.symbol for row in account.tracker.working() if row.state != OrderState.OPEN}
-        for symbol in set(account.exchange) | set(account.books):
-            ours, theirs = account.net(symbol), _size(account.exchange.get(symbol))
-            if ours == theirs or symbol in busy:
-                self._differs_since.pop(symbol, None)
-                if ours == theirs and account.blocked.get(symbol, "").startswith("position"):
-                    del account.blocked[symbol]
-                    log.info("position_agrees", account=account.name, symbol=symbol)
-                continue
-            since = self._differs_since.setdefault(symbol, now)
-            if now - since >= MISMATCH_S and symbol not in account.blocked:
-                account.blocked[symbol] = (
-                    f"position differs: the ledger holds {ours}, the exchange {theirs}"
-                )
-                log.critical(
-                    "position_mismatch",
-                    account=account.name,
-                    symbol=symbol,
-                    ledger=str(ours),
-                    exchange=str(theirs),
-                )
-                self.gap(f"{symbol}: ledger {ours}, exchange {theirs}")
-
-
-def _size(event: PositionEvent | None) -> Decimal:
-    return event.signed_size if event is not None else Decimal(0)
-
-
-async def _nothing() -> set[tuple[str, str]]:
-    return set()

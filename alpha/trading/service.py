@@ -25,8 +25,9 @@ from alpha.trading.gateway import Fence, Gateway
 from alpha.trading.leverage import Leverage
 from alpha.trading.outcomes import Outcomes
 from alpha.trading.protection import Protection
-from alpha.trading.recovery import OVERLAP_MS, Recovery
+from alpha.trading.recovery import Recovery
 from alpha.trading.session import BotSession
+from alpha.trading.sweep import OVERLAP_MS
 
 log = structlog.get_logger(__name__)
 
@@ -193,7 +194,7 @@ class AccountService:
         while True:
             await self._tools.clock.sleep(COMPARE_EVERY_S)
             self.recovery.watch_ledger()
-            self.recovery.compare()
+            self.recovery.comparison.compare()
 
     # -- the stream ---------------------------------------------------------------------------
 

@@ -1,0 +1,173 @@
+"""The ledger's part of a sweep: bringing the database up to what the exchange and memory hold.
+
+Backfilled rows are compared with the database, never with memory, and what is missing is folded
+from the last flat moment before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Collection, Mapping
+from dataclasses import replace
+from typing import Protocol, TypeVar
+
+import structlog
+
+from alpha.core.book import BEGINNING_MS
+from alpha.core.events import Execution
+from alpha.core.records import OrderTag
+from alpha.errors import NeedsOperator, RetryLater
+from alpha.trading.account import Account
+
+log = structlog.get_logger(__name__)
+
+#: PostgreSQL answers a question of the recovery within this time, or is away.
+ANSWER_S = 5.0
+DRAIN_S = 10.0
+
+T = TypeVar("T")
+
+
+class Store(Protocol):
+    """What recovery asks of the database."""
+
+    async def missing_exec_ids(
+        self, account: str, keys: Collection[tuple[str, str]]
+    ) -> set[tuple[str, str]]: ...
+
+    async def last_flat_ms(
+        self, account: str, symbol: str, before_ms: int | None = None
+    ) -> int | None: ...
+
+    async def executions_since(
+        self, account: str, symbol: str, after_ms: int | None
+    ) -> list[Execution]: ...
+
+    async def order_tags(
+        self, account: str, symbol: str | None = None
+    ) -> Mapping[str, OrderTag]: ...
+
+
+class Queue(Protocol):
+    """What recovery asks of the ledger writer."""
+
+    degraded_since: float | None
+    poisoned: dict[str, NeedsOperator]
+
+    async def drain(self, within_s: float, account: str | None = None) -> bool: ...
+
+    def heal(self, account: str) -> None: ...
+
+
+class CatchUp:
+    """Compares and writes for one account."""
+
+    def __init__(self, account: Account, store: Store, queue: Queue) -> None:
+        self._account = account
+        self._store = store
+        self._queue = queue
+
+    async def run(self, swept: Mapping[tuple[str, str], Execution]) -> None:
+        """Afterwards the database holds `swept` and what memory holds. Raises RetryLater or a
+        connection error when it could not be reached."""
+        account = self._account
+        if account.overflowed:
+            await self._heal()
+        await self._late()
+        await self._drain()
+        missing = await self._answer(
+            self._store.missing_exec_ids(account.name, list(swept)) if swept else _nothing()
+        )
+        if missing and not account.overflowed:
+            log.error("executions_not_stored", account=account.name, executions=len(missing))
+            await self._bring({symbol for symbol, _ in missing}, [swept[key] for key in missing])
+            await self._drain()
+
+    async def _drain(self) -> None:
+        if not await self._queue.drain(DRAIN_S, self._account.name):
+            raise RetryLater(f"expected the ledger to be written within {DRAIN_S:.0f} s")
+
+    async def _answer(self, question: Awaitable[T]) -> T:
+        async with asyncio.timeout(ANSWER_S):
+            return await question
+
+    async def _heal(self) -> None:
+        """The ledger has refused commits, so its projections lack what later ones build on:
+        every book is read again, and what memory holds beyond it is put once more."""
+        account = self._account
+        await self._drain()
+        await self._bring(set(account.books), [], heal=True)
+        log.info("ledger_healed", account=account.name)
+
+    async def _late(self) -> None:
+        """Rows older than a book's checkpoint: the book is read again from its last flat
+        moment before them, and folded to the present."""
+        account = self._account
+        if not account.late:
+            return
+        rows = list(account.late)
+        await self._drain()
+        await self._bring({row.symbol for row in rows}, rows)
+        account.late = [row for row in account.late if row not in rows]
+        log.warning("late_executions", account=account.name, rows=len(rows))
+
+    async def _bring(
+        self, symbols: Collection[str], rows: Collection[Execution], *, heal: bool = False
+    ) -> None:
+        """Reads the books of these symbols from the database, folds `rows` and what memory
+        alone holds into them, and queues them whole. Nothing is awaited between the first book
+        that is replaced and the last; bots hear of it only where a position differs."""
+        account = self._account
+        stored = [(s, *await self._stored(s, rows)) for s in sorted(symbols)]
+        parts = [(self._held(s), s, flat_ms, found) for s, flat_ms, found in stored]
+        if account.overflowed is not heal or any(
+            row.exec_time <= flat_ms
+            for held, _, flat_ms, _ in parts
+            if flat_ms is not None
+            for row in held
+        ):
+            raise RetryLater("expected books to stay as they were while read, did not; again")
+        if heal:
+            self._queue.heal(account.name)
+            account.overflowed = False
+        for held, symbol, flat_ms, found in parts:
+            more = [row for row in rows if row.symbol == symbol]
+            self._replace(symbol, flat_ms, [*found, *held, *more])
+        if heal:
+            account.put_refused()
+
+    def _held(self, symbol: str) -> list[Execution]:
+        known = self._account.books.get(symbol)
+        return list(known.rows) if known is not None else []
+
+    def _replace(self, symbol: str, flat_ms: int | None, rows: Collection[Execution]) -> None:
+        account = self._account
+        known = account.books.get(symbol)
+        before = known.positions() if known is not None else {}
+        book = account.new_book(symbol, flat_ms)
+        change = book.add(rows, account.rules)
+        account.books[symbol] = book
+        for row in rows:
+            account.remember([row.key], row.exec_time)
+        everything = BEGINNING_MS if flat_ms is None else flat_ms
+        account.commit_change(replace(change, replaced_after_ms=everything))
+        account.tell_differences(book, before)
+
+    async def _stored(
+        self, symbol: str, rows: Collection[Execution]
+    ) -> tuple[int | None, list[Execution]]:
+        """A flat moment before everything that memory holds of a symbol and `rows` bring, and
+        what the database has after it."""
+        account = self._account
+        times = [row.exec_time for row in (*self._held(symbol), *rows) if row.symbol == symbol]
+        # A book refuses rows at its checkpoint.
+        before_ms = min(times) - 1 if times else None
+        flat_ms = await self._answer(self._store.last_flat_ms(account.name, symbol, before_ms))
+        tags = await self._answer(self._store.order_tags(account.name, symbol))
+        account.tracker.tags.update(tags)
+        after = self._store.executions_since(account.name, symbol, flat_ms)
+        return flat_ms, await self._answer(after)
+
+
+async def _nothing() -> set[tuple[str, str]]:
+    return set()

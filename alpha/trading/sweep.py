@@ -1,0 +1,93 @@
+"""What the exchange has of an account: executions, orders, positions, wallet, asked over REST.
+
+Everything goes through the account as if a stream had brought it. No database is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import structlog
+
+from alpha.bybit.rest import Rest
+from alpha.core.events import Execution
+from alpha.trading.account import Account
+
+log = structlog.get_logger(__name__)
+
+#: Executions are asked for again from this far behind the verified mark.
+OVERLAP_MS = 300_000
+#: An account that has never been swept starts here: Bybit's default window.
+FIRST_SWEEP_MS = 7 * 86_400_000
+
+
+class Sweep:
+    """Asks for one account. `resolve` asks for an order by id."""
+
+    def __init__(self, account: Account, rest: Rest, resolve: Callable[[str], None]) -> None:
+        self._account = account
+        self._rest = rest
+        self._resolve = resolve
+
+    async def executions(self, until_ms: int) -> dict[tuple[str, str], Execution]:
+        """Every page of every window since the verified mark, then folded oldest first. What
+        memory knows is not folded again; whether it is stored is asked later."""
+        account = self._account
+        verified = account.marks.verified_ms
+        since = verified - OVERLAP_MS if verified else until_ms - FIRST_SWEEP_MS
+        rows: dict[tuple[str, str], Execution] = {}
+        async for page in self._rest.executions(since, until_ms + 1_000):
+            rows.update((row.key, row) for row in page)
+        fresh = [row for key, row in rows.items() if not account.knows(key)]
+        if fresh:
+            account.backfilled += len(fresh)
+            log.info("backfilled", account=account.name, executions=len(fresh))
+        account.receive(sorted(fresh, key=lambda row: row.ledger_key))
+        return rows
+
+    async def state(self, swept: Collection[Execution]) -> None:
+        """Orders, positions and wallet as they are now; `swept` are the executions just asked."""
+        await self._orders_behind(swept)
+        await self._orders()
+        await self._positions()
+        self._account.receive_wallet(await self._rest.wallet())
+
+    async def _orders(self) -> None:
+        """Open orders as the exchange has them; ours that it does not list are asked by id."""
+        listed = set()
+        for event in await self._rest.open_orders():
+            listed.add(event.order_link_id or event.order_id)
+            self._account.receive_order(event)
+        for row in self._account.tracker.working():
+            if row.client_order_id in listed:
+                continue
+            if row.purpose != "stop":
+                self._resolve(row.client_order_id)
+            elif row.exchange_order_id is not None:
+                ended = await self._rest.order(row.symbol, order_id=row.exchange_order_id)
+                if ended is not None:
+                    self._account.receive_order(ended)
+
+    async def _orders_behind(self, executions: Collection[Execution]) -> None:
+        """Orders of ours that have traded and that nobody remembers: their decision was lost
+        in a crash, and being finished they are not listed."""
+        account, asked = self._account, set[str]()
+        for row in executions:
+            link_id = row.order_link_id
+            if row.order_id in account.tracker.tags or link_id in asked:
+                continue
+            if account.tracker.is_ours(link_id) and account.tracker.get(link_id) is None:
+                asked.add(link_id)
+                event = await self._rest.order(row.symbol, order_link_id=link_id)
+                if event is not None:
+                    account.receive_order(event)
+
+    async def _positions(self) -> None:
+        shown = await self._rest.positions()
+        for event in shown:
+            self._account.receive_position(event)
+        listed = {event.symbol for event in shown}
+        for symbol, known in list(self._account.exchange.items()):
+            if symbol not in listed and known.signed_size:
+                for event in await self._rest.positions(symbol):
+                    self._account.receive_position(event)

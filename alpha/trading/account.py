@@ -192,10 +192,14 @@ class Account:
         self.put(Commit(self.name, change=change, orders=(row,)))
         if change is not None:
             self.tell_corrections(change)
+        self.tell_order(row)
+        return row
+
+    def tell_order(self, row: OrderRow) -> None:
+        """Tells the order's bot of its new state."""
         listener = self._listeners.get(row.bot_id)
         if listener is not None:
             listener.told_order(row)
-        return row
 
     def receive_position(self, event: PositionEvent) -> None:
         known = self.exchange.get(event.symbol)

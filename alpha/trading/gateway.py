@@ -14,43 +14,31 @@ from typing import Protocol
 
 import structlog
 
-from alpha.bybit.codes import ClockRefused, DuplicateOrder
 from alpha.bybit.requests import CreateOrder
 from alpha.bybit.rest import Rest
 from alpha.clock import Clock
 from alpha.core.decisions import Decision, Planned
-from alpha.core.events import PositionSide
+from alpha.core.events import PositionSide, Side
 from alpha.core.ids import wire_id
-from alpha.core.instruments import Instrument, SizeRejected
+from alpha.core.instruments import Instrument
 from alpha.core.intents import Enter, Exit, MoveStop, StopPlan
-from alpha.core.orders import OrderState, is_terminal
+from alpha.core.orders import OrderState
 from alpha.core.records import Commit, OrderRow
-from alpha.core.risk import EntryRisk, check_entry
-from alpha.errors import AlphaError, OutcomeUnknown, RetryLater, VenueRejected
+from alpha.errors import AlphaError, VenueRejected
 from alpha.trading.account import Account
 from alpha.trading.latency import Latencies
 from alpha.trading.levels import levels
 from alpha.trading.protection import Protection
+from alpha.trading.sending import EXIT_RETRY_S, Sender
+from alpha.trading.sizing import Sizing
 
 log = structlog.get_logger(__name__)
 
-#: How long an exit that the exchange refused waits before it is tried again.
-EXIT_RETRY_S = 1.0
 EXIT_RETRY_MOST_S = 30.0
-#: How often an exit asks whether the lease is held again.
-FENCE_RETRY_S = 0.1
 KEEP_FOLLOWED = 1_000
 ZERO = Decimal(0)
 #: retCode (Bybit V5, Error Codes): a reduce-only order found nothing left to reduce.
 NOTHING_TO_REDUCE = 110017
-
-
-class Fence(Protocol):
-    """May something be sent now? Asked after the request's time stamp was taken."""
-
-    def entries_allowed(self) -> bool: ...
-
-    def exits_allowed(self) -> bool: ...
 
 
 class Desk(Protocol):
@@ -92,35 +80,32 @@ class Gateway:
         account: Account,
         rest: Rest,
         *,
-        fence: Fence,
+        sender: Sender,
+        sizing: Sizing,
         clock: Clock,
-        risk: EntryRisk,
         instruments: Mapping[str, Instrument],
-        netting: bool,
         spawn: Callable[[Coroutine[object, object, None], str], object],
-        unknown: Callable[[str], None],
-        sending: set[str],
         protection: Protection,
     ) -> None:
         self._account = account
         self._rest = rest
-        self._fence = fence
+        self._sender = sender
+        self._sizing = sizing
         self._clock = clock
-        self._risk = risk
         self._instruments = instruments
-        self._netting = netting
         self._spawn = spawn
-        self._unknown = unknown
         self._protection = protection
         #: Exits that ended early and were followed by one for the rest.
         self._followed: OrderedDict[str, None] = OrderedDict()
         #: When the position that an exit was decided for had been opened, by order id.
         self._closing: OrderedDict[str, int] = OrderedDict()
         self._in_vain: dict[tuple[str, str], int] = {}  # exits in a row that closed nothing
-        #: Orders that a task is sending at this moment.
-        self.sending = sending
         self.refusals: list[Refusal] = []
-        self.frame_to_order_us = Latencies()
+
+    @property
+    def frame_to_order_us(self) -> Latencies:
+        """From the socket read of what a decision followed to its order's leaving."""
+        return self._sender.frame_to_order_us
 
     # -- decisions --------------------------------------------------------------------------
 
@@ -164,7 +149,7 @@ class Gateway:
             self._protection.move(desk.bot_id, intent.symbol, intent.stop_loss)
             return None
         if isinstance(intent, Exit):
-            qty, why = self._exit_qty(intent, desk.bot_id)
+            qty, why = self._sizing.exit(intent, desk.bot_id)
             opened_ms = self._account.position(desk.bot_id, intent.symbol).opened_ms or 0
             if decision.replayed and opened_ms > decision.row.event_ms:
                 qty, why = None, "the position was opened after this was decided"
@@ -172,7 +157,8 @@ class Gateway:
             while len(self._closing) > KEEP_FOLLOWED:
                 self._closing.popitem(last=False)
         else:
-            qty, why = self._entry_qty(intent, desk, replayed=decision.replayed)
+            against = desk.entry_refusal()
+            qty, why = self._sizing.entry(intent, desk.bot_id, against, replayed=decision.replayed)
         link_id = planned.order_link_id
         if qty is None:
             self._refuse(desk.bot_id, intent, why)
@@ -192,11 +178,12 @@ class Gateway:
     def _row(
         self, decided_ms: int, link_id: str, bot_id: str, intent: Enter | Exit, qty: Decimal
     ) -> OrderRow:
-        if isinstance(intent, Enter):
-            side = intent.side
-        else:
-            held = self._account.position(bot_id, intent.symbol).signed_qty
-            side = "Sell" if held > 0 else "Buy"
+        held = self._account.position(bot_id, intent.symbol).signed_qty
+        closing: Side = "Sell" if held > 0 else "Buy"
+        side = intent.side if isinstance(intent, Enter) else closing
+        reduce_only = isinstance(intent, Exit) and self._sizing.reduces_only(
+            bot_id, intent.symbol, side, qty
+        )
         return OrderRow(
             account=self._account.name,
             client_order_id=link_id,
@@ -209,7 +196,7 @@ class Gateway:
             qty=qty,
             price=None,
             trigger_price=None,
-            reduce_only=isinstance(intent, Exit) and not self._account.is_shared(intent.symbol),
+            reduce_only=reduce_only,
             state=OrderState.PENDING.value,
             exchange_order_id=None,
             exchange_status=None,
@@ -223,56 +210,6 @@ class Gateway:
             terminal_ms=None,
             updated_ms=self._clock.now_ms(),
         )
-
-    def _entry_qty(
-        self, intent: Enter, desk: Desk, *, replayed: bool
-    ) -> tuple[Decimal | None, str]:
-        """The rounded quantity of an entry, or None and the reason of the refusal."""
-        account = self._account
-        why = desk.entry_refusal() or account.blocked.get(intent.symbol)
-        if replayed:
-            why = "stale: its bar closed before this process started"
-        elif not account.live:
-            why = f"account {account.name} is {account.status}, expected live"
-        elif not self._fence.entries_allowed():
-            why = "the ledger or the account's lease is away"
-        elif account.is_shared(intent.symbol):
-            why = f"{intent.symbol} is shared by several bots of account {account.name}"
-        elif self._opposes(intent, desk.bot_id):
-            why = "symbol_conflict: another owner on the account is on the other side"
-        if why is not None:
-            return None, why
-        instrument = self._instruments.get(intent.symbol)
-        if instrument is None or instrument.status != "Trading":
-            return None, f"{intent.symbol} is not listed as Trading"
-        sized = instrument.size_order(intent.notional, intent.price)
-        if isinstance(sized, SizeRejected):
-            return None, str(sized)
-        refused = check_entry(self._risk, notional=sized * intent.price)
-        return (None, refused) if refused else (sized, "")
-
-    def _opposes(self, intent: Enter, bot_id: str) -> bool:
-        if self._netting:
-            return False
-        sign = 1 if intent.side == "Buy" else -1
-        book = self._account.books.get(intent.symbol)
-        # Everybody who holds something: bots that are not part of this run, and `manual`, too.
-        held = book.positions() if book is not None else {}
-        return any(
-            position.signed_qty * sign < 0 for owner, position in held.items() if owner != bot_id
-        )
-
-    def _exit_qty(self, intent: Exit, bot_id: str) -> tuple[Decimal | None, str]:
-        """An exit never exceeds the bot's own position less what is already closing it."""
-        held = abs(self._account.position(bot_id, intent.symbol).signed_qty)
-        open_qty = held - self._account.tracker.closing_qty(bot_id, intent.symbol)
-        qty = open_qty if intent.qty is None else min(intent.qty, open_qty)
-        instrument = self._instruments.get(intent.symbol)
-        if instrument is not None:
-            qty = min(instrument.floor_qty(qty), instrument.max_market_qty)
-        if qty <= 0:
-            return None, f"nothing to close: {held} held, {held - open_qty} already closing"
-        return qty, ""
 
     def _refuse(self, bot_id: str, intent: Enter | Exit, why: str) -> None:
         log.info("intent_refused", bot=bot_id, symbol=intent.symbol, intent=intent.kind, why=why)
@@ -301,106 +238,28 @@ class Gateway:
             take_profit=take_profit,
         )
 
+    def _wanted(self, order: _Order) -> CreateOrder | None:
+        """The order as it goes out now: an exit for no more than is left to close."""
+        row = order.row
+        qty = row.qty if row.purpose == "entry" else self._sizing.still_open(row)
+        return self._request(order, qty) if qty > 0 else None
+
     async def _send(self, order: _Order, desk: Desk | None, received_ns: int | None) -> None:
-        """Sends one order until the exchange has answered, or nobody knows. An entry is tried
-        once, an exit until it is taken: always under its id, which cannot trade twice."""
-        link_id = order.row.client_order_id
-        if link_id in self.sending:
-            return
-        self.sending.add(link_id)
-        try:
-            while (pause := await self._try(order, desk, received_ns)) is not None:
-                await self._clock.sleep(pause)
-        finally:
-            self.sending.discard(link_id)
-        row = self._account.tracker.get(link_id)
-        if row is not None and row.state == OrderState.UNKNOWN:
-            self._unknown(link_id)
-
-    async def _try(self, order: _Order, desk: Desk | None, received_ns: int | None) -> float | None:
-        """One attempt. Seconds until the next one; None when there is nothing more to do."""
-        row, tracker = order.row, self._account.tracker
-        link_id = row.client_order_id
-        # Taken before the lease is checked: what leaves late, the exchange refuses.
-        stamp_ms = self._clock.now_ms()
-        if not self._may_send(row):
-            if row.purpose == "exit":
-                return FENCE_RETRY_S
-            self._dropped(row, f"expected the lease of account {row.account} to be held")
-            return None
-        qty = row.qty if row.purpose == "entry" else self._still_open(row)
-        if qty <= 0:
-            self._dropped(row, "nothing is left to close")
-            return None
-        tracker.move(link_id, OrderState.SENT)
-
-        def sent(at_ns: int) -> None:
-            if received_ns:
-                self.frame_to_order_us.add((at_ns - received_ns) / 1000)
-
-        try:
-            ack = await self._rest.create_order(
-                self._request(order, qty), timestamp_ms=stamp_ms, on_sent=sent
-            )
-        except OutcomeUnknown as error:
-            log.warning("order_outcome_unknown", order=link_id, error=str(error))
-            self._moved(tracker.move(link_id, OrderState.UNKNOWN))
-        except DuplicateOrder:
-            # The exchange has it from an earlier attempt: sent once, which is what was asked.
-            # Its frames may be long past, so it is asked for.
-            log.info("order_already_sent", order=link_id)
-            self._moved(tracker.move(link_id, OrderState.UNKNOWN))
-        except (ClockRefused, RetryLater) as error:
-            if row.purpose == "entry":
-                self._dropped(row, str(error))
-                return None
-            log.warning("exit_delayed", order=link_id, why=str(error))
-            return min(getattr(error, "after_s", 0.0), EXIT_RETRY_S)
-        except VenueRejected as error:
-            await self._rejected(error, row, desk)
-        else:
-            self._moved(
-                tracker.move(link_id, OrderState.ACKED, exchange_order_id=ack.order_id or None)
-            )
-        return None
-
-    def _may_send(self, row: OrderRow) -> bool:
-        if row.purpose == "entry":
-            return self._fence.entries_allowed()
-        return self._fence.exits_allowed()
-
-    def _still_open(self, row: OrderRow) -> Decimal:
-        """What an exit may close now: its bot's position less what other exits are closing."""
-        tracker = self._account.tracker
-        own = row.qty - tracker.executed_qty(row.client_order_id)
-        known = tracker.get(row.client_order_id)
-        counted = own if known is not None and not is_terminal(OrderState(known.state)) else ZERO
-        others = tracker.closing_qty(row.bot_id, row.symbol) - counted
-        held = self._account.position(row.bot_id, row.symbol).signed_qty
-        if held == 0 or (held > 0) is not (row.side == "Sell"):
-            return ZERO
-        return min(own, abs(held) - others)
+        row = order.row
+        refusal = await self._sender.send(row, lambda: self._wanted(order), received_ns)
+        if refusal is not None and row.purpose == "exit":
+            await self._exit_refused(refusal, row, desk)
 
     def send_again(self, row: OrderRow, desk: Desk | None) -> None:
         """The same order under the same id: at worst the exchange answers that it has it."""
         self._spawn(self._send(_Order(row), desk, None), f"send_again:{row.client_order_id}")
 
-    async def _rejected(self, error: VenueRejected, row: OrderRow, desk: Desk | None) -> None:
-        link_id = row.client_order_id
-        log.warning("order_rejected", order=link_id, code=error.code, message=error.message)
-        rejected = self._account.tracker.move(
-            link_id,
-            OrderState.REJECTED,
-            reject_code=error.code,
-            reject_reason=error.message,
-        )
-        self._moved(rejected)
-        if row.purpose != "exit" or desk is None:
-            return
+    async def _exit_refused(self, error: VenueRejected, row: OrderRow, desk: Desk | None) -> None:
         if error.code == NOTHING_TO_REDUCE:
             await self._read_position(row.symbol)
-            return
-        self.close_rest(rejected, desk)
+        elif desk is not None:
+            known = self._account.tracker.get(row.client_order_id)
+            self.close_rest(known or row, desk)
 
     async def _read_position(self, symbol: str) -> None:
         """The exchange holds nothing to reduce: whatever differs, the comparison will find."""
@@ -410,30 +269,18 @@ class Gateway:
         except AlphaError as error:
             log.warning("position_not_read", symbol=symbol, error=str(error))
 
-    def _dropped(self, row: OrderRow, why: str) -> None:
-        """Nothing has left, or nothing has arrived: the order is over."""
-        log.warning("order_not_sent", order=row.client_order_id, why=why)
-        self._moved(
-            self._account.tracker.move(
-                row.client_order_id, OrderState.NEVER_ACCEPTED, reject_reason=why
-            )
-        )
-
-    def _moved(self, row: OrderRow) -> None:
-        self._account.put(Commit(self._account.name, orders=(row,)))
-
     def close_unhosted(self, bot_id: str, symbol: str, reason: str, now_ms: int) -> None:
         """Closes the position of a bot that is not part of this run. There is no decision; the
         order's id tells whose it is."""
         intent = Exit(symbol=symbol, reason=reason)
-        qty, why = self._exit_qty(intent, bot_id)
+        qty, why = self._sizing.exit(intent, bot_id)
         if qty is None:
             self._refuse(bot_id, intent, why)
             return
         link_id = wire_id(bot_id, reason, now_ms, self._account.rules.reasons)
         row = self._row(now_ms, link_id, bot_id, intent, qty)
         if self._account.tracker.plan(row):
-            self._moved(row)
+            self._account.put(Commit(self._account.name, orders=(row,)))
             self.send_again(row, None)
 
     # -- closing until flat -------------------------------------------------------------------

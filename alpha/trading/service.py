@@ -21,12 +21,14 @@ from alpha.ledger.reader import LedgerReader
 from alpha.ledger.writer import LedgerWriter
 from alpha.supervision import Supervisor
 from alpha.trading.account import Account
-from alpha.trading.gateway import Fence, Gateway
+from alpha.trading.gateway import Gateway
 from alpha.trading.leverage import Leverage
 from alpha.trading.outcomes import Outcomes
 from alpha.trading.protection import Protection
 from alpha.trading.recovery import Recovery
+from alpha.trading.sending import Sender
 from alpha.trading.session import BotSession
+from alpha.trading.sizing import Fence, Sizing
 from alpha.trading.sweep import OVERLAP_MS
 
 log = structlog.get_logger(__name__)
@@ -91,6 +93,15 @@ class AccountService:
             resolve=self.outcomes.resolve_soon,
             changed=lambda: changed(account.name),
         )
+        self._sender = Sender(
+            account,
+            rest,
+            fence=fence,
+            clock=tools.clock,
+            unknown=self.outcomes.resolve_soon,
+            answered=lambda: self.protection.wake(),
+            sending=self._sending,
+        )
         self.protection = Protection(
             account,
             rest,
@@ -103,14 +114,17 @@ class AccountService:
         self.gateway = Gateway(
             account,
             rest,
-            fence=fence,
+            sender=self._sender,
+            sizing=Sizing(
+                account,
+                fence=fence,
+                risk=tools.risk,
+                instruments=tools.instruments,
+                netting=netting,
+            ),
             clock=tools.clock,
-            risk=tools.risk,
             instruments=tools.instruments,
-            netting=netting,
             spawn=tools.supervisor.spawn,
-            unknown=self.outcomes.resolve_soon,
-            sending=self._sending,
             protection=self.protection,
         )
 

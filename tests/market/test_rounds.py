@@ -24,7 +24,9 @@ from alpha.rounds import Rounds
 from alpha.trading.account import Account
 from alpha.trading.gateway import Gateway
 from alpha.trading.protection import Protection
+from alpha.trading.sending import Sender
 from alpha.trading.session import BotSession, Past
+from alpha.trading.sizing import Sizing
 from tests.market.venue import MINUTE, T0, Venue, open_http, open_socket
 from tests.trading.life import Sendable
 from tests.until import until
@@ -97,14 +99,19 @@ class Floor:
         gateway = Gateway(
             account,
             self.rest,
-            fence=fence,
+            sender=Sender(
+                account,
+                self.rest,
+                fence=fence,
+                clock=self.clock,
+                unknown=lambda link_id: None,
+                answered=lambda: None,
+                sending=set(),
+            ),
+            sizing=Sizing(account, fence=fence, risk=EntryRisk(), instruments={}, netting=False),
             clock=self.clock,
-            risk=EntryRisk(),
             instruments={},
-            netting=False,
             spawn=spawn,
-            unknown=lambda link_id: None,
-            sending=set(),
             protection=protection,
         )
         session = BotSession(

@@ -1,0 +1,131 @@
+"""What an intent of a bot may become: whether an entry is taken, and how much an order is for.
+
+Entries are refused on any doubt. An exit never exceeds the bot's own position, less what is
+already closing it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Protocol
+
+from alpha.core.events import Side
+from alpha.core.instruments import Instrument, SizeRejected
+from alpha.core.intents import Enter, Exit
+from alpha.core.orders import OrderState, is_terminal
+from alpha.core.records import OrderRow
+from alpha.core.risk import EntryRisk, check_entry
+from alpha.trading.account import Account
+
+ZERO = Decimal(0)
+
+#: A rounded quantity; or None and why there is no order.
+Sized = tuple[Decimal | None, str]
+
+
+class Fence(Protocol):
+    """May something be sent now? Asked after the request's time stamp was taken."""
+
+    def entries_allowed(self) -> bool: ...
+
+    def exits_allowed(self) -> bool: ...
+
+
+class Sizing:
+    """Sizes for one account."""
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        fence: Fence,
+        risk: EntryRisk,
+        instruments: Mapping[str, Instrument],
+        netting: bool,
+    ) -> None:
+        self._account = account
+        self._fence = fence
+        self._risk = risk
+        self._instruments = instruments
+        self._netting = netting
+
+    def entry(self, intent: Enter, bot_id: str, why: str | None, *, replayed: bool) -> Sized:
+        """The quantity of an entry; `why` is what speaks against it already."""
+        account = self._account
+        why = why or account.blocked.get(intent.symbol)
+        if replayed:
+            why = "stale: its bar closed before this process started"
+        elif not account.live:
+            why = f"account {account.name} is {account.status}, expected live"
+        elif not self._fence.entries_allowed():
+            why = "the ledger or the account's lease is away"
+        elif account.is_shared(intent.symbol):
+            why = f"{intent.symbol} is shared by several bots of account {account.name}"
+        why = why or self._conflict(intent, bot_id)
+        if why is not None:
+            return None, why
+        instrument = self._instruments.get(intent.symbol)
+        if instrument is None or instrument.status != "Trading":
+            return None, f"{intent.symbol} is not listed as Trading"
+        sized = instrument.size_order(intent.notional, intent.price)
+        if isinstance(sized, SizeRejected):
+            return None, str(sized)
+        refused = check_entry(self._risk, notional=sized * intent.price)
+        return (None, refused) if refused else (sized, "")
+
+    def _conflict(self, intent: Enter, bot_id: str) -> str | None:
+        """Without netting all owners of a symbol stand on one side: bots of this run, bots that
+        are not part of it, and `manual`; with what they hold and with entries on their way."""
+        if self._netting:
+            return None
+        sign = 1 if intent.side == "Buy" else -1
+        book = self._account.books.get(intent.symbol)
+        held = book.positions() if book is not None else {}
+        for owner, position in held.items():
+            if owner != bot_id and position.signed_qty * sign < 0:
+                return f"symbol_conflict: {owner} holds {position.signed_qty:f} {intent.symbol}"
+        for row in self._account.tracker.working():
+            if row.symbol != intent.symbol or row.purpose != "entry" or row.bot_id == bot_id:
+                continue
+            if row.side != intent.side:
+                return f"symbol_conflict: {row.bot_id} is entering {intent.symbol} by {row.side}"
+        return None
+
+    def exit(self, intent: Exit, bot_id: str) -> Sized:
+        """An exit never exceeds the bot's own position less what is already closing it."""
+        held = abs(self._account.position(bot_id, intent.symbol).signed_qty)
+        open_qty = held - self._account.tracker.closing_qty(bot_id, intent.symbol)
+        qty = open_qty if intent.qty is None else min(intent.qty, open_qty)
+        instrument = self._instruments.get(intent.symbol)
+        if instrument is not None:
+            qty = min(instrument.floor_qty(qty), instrument.max_market_qty)
+        if qty <= 0:
+            return None, f"nothing to close: {held} held, {held - open_qty} already closing"
+        return qty, ""
+
+    def still_open(self, row: OrderRow) -> Decimal:
+        """What an exit may close now: its bot's position less what other exits are closing."""
+        tracker = self._account.tracker
+        own = row.qty - tracker.executed_qty(row.client_order_id)
+        known = tracker.get(row.client_order_id)
+        counted = own if known is not None and not is_terminal(OrderState(known.state)) else ZERO
+        others = tracker.closing_qty(row.bot_id, row.symbol) - counted
+        held = self._account.position(row.bot_id, row.symbol).signed_qty
+        if held == 0 or (held > 0) is not (row.side == "Sell"):
+            return ZERO
+        return min(own, abs(held) - others)
+
+    def reduces_only(self, bot_id: str, symbol: str, side: Side, qty: Decimal) -> bool:
+        """Whether an order that closes `qty` is reduce-only on the wire, which speaks of the
+        account's net position: where the symbol has one possible owner. On a shared symbol only
+        what is too small to be taken otherwise, while the net position covers it."""
+        if not self._account.is_shared(symbol):
+            return True
+        instrument = self._instruments.get(symbol)
+        price = self._account.position(bot_id, symbol).avg_price
+        if instrument is None or price is None or qty * price >= instrument.min_notional * 2:
+            return False
+        event = self._account.exchange.get(symbol)
+        net = event.signed_size if event is not None else ZERO
+        return (net if side == "Sell" else -net) >= qty

@@ -11,6 +11,7 @@ import asyncio
 import os
 import signal
 from contextlib import AsyncExitStack
+from functools import partial
 
 import aiohttp
 import structlog
@@ -26,7 +27,7 @@ from alpha.config import Config, RunOptions
 from alpha.core.risk import EntryRisk
 from alpha.crew import open_crew, report_crew
 from alpha.errors import AlphaError
-from alpha.exchange import Venue, market_has_ended, open_exchange
+from alpha.exchange import Venue, first_contact, market_has_ended, open_exchange
 from alpha.installation import DataDirLock, installation_id
 from alpha.ledger import observations, registry
 from alpha.ledger.pool import CONNECTION_ERRORS
@@ -38,6 +39,7 @@ from alpha.serving import serve
 from alpha.stores import open_stores, register_bots
 from alpha.supervision import Supervisor
 from alpha.trading.service import Tools
+from alpha.trading.session import BotSession
 from alpha.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -46,6 +48,8 @@ SETTLE_S = 1.0
 BEAT_EVERY_S = 5.0
 LOOP_CHECK_S = 1.0
 TASK_LIMIT_S = 10.0
+#: The daemon is ready without the accounts that take longer than this to be live.
+ACCOUNTS_WITHIN_S = 10.0
 #: Tasks that write down what the others have done.
 KEPT_TO_THE_END = ("ledger", "lease", "mirror")
 
@@ -92,6 +96,7 @@ class Daemon:
         self._supervisor = Supervisor(clock, passing=CONNECTION_ERRORS)
         self._watchdog = Watchdog(clock, os.environ)
         self._venue_clock = VenueClock(clock)
+        self._joined: set[str] = set()  # names of bots that are fed
 
     def stop_on_signals(self, task: asyncio.Task[None]) -> None:
         """SIGTERM and SIGINT stop clean; before the daemon serves, or twice, at once."""
@@ -129,6 +134,7 @@ class Daemon:
             self._supervisor.keep("servers", stores.servers.watch, vital=False)
         stopped = await registry.stopped_by_operator(stores.pool)
         await register_bots(stores.pool, config, self._crew.handles, self._crew.reasons)
+        await self._open_faces()
         venue = await open_exchange(self._stack, config, accounts, self._clock)
         if venue.paper is not None:
             self._supervisor.keep("paper", venue.paper.watch)
@@ -143,8 +149,9 @@ class Daemon:
             limiter=Limiter(self._clock),
             session=self._http,
         )
-        self._venue_clock.observe(await self._public.server_time())
-        listed = await self._public.instruments()
+        listed = await first_contact(
+            self._public, self._venue_clock, self._clock, self._raise_failure
+        )
         instruments = {one.symbol: one for one in listed}
         tools = Tools(
             self._clock,
@@ -176,7 +183,7 @@ class Daemon:
         market, rounds = self._open_market(venue)
         await self._live.open_mirror(market, self._randomness, self._supervisor)
         await self._join_bots(rounds)
-        await self._serve(rounds)
+        self._ready()
         await self._until_stopped(venue)
         await self._leave()
 
@@ -186,10 +193,18 @@ class Daemon:
         return seen and self._stores.writer.accepts(account) and not self._stop.is_set()
 
     async def _accounts_live(self) -> None:
-        """Waits until every account is reconciled; a key that is refused ends the run."""
-        while not all(service.account.live for service in self._live.services.values()):
+        """Waits until every account is reconciled; a key that is refused ends the run. One that
+        stays away keeps the others waiting for `ACCOUNTS_WITHIN_S` only."""
+        deadline = self._clock.monotonic() + ACCOUNTS_WITHIN_S
+        services = self._live.services
+        while late := [name for name, service in services.items() if not service.account.live]:
             self._raise_failure()
+            if self._clock.monotonic() > deadline:
+                log.error("accounts_not_live", accounts=late, action="the others start")
+                break
             await self._clock.sleep(0.02)
+        for service in services.values():
+            service.recovery.starting = False
 
     def _open_market(self, venue: Venue) -> tuple[MarketData, Rounds]:
         market = MarketData(
@@ -206,17 +221,33 @@ class Daemon:
         return market, rounds
 
     async def _join_bots(self, rounds: Rounds) -> None:
-        for session in self._live.sessions.values():
-            await self._live.services[session.account.name].prepare(session)
-            await rounds.join(session)
+        """Every bot joins as soon as its account is live. Returns when those have joined whose
+        account is."""
+        self._rounds = rounds
+        for name, session in self._live.sessions.items():
+            self._supervisor.keep(f"join:{name}", partial(self._join, name, session), vital=False)
+        while any(
+            session.account.live and name not in self._joined
+            for name, session in self._live.sessions.items()
+        ):
             self._raise_failure()
+            await self._clock.sleep(0.02)
 
-    async def _serve(self, rounds: Rounds) -> None:
-        """From here on everybody can see the daemon and talk to it."""
+    async def _join(self, name: str, session: BotSession) -> None:
+        while not session.account.live:
+            await self._clock.sleep(0.1)
+        await self._live.services[session.account.name].prepare(session)
+        await self._rounds.join(session)
+        self._joined.add(name)
+
+    async def _open_faces(self) -> None:
+        """From here on everybody can see the daemon and talk to it, also while it starts."""
         live = self._live
 
         def rejoin(name: str) -> None:
-            self._supervisor.spawn(rounds.rejoin(live.sessions[name]), f"rejoin:{name}")
+            if name in self._joined:  # one that has not joined yet is about to
+                again = self._rounds.rejoin(live.sessions[name])
+                self._supervisor.spawn(again, f"rejoin:{name}")
 
         desk = LiveDesk(
             self._stores.pool,
@@ -234,13 +265,15 @@ class Daemon:
             desk=desk,
             picture=live.status,
         )
+
+    def _ready(self) -> None:
         self._supervisor.keep("heartbeat", self._beat, vital=False)
         self._supervisor.keep("loop", self._turn)
         self._supervisor.keep("watchdog", self._watchdog.run)
         self._serving = True
         seconds = self._clock.monotonic() - self._started
         log.info("alpha_ready", mode=self._config.mode, seconds=seconds)
-        self._watchdog.ready(f"{len(live.sessions)} bots, mode {self._config.mode}")
+        self._watchdog.ready(f"{len(self._live.sessions)} bots, mode {self._config.mode}")
 
     # -- while it runs ------------------------------------------------------------------------
 

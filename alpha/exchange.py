@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import aiohttp
+import structlog
 
 from alpha.bybit.endpoints import Endpoints, endpoints_for
-from alpha.clock import Clock
+from alpha.bybit.fields import MalformedFrame
+from alpha.bybit.rest import Rest
+from alpha.clock import Clock, VenueClock
 from alpha.config import Config
-from alpha.errors import ConfigError
+from alpha.core.instruments import Instrument
+from alpha.errors import ConfigError, RetryLater
 from alpha.paper import PaperAccount, PaperExchange, PaperMarket
+
+log = structlog.get_logger(__name__)
+
+CONTACT_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,24 @@ def _endpoints(config: Config) -> Endpoints:
         asked.private_ws_url or usual.private_ws,
         asked.trade_ws_url or usual.trade_ws,
     )
+
+
+async def first_contact(
+    public: Rest, venue: VenueClock, clock: Clock, check: Callable[[], None]
+) -> list[Instrument]:
+    """Anchors market time and returns what trades, as soon as the exchange answers: one that is
+    away, or in maintenance, is waited for. `check` raises what has to end the wait."""
+    said = ""
+    while True:
+        check()
+        try:
+            venue.observe(await public.server_time())
+            return await public.instruments()
+        except (RetryLater, MalformedFrame) as error:
+            if type(error).__name__ != said:
+                said = type(error).__name__
+                log.warning("exchange_does_not_answer", error=str(error), action="waits for it")
+            await clock.sleep(CONTACT_EVERY_S)
 
 
 #: The daemon asks between looking at its own signals: an exchange that hangs must not hide them.

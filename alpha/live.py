@@ -131,7 +131,7 @@ class Live:
         return pictures.status(
             self.services,
             self.sessions,
-            pictures.idle_bots(self._config, self._crew.handles, self.services),
+            pictures.idle_bots(self._config, self._crew.handles, self.sessions, self.services),
             pictures.Health(postgres, redis, self._degraded()),
             mode=self._config.mode,
             clock=self._clock,

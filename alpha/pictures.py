@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from alpha.bots.host import BotHandle
 from alpha.clock import Clock, iso
 from alpha.config import Config
 from alpha.control.desk import AccountStatus, BotStatus, FillSummary, PositionStatus, Status
@@ -102,22 +103,27 @@ def account_status(service: AccountService, degraded: tuple[str, ...]) -> Accoun
 
 
 def idle_bots(
-    config: Config, running: Collection[str], services: Mapping[str, AccountService]
+    config: Config,
+    handles: Mapping[str, BotHandle],
+    open_sessions: Collection[str],
+    services: Mapping[str, AccountService],
 ) -> dict[str, BotStatus]:
-    """Configured bots that this run does not host; their positions stay watched."""
+    """Configured bots without a session: this run does not host them (their positions stay
+    watched), or the daemon is still starting."""
     idle: dict[str, BotStatus] = {}
     for name, bot in config.bots.items():
-        if name in running:
+        if name in open_sessions:
             continue
-        account = services[bot.account].account
-        held = sorted(account.positions(bot.bot_id).items())
+        handle, service = handles.get(name), services.get(bot.account)
+        account = service.account if service is not None else None
+        held = sorted(account.positions(bot.bot_id).items()) if account is not None else []
         idle[name] = {
             "bot_id": bot.bot_id,
             "account": bot.account,
-            "state": "disabled",
-            "state_reason": "not part of this run",
+            "state": handle.state.value if handle is not None else "disabled",
+            "state_reason": "the daemon starts" if handle is not None else "not part of this run",
             "positions": [
-                position_status(position, None, account.exchange.get(symbol))
+                position_status(position, None, account.exchange.get(symbol) if account else None)
                 for symbol, position in held
             ],
             "realised_pnl": ZERO,

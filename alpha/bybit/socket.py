@@ -18,7 +18,7 @@ from websockets.protocol import Event
 
 from alpha.clock import Clock
 
-_OPEN_TIMEOUT_S = 10.0
+_OPEN_TIMEOUT_S = 5.0
 _CLOSE_TIMEOUT_S = 1.0
 #: A frame with a thousand public trades stays well below this.
 _MAX_MESSAGE_BYTES = 4 * 1024 * 1024

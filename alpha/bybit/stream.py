@@ -76,7 +76,7 @@ class Timing:
     dead_after: float = 8.0
     ack_within: float = 5.0
     backoff_first: float = 0.5
-    backoff_most: float = 30.0
+    backoff_most: float = 3.0
     watch_every: float = 0.25
 
 

@@ -84,6 +84,7 @@ class Account:
         self.bots = bots
         self.status = AccountStatus.STARTING
         self.since_ms = clock.now_ms()
+        self.why = ""  # it is not live
         self.gaps = 0
         self.backfilled = 0
         self.marks = Marks(name, 0, 0)
@@ -120,6 +121,7 @@ class Account:
     # -- status -----------------------------------------------------------------------------
 
     def become(self, status: AccountStatus, why: str = "") -> None:
+        self.why = "" if status is AccountStatus.LIVE else why
         if status is self.status:
             return
         log.info("account_status", account=self.name, before=self.status, after=status, why=why)

@@ -39,6 +39,8 @@ SECOND_SWEEP_S = 30.0
 #: Pause after a sweep that failed; doubled up to the second figure.
 RETRY_S = 0.5
 RETRY_MOST_S = 5.0
+#: A key that the exchange refuses is tried again this often.
+REFUSED_RETRY_S = 8.0
 
 #: The exchange or PostgreSQL does not answer as expected, for now.
 PASSING: tuple[type[BaseException], ...] = (AlphaError, *CONNECTION_ERRORS)
@@ -73,6 +75,11 @@ class Recovery:
         self._wanted = asyncio.Event()
         self._why = "start"
         self._connected = False
+        #: Until the account was live once, or the daemon serves: a key that is refused is a
+        #: mistake in the settings, and ends the run.
+        self.starting = True
+        self._refused = ""  # why the exchange refuses the key
+        self._failing = ""  # what the last sweep failed of
         self._holds = 0
         self._sweep_at: float | None = None
         account.wake = self._ask
@@ -99,6 +106,14 @@ class Recovery:
         self._connected = False
         self._become(AccountStatus.STALE, why)
 
+    def refused(self, error: AuthRejected) -> None:
+        """The exchange refuses the key: the account stands still until it is taken again."""
+        if not self._refused:
+            self._account.gaps += 1
+            log.critical("key_refused", account=self._account.name, error=str(error))
+        self._refused = str(error)
+        self._become(AccountStatus.HALTED, self._refused)
+
     def gap(self, why: str) -> None:
         """Something may be missing: sweep again."""
         self._account.gaps += 1
@@ -106,17 +121,22 @@ class Recovery:
 
     def watch_ledger(self) -> None:
         """Called about once a second: an account whose ledger is away is not live."""
-        account, poison = self._account, self._queue.poisoned.get(self._account.name)
-        if poison is not None:
-            self._become(AccountStatus.HALTED, str(poison))
+        account = self._account
+        if account.name in self._queue.poisoned:
+            if account.status is not AccountStatus.HALTED:
+                self._become(AccountStatus.HALTED, "")
         elif account.live and self._queue.degraded_since is not None:
             account.gaps += 1
             self._become(AccountStatus.STALE, "PostgreSQL is away")
             self._ask("PostgreSQL was away")
 
     def _become(self, status: AccountStatus, why: str) -> None:
-        if self._account.status is not AccountStatus.HALTED:
-            self._account.become(status, why)
+        poison = self._queue.poisoned.get(self._account.name)
+        if poison is not None or self._refused:
+            status, why = AccountStatus.HALTED, str(poison or self._refused)
+        if status is AccountStatus.LIVE:
+            self.starting = False
+        self._account.become(status, why)
         self._changed()
 
     def _ask(self, why: str) -> None:
@@ -136,20 +156,30 @@ class Recovery:
                 continue
             try:
                 await self.close_gap()
-            except AuthRejected:
-                raise
+            except AuthRejected as error:
+                if self.starting:
+                    raise
+                self.refused(error)
+                await self._clock.sleep(REFUSED_RETRY_S)
+                self._wanted.set()
             except PASSING as error:
-                log.warning(
-                    "sync_failed",
-                    account=self._account.name,
-                    error=str(error) or type(error).__name__,
-                )
+                self._say_failed(error)
                 # A reconnect is not kept waiting: bots are told nothing until its sweep.
                 await self._wait(pause)
                 self._wanted.set()
                 pause = min(pause * 2, RETRY_MOST_S)
             else:
                 pause = RETRY_S
+                self._failing = ""
+
+    def _say_failed(self, error: BaseException) -> None:
+        """Once per kind of failure: an exchange that is away for an hour fills no log."""
+        known, self._failing = self._failing, type(error).__name__
+        say = log.debug if known == self._failing else log.warning
+        words = str(error) or self._failing
+        say("sync_failed", account=self._account.name, error=words, again_within_s=RETRY_MOST_S)
+        if not self._account.live and not self._refused:
+            self._account.why = words
 
     async def _wait(self, seconds: float) -> None:
         try:
@@ -173,7 +203,8 @@ class Recovery:
             self._become(AccountStatus.SYNCING, self._why)
         began = self._clock.monotonic()
         swept = await self._exchange_part(began)
-        if account.status is AccountStatus.HALTED:
+        self._refused = ""  # it has answered everything we ask
+        if account.name in self._queue.poisoned:
             self._sweep_at = self._clock.monotonic() + SWEEP_EVERY_S
             return
         await self._or_wanted(self._catch_up.run(swept))

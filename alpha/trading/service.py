@@ -17,6 +17,7 @@ from alpha.core.instruments import Instrument
 from alpha.core.intents import Exit
 from alpha.core.records import OrderRow
 from alpha.core.risk import EntryRisk
+from alpha.errors import AuthRejected
 from alpha.ledger.reader import LedgerReader
 from alpha.ledger.writer import LedgerWriter
 from alpha.supervision import Supervisor
@@ -25,7 +26,7 @@ from alpha.trading.gateway import Gateway
 from alpha.trading.leverage import Leverage
 from alpha.trading.outcomes import Outcomes
 from alpha.trading.protection import Protection
-from alpha.trading.recovery import Recovery
+from alpha.trading.recovery import REFUSED_RETRY_S, Recovery
 from alpha.trading.sending import Sender
 from alpha.trading.session import BotSession
 from alpha.trading.sizing import Fence, Sizing
@@ -202,7 +203,17 @@ class AccountService:
         keep(f"compare:{name}", self._compare)
 
     async def _run_stream(self) -> None:
-        await self._stream.run(self.on_event, self.on_state)
+        """For as long as the daemon runs. A key that is refused in the middle of it halts this
+        account alone, and is tried again: it may have been renewed."""
+        while True:
+            try:
+                await self._stream.run(self.on_event, self.on_state)
+            except AuthRejected as error:
+                if self.recovery.starting:
+                    raise
+                self.recovery.disconnected(str(error))
+                self.recovery.refused(error)
+            await self._tools.clock.sleep(REFUSED_RETRY_S)
 
     async def _compare(self) -> None:
         while True:

@@ -31,6 +31,8 @@ from alpha.ledger.migrations import migrate
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
+#: Tests with an environment of their own: script/test --peers.
+collect_ignore = ["peers"]
 #: What a finished test may still be finishing, e.g. the closing of a socket.
 GRACE_S = 2.0
 

@@ -23,6 +23,8 @@ from alpha.sim.store import ExecutionQuery, OrderQuery
 WEEK_MS = 7 * DAY_MS
 FIRST_PAGE = (2**62, 2**62)
 RECENT_CLOSED = 500
+#: Products of which an account here never holds anything.
+EMPTY_CATEGORIES = ("inverse", "option")
 
 
 class Window(NamedTuple):
@@ -136,6 +138,9 @@ class AccountApi:
 
     async def positions(self, call: Call) -> Result:
         params = call.params
+        if params.text("category") in EMPTY_CATEGORIES:
+            # Clients that show every position ask for all products of the account.
+            return {"nextPageCursor": "", "category": params.text("category"), "list": []}
         params.linear()
         symbol = params.text("symbol")
         limit = params.limit(20, 200)

@@ -74,17 +74,27 @@ def test_what_runs_imports_what_is_declared() -> None:
 
 
 def test_tests_import_what_is_declared() -> None:
-    declared = set(map(name_of, [*requirements("runtime"), *requirements("dev")]))
+    groups = ("runtime", "dev", "peers")
+    declared = {name_of(one) for group in groups for one in requirements(group)}
     used = imported("tests", "bench")
     assert {name: where for name, where in used.items() if name not in declared} == {}
 
 
-@pytest.mark.parametrize("group", ["runtime", "dev"])
+@pytest.mark.parametrize("group", ["runtime", "dev", "peers"])
 def test_the_lock_fits_what_is_declared(group: str) -> None:
     versions = locked(group)
-    wanted = requirements("runtime") + (requirements("dev") if group == "dev" else [])
-    for requirement in [*wanted, *PROJECT["build-system"]["requires"]]:
+    wanted = requirements(group)
+    if group != "peers":
+        wanted += [*requirements("runtime"), *PROJECT["build-system"]["requires"]]
+    for requirement in wanted:
         assert versions[name_of(requirement)] >= floor_of(requirement), requirement
+
+
+@pytest.mark.parametrize("group", ["runtime", "dev", "peers"])
+def test_a_lock_names_no_address(group: str) -> None:
+    text = (ROOT / "requirements" / f"{group}.txt").read_text("ascii")
+    assert "://" not in text and "--index" not in text and "--find-links" not in text
+    assert text.count("==") <= text.count("--hash=sha256:"), "every package needs its hashes"
 
 
 def test_both_locks_hold_the_same_versions() -> None:

@@ -1,0 +1,103 @@
+"""How long an account is away: the status of a running daemon, asked for ten times a second."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass
+
+from alpha.clock import Clock
+from bench.chaos_plan import Fault
+from bench.chaos_world import World
+
+EVERY_S = 0.1
+ANSWER_WITHIN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """`away` names the accounts that were not live; None: the daemon gave no answer."""
+
+    at_s: float
+    away: tuple[str, ...] | None
+
+    @property
+    def well(self) -> bool:
+        return self.away == ()
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """A fault as it happened, in seconds since the start; `refused` says why it did not."""
+
+    fault: Fault
+    began_s: float
+    ended_s: float
+    refused: str = ""
+
+
+class Watch:
+    def __init__(self, world: World, clock: Clock, started: float) -> None:
+        self._world = world
+        self._clock = clock
+        self._started = started
+        self.looks: list[Look] = []
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            at_s = self._clock.monotonic() - self._started
+            status = await self._world.ask("status", ANSWER_WITHIN_S)
+            self.looks.append(Look(at_s, self._away(status)))
+            await self._clock.sleep(EVERY_S)
+
+    def _away(self, status: dict[str, object] | None) -> tuple[str, ...] | None:
+        accounts = (status or {}).get("accounts")
+        if status is None or not isinstance(accounts, dict):
+            return None
+        if isinstance(pid := status.get("pid"), int):
+            self._world.pid = pid
+        return tuple(name for name, row in accounts.items() if row["status"] != "live")
+
+    async def until_well(self, within_s: float) -> bool:
+        """Until a look that began after this call finds every account live."""
+        begun = self._clock.monotonic() - self._started
+        while self._clock.monotonic() - self._started < begun + within_s:
+            if any(look.well for look in self.looks[-3:] if look.at_s >= begun):
+                return True
+            await self._clock.sleep(EVERY_S)
+        return False
+
+
+def recovery(looks: list[Look], struck: list[Struck]) -> dict[str, float | None]:
+    """Per kind of fault the longest time from its end to the last look that found an account
+    away, before the next fault began; 0: nobody could see that it was away. A fault that another
+    one followed before all was well says nothing about its kind; None: never well again."""
+    worst: dict[str, list[float | None]] = defaultdict(list)
+    for number, one in enumerate(struck):
+        if one.refused:
+            continue
+        later = [other.began_s for other in struck[number + 1 :] if not other.refused]
+        earlier = [other.ended_s for other in struck[:number] if not other.refused]
+        if any(end > one.began_s for end in earlier):
+            continue
+        until_s = min(later, default=float("inf"))
+        after = [look for look in looks if one.ended_s <= look.at_s < until_s]
+        away = [place for place, look in enumerate(after) if not look.well]
+        if until_s < one.ended_s or (after and not after[-1].well and later):
+            continue
+        if not away:
+            worst[one.fault.name].append(0.0)
+        elif away[-1] + 1 < len(after):
+            worst[one.fault.name].append(round(after[away[-1] + 1].at_s - one.ended_s, 2))
+        else:
+            worst[one.fault.name].append(None)
+    return {
+        name: None if None in times else max(time for time in times if time is not None)
+        for name, times in sorted(worst.items())
+    }
+
+
+async def stopped(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

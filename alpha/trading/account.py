@@ -107,6 +107,9 @@ class Account:
         self._seen: dict[tuple[str, str], int] = {}  # execution key -> exec_time
         self._listeners: dict[str, BotListener] = {}
         self._held: list[Execution] | None = []  # rows waiting for the end of a sync
+        #: Executions that REST has brought in the middle of a session, and since when (monotonic):
+        #: the stream owes them.
+        self.owed: dict[tuple[str, str], tuple[float, Execution]] = {}
         #: Rows older than a book's checkpoint: the recovery reads their symbols again.
         self.late: list[Execution] = []
         #: Symbols with an execution of a type that is not known: their position is asked anew.
@@ -139,6 +142,7 @@ class Account:
 
     def hold(self) -> None:
         """Keeps streamed executions back until `release`: a gap is being closed by REST."""
+        self.owed.clear()
         if self._held is None:
             self._held = []
 
@@ -154,6 +158,10 @@ class Account:
             return
         fresh = []
         for row in rows:
+            if row.source == "stream":
+                self.owed.pop(row.key, None)
+            elif self._held is None and row.key not in self._seen:
+                self.owed[row.key] = (self._clock.monotonic(), row)
             if row.key not in self._seen:
                 self._seen[row.key] = row.exec_time
                 self.tracker.executed(row)

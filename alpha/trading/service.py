@@ -93,6 +93,7 @@ class AccountService:
             venue=tools.venue,
             resolve=self.outcomes.resolve_soon,
             changed=lambda: changed(account.name),
+            reconnect=stream.reconnect,
         )
         self._sender = Sender(
             account,
@@ -219,6 +220,7 @@ class AccountService:
         while True:
             await self._tools.clock.sleep(COMPARE_EVERY_S)
             self.recovery.watch_ledger()
+            self.recovery.watch_stream()
             self.recovery.comparison.compare()
 
     # -- the stream ---------------------------------------------------------------------------

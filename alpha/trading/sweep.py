@@ -87,7 +87,9 @@ class Sweep:
         for event in shown:
             self._account.receive_position(event)
         listed = {event.symbol for event in shown}
-        for symbol, known in list(self._account.exchange.items()):
-            if symbol not in listed and known.signed_size:
-                for event in await self._rest.positions(symbol):
-                    self._account.receive_position(event)
+        account = self._account
+        held = {symbol for symbol, known in account.exchange.items() if known.signed_size}
+        held.update(symbol for symbol in account.books if account.net(symbol))
+        for symbol in sorted(held - listed):  # flat ones are left out of the list
+            for event in await self._rest.positions(symbol):
+                self._account.receive_position(event)

@@ -69,6 +69,7 @@ class HandExchange:
         self.faults: deque[str] = deque()
         self.away = False
         self.refuse: dict[str, tuple[int, str]] = {}  # path -> retCode and words
+        self.lags = False  # execution/list shows nothing
         self.creates: list[str] = []  # ids that reached the exchange and were taken
         self.asked: list[str] = []
         routes = {**AccountApi(engine, SPECS).routes(), **TradeApi(engine).routes()}
@@ -87,6 +88,19 @@ class HandExchange:
         exchange = self.engine.exchange
         async with self.engine.lock:
             exchange.tick(symbol, price, Decimal(1), "Buy", gap=False, ms=at_ms)
+            await self.engine.settle()
+
+    async def trade(self, symbol: str, side: str, qty: Decimal, at_ms: int) -> None:
+        """A market order without an id of ours, as placed in the exchange's own app."""
+        self.market_clock.set(at_ms, at_ms)
+        order = {"category": "linear", "symbol": symbol, "side": side, "orderType": "Market"}
+        answer = await self._answer("POST", "/v5/order/create", {**order, "qty": str(qty)})
+        assert b'"retCode":0' in answer.body, answer.body
+
+    async def fund(self, symbol: str, rate: Decimal, at_ms: int) -> None:
+        self.market_clock.set(at_ms, at_ms)
+        async with self.engine.lock:
+            self.engine.exchange.funding(symbol, rate, at_ms)
             await self.engine.settle()
 
     def take_frames(self) -> list[bytes]:
@@ -151,12 +165,14 @@ class HandExchange:
         if path in self.refuse:
             code, words = self.refuse[path]
             return _envelope(code, words, {})
+        if self.lags and path == "/v5/execution/list":
+            return _envelope(0, "OK", {"list": [], "nextPageCursor": ""})
         try:
             result = await self._routes[(method, path)](Call(KEY, Params(values), _no_reply))
         except Refusal as refusal:
             return _envelope(refusal.code, refusal.message, {})
         if path == "/v5/order/create":
-            self.creates.append(str(values["orderLinkId"]))
+            self.creates.append(str(values.get("orderLinkId", "")))
         return _envelope(0, "OK", result)
 
 

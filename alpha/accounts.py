@@ -55,6 +55,7 @@ class AccountOpener:
         credentials = Credentials(
             settings.api_key.get_secret_value(), settings.api_secret.get_secret_value()
         )
+        fence = LeaseFence(self.stores.lease, lambda: self.accepts_entries(name), self.clock)
         handles = [handle for handle in self.crew.handles.values() if handle.account == name]
         service = AccountService(
             await self._account(name, handles),
@@ -65,10 +66,11 @@ class AccountOpener:
                 clock=self.clock,
                 limiter=Limiter(self.clock),
                 session=self.http,
+                may_write=fence.exits_allowed,
             ),
             PrivateStream(self.endpoints.private_ws, credentials, account=name, clock=self.clock),
             self.tools,
-            fence=LeaseFence(self.stores.lease, lambda: self.accepts_entries(name), self.clock),
+            fence=fence,
             netting=settings.netting,
             changed=self.live.account_changed,
             pulse=self.watchdog.pulse(f"compare:{name}", COMPARE_LIMIT_S),

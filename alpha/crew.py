@@ -15,7 +15,7 @@ from alpha.config import Config
 from alpha.core.reasons import BUILTIN, ReasonBook
 from alpha.errors import BotFault, ConfigError
 from alpha.ledger import registry
-from alpha.ledger.pool import Pool
+from alpha.ledger.pool import Connection, Pool
 from alpha.ledger.reader import LedgerReader
 from alpha.trading.session import BotSession, LastFill, Past
 
@@ -84,7 +84,7 @@ async def past_of(reader: LedgerReader, bot_id: str, account: str) -> Past:
 
 
 async def report_crew(
-    pool: Pool, sessions: Mapping[str, BotSession], *, stopped: bool = False
+    pool: Pool | Connection, sessions: Mapping[str, BotSession], *, stopped: bool = False
 ) -> None:
     """Heartbeats, equity and states of all bots, into the registry."""
     by_account: dict[str, list[BotSession]] = {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -24,20 +25,25 @@ from alpha.bybit.rest import Rest
 from alpha.bybit.stream import PublicStream
 from alpha.clock import Clock, Randomness, SystemClock, SystemRandomness, VenueClock
 from alpha.config import Config, RunOptions
+from alpha.control.daemons import daemons_on
+from alpha.control.desk import Status
 from alpha.core.risk import EntryRisk
 from alpha.crew import open_crew, report_crew
 from alpha.errors import AlphaError
 from alpha.exchange import Venue, first_contact, market_has_ended, open_exchange
 from alpha.installation import DataDirLock, installation_id
 from alpha.ledger import observations, registry
-from alpha.ledger.pool import CONNECTION_ERRORS
+from alpha.ledger.lease import Lease, LeaseHeld, LeaseLost
+from alpha.ledger.pool import CONNECTION_ERRORS, Pool
 from alpha.live import Live
 from alpha.live_desk import LiveDesk
 from alpha.market.data import MarketData
 from alpha.rounds import Rounds
 from alpha.serving import serve
+from alpha.standby import Standby, StandbyDesk
 from alpha.stores import open_stores, register_bots
 from alpha.supervision import Supervisor
+from alpha.trading.latency import Latencies
 from alpha.trading.service import Tools
 from alpha.trading.session import BotSession
 from alpha.watchdog import Watchdog
@@ -46,6 +52,7 @@ log = structlog.get_logger(__name__)
 
 SETTLE_S = 1.0
 BEAT_EVERY_S = 5.0
+LOOK_EVERY_S = 1.0
 LOOP_CHECK_S = 1.0
 TASK_LIMIT_S = 10.0
 #: The daemon is ready without the accounts that take longer than this to be live.
@@ -115,6 +122,9 @@ class Daemon:
 
     async def run(self) -> None:
         config = self._config
+        self._supervisor.keep("loop", self._turn)
+        self._supervisor.keep("watchdog", self._watchdog.run)
+        self._stack.push_async_callback(self._supervisor.cancel)
         accounts = sorted({bot.account for bot in config.bots.values()} or {"main"})
         self._crew = open_crew(config, self._clock, os.environ)
         stores = await open_stores(
@@ -124,7 +134,10 @@ class Daemon:
             installation=installation_id(config.data_dir, self._randomness),
             reasons=self._crew.reasons,
             clock=self._clock,
+            stand_by=self._stand_by,
         )
+        if stores is None:
+            return
         self._stores = stores
         self._live = Live(config, self._clock, stores, self._crew, started=self._started)
         self._stack.push_async_callback(self._take_down)
@@ -180,12 +193,25 @@ class Daemon:
         for name in accounts:
             await opener.open(name)
         await self._accounts_live()
+        await stores.lease.quiet()
         market, rounds = self._open_market(venue)
         await self._live.open_mirror(market, self._randomness, self._supervisor)
         await self._join_bots(rounds)
         self._ready()
         await self._until_stopped(venue)
         await self._leave()
+
+    async def _stand_by(self, pool: Pool, lease: Lease, held: LeaseHeld) -> bool:
+        def is_over() -> bool:
+            return self._options.left_s(self._clock) == 0
+
+        desk = StandbyDesk(pool, self._config, self._clock, started=self._started)
+        waiting = Standby(self._config, self._clock, self._watchdog, desk, is_over=is_over)
+        if await waiting.wait(pool, lease, held):
+            return True
+        log.info("alpha_stopping", why="the time is over")
+        await self._report(await desk.status(), (), Latencies())
+        return False
 
     def _may_enter(self, account: str) -> bool:
         """New exposure needs the ledger, the live picture, and a daemon that is not stopping."""
@@ -268,8 +294,7 @@ class Daemon:
 
     def _ready(self) -> None:
         self._supervisor.keep("heartbeat", self._beat, vital=False)
-        self._supervisor.keep("loop", self._turn)
-        self._supervisor.keep("watchdog", self._watchdog.run)
+        self._supervisor.keep("daemons", self._look_around, vital=False)
         self._serving = True
         seconds = self._clock.monotonic() - self._started
         log.info("alpha_ready", mode=self._config.mode, seconds=seconds)
@@ -285,13 +310,20 @@ class Daemon:
 
     async def _report_crew(self, *, stopped: bool = False) -> None:
         try:
-            await report_crew(self._stores.pool, self._live.sessions, stopped=stopped)
-            for service in self._live.services.values():
-                await observations.save_positions(
-                    self._stores.pool, service.account.exchange.values()
-                )
+            async with self._stores.lease.owning() as connection:
+                await report_crew(connection, self._live.sessions, stopped=stopped)
+                for service in self._live.services.values():
+                    await observations.save_positions(connection, service.account.exchange.values())
+        except LeaseLost:
+            return  # the renewing task ends the daemon
         except CONNECTION_ERRORS as error:
             log.debug("heartbeat_not_written", error=type(error).__name__)
+
+    async def _look_around(self) -> None:
+        """Who else is there, for the status."""
+        while True:
+            self._live.daemons = await daemons_on(self._stores.pool)
+            await self._clock.sleep(LOOK_EVERY_S)
 
     async def _turn(self) -> None:
         pulse = self._watchdog.pulse("loop", TASK_LIMIT_S)
@@ -334,16 +366,21 @@ class Daemon:
         if not drained:
             log.error("ledger_not_drained", queued=self._stores.writer.queued)
         await self._report_crew(stopped=True)
-        if self._options.report is not None:
-            ledger = await report.verify_ledger(self._config.mode, self._options.config_file)
-            composed = report.compose(
-                self._live.status(),
-                self._clock.monotonic() - self._options.started,
-                ledger,
-                [service.gateway.frame_to_order_us for service in self._live.services.values()],
-                self._stores.frame_to_commit_ms,
-            )
-            report.write(composed, self._options.report)
+        await self._report(
+            self._live.status(),
+            [service.gateway.frame_to_order_us for service in self._live.services.values()],
+            self._stores.frame_to_commit_ms,
+        )
+
+    async def _report(
+        self, status: Status, orders: Iterable[Latencies], commits: Latencies
+    ) -> None:
+        if self._options.report is None:
+            return
+        ledger = await report.verify_ledger(self._config.mode, self._options.config_file)
+        seconds = self._clock.monotonic() - self._options.started
+        composed = report.compose(status, seconds, ledger, orders, commits)
+        report.write(composed, self._options.report)
 
     async def _take_down(self) -> None:
         """Ends every task and gives the lease back; runs before what they use is closed."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from alpha import pictures
 from alpha.clock import Clock, Randomness
 from alpha.config import Config
-from alpha.control.desk import Status
+from alpha.control.desk import DaemonStatus, Status
 from alpha.core.records import Commit
 from alpha.crew import Crew
 from alpha.errors import ConfigError
@@ -32,6 +32,7 @@ class Live:
         self.services: dict[str, AccountService] = {}
         self.sessions: dict[str, BotSession] = {}
         self.market: MarketData | None = None
+        self.daemons: list[DaemonStatus] = []
         self._config = config
         self._clock = clock
         self._stores = stores
@@ -138,6 +139,7 @@ class Live:
             started=self._started,
             data_age_s=None if heard is None else self._clock.monotonic() - heard,
             pid=os.getpid(),
+            daemons=self.daemons,
         )
 
     def _degraded(self) -> tuple[str, ...]:

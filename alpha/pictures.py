@@ -9,7 +9,14 @@ from decimal import Decimal
 from alpha.bots.host import BotHandle
 from alpha.clock import Clock, iso
 from alpha.config import Config
-from alpha.control.desk import AccountStatus, BotStatus, FillSummary, PositionStatus, Status
+from alpha.control.desk import (
+    AccountStatus,
+    BotStatus,
+    DaemonStatus,
+    FillSummary,
+    PositionStatus,
+    Status,
+)
 from alpha.core.events import PositionEvent
 from alpha.core.records import BotPosition
 from alpha.market.data import MarketData
@@ -146,6 +153,7 @@ def status(
     started: float,
     data_age_s: float | None,
     pid: int,
+    daemons: list[DaemonStatus],
 ) -> Status:
     """`sessions` by the bots' names in the settings; `idle_bots` are those not run."""
     return {
@@ -163,6 +171,7 @@ def status(
             **{name: bot_status(session) for name, session in sessions.items()},
             **idle_bots,
         },
+        "daemons": daemons,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -13,13 +13,17 @@ from alpha.bots.host import BotHandle
 from alpha.clock import Clock
 from alpha.config import Config
 from alpha.core.reasons import ReasonBook
-from alpha.ledger import registry
-from alpha.ledger.lease import Lease
+from alpha.errors import NeedsOperator
+from alpha.ledger import migrations, registry
+from alpha.ledger.lease import Lease, LeaseHeld
 from alpha.ledger.migrations import migrate
 from alpha.ledger.pool import Pool, open_pool
 from alpha.ledger.reader import LedgerReader
 from alpha.ledger.writer import LedgerWriter
 from alpha.trading.latency import Latencies
+
+#: Waits for the lease; False when the run ended before it came.
+StandBy = Callable[[Pool, Lease, LeaseHeld], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,12 @@ async def open_stores(
     installation: str,
     reasons: ReasonBook,
     clock: Clock,
-) -> Stores:
+    stand_by: StandBy,
+) -> Stores | None:
     """Servers, pool, lease, migrations. The caller holds the data directory's lock, so it may
-    take over at once what an earlier process of this installation held. A database that another
-    daemon works on is refused before its schema is touched."""
+    take over at once what an earlier process of this installation held. `stand_by` is called
+    where another installation holds an account; None when the run ended while it waited. The
+    schema of a database that others work on is not touched."""
     dsn, direct, redis_url, servers = await _servers(stack, config, clock)
     pool = await open_pool(dsn, clock=clock)
     stack.push_async_callback(pool.close)
@@ -59,19 +65,40 @@ async def open_stores(
         clock=clock,
     )
     is_new = await pool.fetchval("SELECT to_regclass('config.leases') IS NULL")
-    if not is_new:
-        await lease.acquire(take_over=True)
+    if not is_new and not await _own(pool, lease, stand_by):
+        return None
+    await _refuse_to_migrate_under_others(direct, lease)
     await migrate(direct, resources.migrations_folder(), clock=clock)
     await registry.register(
         pool, [registry.AccountEntry(name, config.mode) for name in accounts], []
     )
-    if is_new:
-        await lease.acquire(take_over=True)
+    if is_new and not await _own(pool, lease, stand_by):
+        return None
     latencies = Latencies()
     writer = LedgerWriter(
         pool, clock=clock, lease=lease, reasons=reasons, frame_to_commit=latencies
     )
     return Stores(pool, LedgerReader(pool), writer, lease, redis_url, latencies, servers)
+
+
+async def _own(pool: Pool, lease: Lease, stand_by: StandBy) -> bool:
+    try:
+        await lease.acquire(take_over=True)
+    except LeaseHeld as held:
+        return await stand_by(pool, lease, held)
+    return True
+
+
+async def _refuse_to_migrate_under_others(direct: str, lease: Lease) -> None:
+    """Daemons of other accounts may share the database, not live through a change of it."""
+    pending = (await migrations.status(direct, resources.migrations_folder())).pending
+    other = await lease.other_daemon() if pending and pending[0].version > 1 else None
+    if other is not None:
+        await lease.release()
+        raise NeedsOperator(
+            f"expected nobody else on the database while migration {pending[0].path.name} is "
+            f"applied, was {other}; stop it, start this daemon, then that one in the same version"
+        )
 
 
 async def _servers(

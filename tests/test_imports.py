@@ -43,6 +43,7 @@ LAYERS = (
                 "report",
                 "rounds",
                 "serving",
+                "standby",
                 "stores",
             }
         ),

@@ -24,6 +24,9 @@ from alpha.errors import AlphaError, OutcomeUnknown, RetryLater
 
 log = structlog.get_logger(__name__)
 
+#: Of writes: another owner of the account sends nothing before this and a second for the clocks
+#: have passed, so that nothing of the earlier owner arrives in its time.
+WRITE_RECV_WINDOW_MS = 2500
 #: Told `Clock.perf_ns` as the bytes of a request leave.
 SentHook = Callable[[int], None]
 
@@ -95,7 +98,6 @@ class Call:
     payload: bytes = b""
     priority: Priority = Priority.OTHER
     signed: bool = True
-    recv_window_ms: int | None = None
     timestamp_ms: int | None = None  # the caller's own stamp; None: now
     on_sent: SentHook | None = None
 
@@ -122,7 +124,8 @@ class Reply:
 
 class HttpClient:
     """Sends calls for one key. Writes are sent once; the one repetition is a stamp that the
-    exchange found stale, and only where the stamp was ours to take."""
+    exchange found stale, and only where the stamp was ours to take. `may_write` is asked before
+    each write, after its stamp was taken."""
 
     def __init__(
         self,
@@ -133,6 +136,7 @@ class HttpClient:
         limiter: Limiter,
         transport: Transport,
         recv_window_ms: int,
+        may_write: Callable[[], bool] | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._credentials = credentials
@@ -140,6 +144,7 @@ class HttpClient:
         self._limiter = limiter
         self._transport = transport
         self._recv_window_ms = recv_window_ms
+        self._may_write = may_write
 
     async def send(self, call: Call) -> Reply:
         """The answer to `call`.
@@ -163,6 +168,11 @@ class HttpClient:
     async def _send_once(self, call: Call) -> Reply | _Refused:
         await self._limiter.acquire(call.path, call.priority)
         url, headers = self._prepared(call)
+        # After the stamp: what passes here and leaves late, the exchange refuses.
+        if call.write and self._may_write is not None and not self._may_write():
+            raise RetryLater(
+                f"{call.path}: expected to hold the account's lease, held none; nothing was sent"
+            )
         body = call.payload if call.write else None
         sent_ns = self._clock.perf_ns()
         if call.on_sent is not None:
@@ -187,7 +197,7 @@ class HttpClient:
         if self._credentials is None:
             raise ValueError(f"expected credentials for {call.path}, was none")
         stamp = self._clock.now_ms() if call.timestamp_ms is None else call.timestamp_ms
-        window = call.recv_window_ms or self._recv_window_ms
+        window = WRITE_RECV_WINDOW_MS if call.write else self._recv_window_ms
         headers["X-BAPI-API-KEY"] = self._credentials.api_key
         headers["X-BAPI-TIMESTAMP"] = str(stamp)
         headers["X-BAPI-RECV-WINDOW"] = str(window)

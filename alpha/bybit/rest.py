@@ -8,7 +8,7 @@ OutcomeUnknown (ask by id).
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
@@ -36,8 +36,6 @@ log = structlog.get_logger(__name__)
 
 #: Get Trade History refuses longer windows.
 WINDOW_MS = 7 * 86_400_000
-#: Creates carry a short window, so that one which leaves late is refused by the exchange itself.
-CREATE_RECV_WINDOW_MS = 2500
 
 _PAGE = {"executions": 100, "orders": 50, "positions": 200, "instruments": 1000}
 _READ_ATTEMPTS = 4
@@ -103,6 +101,7 @@ class Rest:
         session: aiohttp.ClientSession | None = None,
         transport: Transport | None = None,
         recv_window_ms: int = 5000,
+        may_write: Callable[[], bool] | None = None,
     ) -> None:
         if transport is None:
             if session is None:
@@ -117,6 +116,7 @@ class Rest:
             limiter=limiter,
             transport=transport,
             recv_window_ms=recv_window_ms,
+            may_write=may_write,
         )
         self._retrying = stamina.AsyncRetryingCaller(
             attempts=_READ_ATTEMPTS,
@@ -320,7 +320,6 @@ class Rest:
         request: CreateOrder,
         *,
         timestamp_ms: int | None = None,
-        recv_window_ms: int = CREATE_RECV_WINDOW_MS,
         on_sent: SentHook | None = None,
     ) -> OrderAck:
         """Places an order (Place Order). The ack means accepted by the gateway, no more.
@@ -334,7 +333,6 @@ class Rest:
             "/v5/order/create",
             request.body(),
             priority=Priority.EXIT if urgent else Priority.ENTRY,
-            recv_window_ms=recv_window_ms,
             timestamp_ms=timestamp_ms,
             on_sent=on_sent,
         )

@@ -10,6 +10,7 @@ from decimal import Decimal
 from alpha.clock import Clock, iso
 from alpha.config import Config
 from alpha.control import audit
+from alpha.control.daemons import daemons_on
 from alpha.control.databases import database_pool, is_migrated, no_daemon_either
 from alpha.control.desk import (
     AccountStatus,
@@ -72,6 +73,7 @@ class DatabaseDesk:
             redis="unknown",
             accounts=accounts,
             bots=bots,
+            daemons=await daemons_on(self._pool),
         )
 
     async def _bot_status(self, name: str, row: LedgerRow | None) -> BotStatus:

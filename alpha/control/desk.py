@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal, Protocol, TypedDict
+from typing import Literal, NotRequired, Protocol, TypedDict
 
 Source = Literal["daemon", "database"]
 Row = Mapping[str, object]
@@ -58,6 +58,17 @@ class AccountStatus(TypedDict):
     degraded: list[str]
 
 
+class DaemonStatus(TypedDict):
+    """One process on this database. `expires`: until when an active one holds its accounts;
+    `seen`: when a standby last said that it waits. ISO 8601, UTC."""
+
+    holder: str
+    role: Literal["active", "standby"]
+    accounts: list[str]
+    expires: NotRequired[str]
+    seen: NotRequired[str]
+
+
 class Status(TypedDict):
     """The whole picture. Money is Decimal where it was read, text once it went over a wire."""
 
@@ -70,6 +81,7 @@ class Status(TypedDict):
     redis: str
     accounts: dict[str, AccountStatus]
     bots: dict[str, BotStatus]
+    daemons: list[DaemonStatus]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Context, Decimal, InvalidOperation
 from typing import Literal
 
-from alpha.control.desk import Row, Status
+from alpha.control.desk import DaemonStatus, Row, Status
 from alpha.control.wire import plain
 
 Table = Literal["bots", "positions", "orders", "fills"]
@@ -121,7 +121,15 @@ def status(status: Status) -> str:
                 f" @ {cell(position['avg_price'])} · {money(position['unrealised_pnl'])}"
                 f" · stop {cell(position['stop_loss'])}"
             )
+    lines += [_daemon(one) for one in status["daemons"]]
     return "\n".join(lines) + footer(status["source"], status["data_age_s"])
+
+
+def _daemon(daemon: DaemonStatus) -> str:
+    accounts = ", ".join(daemon["accounts"])
+    if daemon["role"] == "active":
+        return f"daemon {daemon['holder']}: active · accounts {accounts}"
+    return f"daemon {daemon['holder']}: standby for {accounts} · seen {daemon.get('seen', '-')}"
 
 
 def analytics(rows: Sequence[Row], days: int) -> str:

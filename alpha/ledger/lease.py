@@ -8,7 +8,9 @@ Nothing here needs a session, so it also works through PgBouncer in transaction 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import structlog
 
@@ -37,6 +39,16 @@ class LeaseHeld(AlphaError):
 
 class LeaseLost(NeedsOperator):
     """Another process has taken the account over: this one must stop writing and sending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Another installation that holds one of our accounts."""
+
+    account: str
+    holder: str
+    expires_ms: int
+    left_ms: int
 
 
 class Lease:
@@ -75,10 +87,14 @@ class Lease:
 
         Raises LeaseHeld naming the holder and until when."""
         asked_at = self._clock.monotonic()
-        quiet_ms = 0
+        quiet_ms = 0.0
         async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(self._sql["limits"])
             taken: dict[str, int] = {}
             for account in self.accounts:
+                earlier: float | None = await connection.fetchval(
+                    self._sql["before"], account, self.installation, QUIET_MS
+                )
                 row = await connection.fetchrow(
                     self._sql["acquire"],
                     account,
@@ -90,8 +106,7 @@ class Lease:
                 if row is None:
                     raise await self._refusal(connection, account)
                 taken[account] = row["epoch"]
-                if row["installation_before"] not in (None, self.installation):
-                    quiet_ms = max(quiet_ms, row["expires_in_ms"] + QUIET_MS)
+                quiet_ms = max(quiet_ms, earlier or 0.0)
         self.epochs = taken
         self._quiet_until = asked_at + quiet_ms / 1000
         self._renewed_at = asked_at
@@ -99,6 +114,49 @@ class Lease:
         self._lost = self._stalled = False
         self._answered = True
         log.info("lease_acquired", holder=self.holder, epochs=dict(taken))
+
+    async def others(self) -> list[Other]:
+        """Who holds what we want, now; empty when `acquire` may succeed. Locks nothing."""
+        rows = await self._pool.fetch(self._sql["others"], list(self.accounts), self.installation)
+        return [
+            Other(row["account"], row["holder"], row["expires_at"], row["left_ms"]) for row in rows
+        ]
+
+    async def other_daemon(self) -> str | None:
+        """The holder of any account of this database that is another installation's."""
+        holder: str | None = await self._pool.fetchval(self._sql["any_other"], self.installation)
+        return holder
+
+    async def check(self, connection: Connection, accounts: Collection[str]) -> None:
+        """Raises LeaseLost unless all these accounts are ours under our epochs. Inside the
+        transaction of `connection`, which also locks the rows: a takeover waits for its end."""
+        wanted = sorted(accounts)
+        foreign = [account for account in wanted if account not in self.epochs]
+        if not foreign:
+            epochs = [self.epochs[account] for account in wanted]
+            rows = await connection.fetch(self._sql["check"], wanted, epochs, self.holder)
+            held = {row["account"] for row in rows}
+            foreign = [account for account in wanted if account not in held]
+        if foreign:
+            raise LeaseLost(
+                f"expected to own account {foreign[0]} under epoch "
+                f"{self.epochs.get(foreign[0])}, was not the owner any more; nothing was "
+                f"written, this daemon has to stop"
+            )
+
+    @asynccontextmanager
+    async def owning(self) -> AsyncIterator[Connection]:
+        """A transaction for small writes beside the ledger's writer, which only the owner of
+        the accounts can begin: an epoch checked here holds until it has ended."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(self._sql["limits"])
+            await self.check(connection, self.accounts)
+            yield connection
+
+    async def quiet(self) -> None:
+        """Waits until nothing that an earlier owner sent can arrive any more."""
+        while (left := self._quiet_until - self._clock.monotonic()) > 0:
+            await self._clock.sleep(left)
 
     async def _refusal(self, connection: Connection, account: str) -> LeaseHeld:
         other = await connection.fetchrow(self._sql["show"], account)

@@ -14,7 +14,7 @@ import asyncpg
 
 from alpha.core.events import PositionEvent, WalletEvent
 from alpha.errors import NotFound
-from alpha.ledger.pool import Pool
+from alpha.ledger.pool import Connection, Pool
 from alpha.ledger.queries import load
 
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
@@ -22,7 +22,7 @@ Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 _SQL = load("observations.sql")
 
 
-async def save_positions(pool: Pool, shown: Iterable[PositionEvent]) -> None:
+async def save_positions(pool: Pool | Connection, shown: Iterable[PositionEvent]) -> None:
     """The exchange's positions, unless the table already holds something newer by `seq`."""
     newest = {(row.account, row.symbol, row.position_idx): row for row in shown}
     await pool.executemany(

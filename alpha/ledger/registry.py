@@ -138,13 +138,15 @@ async def stopped_by_operator(pool: Pool) -> set[str]:
     return {row["bot_id"] for row in rows}
 
 
-async def set_status(pool: Pool, bot_id: str, account: str, status: str, reason: str = "") -> None:
+async def set_status(
+    pool: Pool | Connection, bot_id: str, account: str, status: str, reason: str = ""
+) -> None:
     """A bot's state as people see it; one of the words of `alpha.bots`."""
     await pool.execute(load("registry.sql")["set_status"], bot_id, account, status, reason)
 
 
 async def heartbeat(
-    pool: Pool,
+    pool: Pool | Connection,
     account: str,
     bot_ids: Iterable[str],
     *,

@@ -8,7 +8,7 @@ from alpha.core.reasons import BUILTIN, ReasonBook
 from alpha.ledger import columns
 from alpha.ledger.batch import Batch
 from alpha.ledger.columns import Columns
-from alpha.ledger.lease import Lease, LeaseLost
+from alpha.ledger.lease import Lease
 from alpha.ledger.pool import Connection
 from alpha.ledger.queries import load
 
@@ -25,7 +25,7 @@ async def write_batch(
     connection."""
     await connection.execute(_SQL["begin"])
     if lease is not None:
-        await _check_leases(connection, batch, lease)
+        await lease.check(connection, batch.accounts)
     for name, rows in _statements(batch, reasons):
         await connection.execute(_SQL[name], *rows)
     commit_no = await connection.fetchval(
@@ -33,22 +33,6 @@ async def write_batch(
     )
     await connection.execute("COMMIT")
     return int(commit_no)
-
-
-async def _check_leases(connection: Connection, batch: Batch, lease: Lease) -> None:
-    """Also locks the rows: a takeover waits until this transaction has ended."""
-    accounts = sorted(batch.accounts)
-    foreign = [account for account in accounts if account not in lease.epochs]
-    if not foreign:
-        epochs = [lease.epochs[account] for account in accounts]
-        rows = await connection.fetch(_SQL["check_leases"], accounts, epochs, lease.holder)
-        held = {row["account"] for row in rows}
-        foreign = [account for account in accounts if account not in held]
-    if foreign:
-        raise LeaseLost(
-            f"expected to own account {foreign[0]} under epoch {lease.epochs.get(foreign[0])}, "
-            f"was not the owner any more; nothing was written, this daemon has to stop"
-        )
 
 
 def _statements(batch: Batch, reasons: ReasonBook) -> Iterator[tuple[str, Columns]]:

@@ -10,16 +10,6 @@ SET LOCAL lock_timeout = '2s';
 SET LOCAL idle_in_transaction_session_timeout = '2s';
 SET LOCAL enable_seqscan = off;
 
--- name: check_leases
--- The accounts of $1 that are held under exactly this epoch; locked, so that a takeover waits
--- until this transaction has ended.
-SELECT l.account
-  FROM config.leases l
-  JOIN unnest($1::text[], $2::bigint[]) AS held(account, epoch)
-    ON held.account = l.account AND held.epoch = l.epoch
- WHERE l.holder = $3
-   FOR SHARE OF l;
-
 -- name: insert_executions
 INSERT INTO trading.executions (
     account, symbol, exec_id, order_id, order_link_id, side, exec_type, price, qty, value, fee,

@@ -45,13 +45,22 @@ class Installation:
     feed: str = "synthetic"
     speed: int = 1200
     data: Path | None = None
+    #: The whole config file, for what the fields above do not say.
+    settings: str | None = None
+    #: Where the exchange keeps its books; the built-in one's own folder when not given.
+    books: Path | None = None
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         data = f'data = "{self.data}"' if self.data else ""
         self.config.write_text(
-            CONFIG.format(folder=self.folder, feed=self.feed, speed=self.speed, data=data)
+            self.settings
+            or CONFIG.format(folder=self.folder, feed=self.feed, speed=self.speed, data=data)
         )
+
+    @property
+    def store(self) -> Path:
+        return (self.books or self.folder / "data" / "sim") / "sim.sqlite"
 
     @property
     def config(self) -> Path:
@@ -104,10 +113,9 @@ class Installation:
 
     def truth(self, exec_type: str | None = None) -> list[Json]:
         """The exchange's own executions, oldest first, straight from its store."""
-        store = self.folder / "data" / "sim" / "sim.sqlite"
-        if not store.exists():
+        if not self.store.exists():
             return []
-        with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as connection:
+        with sqlite3.connect(f"file:{self.store}?mode=ro", uri=True) as connection:
             try:
                 rows = connection.execute("SELECT body FROM executions ORDER BY n").fetchall()
             except sqlite3.OperationalError:
@@ -117,8 +125,7 @@ class Installation:
 
     def own_orders(self) -> list[Json]:
         """Orders with an id of ours, straight from the exchange's store."""
-        store = self.folder / "data" / "sim" / "sim.sqlite"
-        with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as connection:
+        with sqlite3.connect(f"file:{self.store}?mode=ro", uri=True) as connection:
             rows = connection.execute("SELECT body FROM orders WHERE link_id <> '' ORDER BY n")
             return [json.loads(body) for (body,) in rows.fetchall()]
 

@@ -83,6 +83,7 @@ class MemoryDesk:
             redis="ok",
             accounts={"main": account},
             bots=bots,
+            daemons=[],
         )
 
     async def bots(self) -> Sequence[Row]:

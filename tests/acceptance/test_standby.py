@@ -1,0 +1,178 @@
+"""Two installations of one account: one works, one waits, and never do both act."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from alpha.clock import SystemClock
+from tests.acceptance.daemons import Installation
+from tests.acceptance.pairs import Site, exchange_of
+from tests.acceptance.test_processes import (
+    assert_ledger_is_the_truth,
+    assert_nothing_was_sent_twice,
+)
+from tests.until import until
+
+TAKEOVER_S = 10.0
+SPEED = 1200
+STANDBY = "event='standby'"
+
+
+@pytest.fixture
+async def site(server_folder: Path, postgres_dsn: str, redis_url: str) -> AsyncIterator[Site]:
+    exchange = await exchange_of(server_folder, ("main", "second"), SPEED)
+    try:
+        yield Site(server_folder, postgres_dsn, redis_url, exchange.urls)
+    finally:
+        exchange.stop()
+
+
+async def standing_by(home: Installation) -> None:
+    await until(lambda: STANDBY in home.log, "a standby", within_s=30)
+
+
+def roles(home: Installation) -> list[str]:
+    shown = home.json("status")["daemons"]
+    assert isinstance(shown, list) and all(one["accounts"] == ["main"] for one in shown)
+    return [one["role"] for one in shown]
+
+
+@asynccontextmanager
+async def taking_over(home: Installation) -> AsyncIterator[None]:
+    """What happens inside ends the other one; the standby is ready to trade in time."""
+    clock, before = SystemClock(), home.log.count("alpha_ready")
+    began = clock.monotonic()
+    yield
+    await home.ready(before + 1)
+    took = clock.monotonic() - began
+    print(f"takeover in {took:.2f} s")
+    assert took < TAKEOVER_S, home.log[-3000:]
+
+
+async def assert_all_is_right(home: Installation, process: subprocess.Popen[bytes]) -> None:
+    """More trades come, then the daemon stops clean, and nothing was lost, doubled, invented."""
+    await home.trades(len(home.truth("Trade")) + 20)
+    assert home.stop(process) == 0, home.log[-3000:]
+    verified = home.json("ledger", "verify")
+    assert verified["ok"] and verified["problems"] == [], verified
+    await assert_ledger_is_the_truth(home)
+    assert_nothing_was_sent_twice(home)
+
+
+async def test_a_standby_waits_is_shown_and_takes_over_from_a_killed_one(site: Site) -> None:
+    with site.pair() as (a, b):
+        first = a.start()
+        await a.ready()
+        second = b.start()
+        await standing_by(b)
+        await a.trades(10)
+        for home in (a, b):
+            await until(
+                lambda home=home: roles(home) == ["active", "standby"],  # type: ignore[misc]
+                "both shown",
+            )
+        assert "standby for main" in a.ask("status").stdout
+        assert b.ask("bots", "stop", "shorty").returncode == 3
+        async with taking_over(b):
+            first.kill()
+            first.wait()
+        await until(lambda: roles(b) == ["active"], "the new owner alone")
+        await assert_all_is_right(b, second)
+
+
+async def test_a_clean_stop_hands_over_at_once(site: Site) -> None:
+    with site.pair() as (a, b):
+        first = a.start()
+        await a.ready()
+        second = b.start()
+        await standing_by(b)
+        async with taking_over(b):
+            assert a.stop(first) == 0
+        await assert_all_is_right(b, second)
+
+
+async def test_a_stalled_holder_is_replaced_and_harms_nothing_when_it_wakes(site: Site) -> None:
+    with site.pair() as (a, b):
+        first = a.start()
+        await a.ready()
+        second = b.start()
+        await standing_by(b)
+        await a.trades(10)
+        async with taking_over(b):
+            first.send_signal(signal.SIGSTOP)
+        await b.trades(len(b.truth("Trade")) + 5)
+        # With the new owner stopped too, whatever happens now is the old one's doing.
+        second.send_signal(signal.SIGSTOP)
+        orders = b.own_orders()
+        first.send_signal(signal.SIGCONT)
+        assert first.wait(timeout=10) == 1, a.log[-3000:]
+        assert len(b.own_orders()) == len(orders)
+        second.send_signal(signal.SIGCONT)
+        assert "LeaseLost" in a.log or "taken over by another daemon" in a.log
+        await assert_all_is_right(b, second)
+
+
+async def test_a_holder_stopped_while_it_writes_is_replaced_in_time(site: Site) -> None:
+    """Stopped as soon as a transaction is seen open, so that its locks are in the way."""
+    with site.pair() as (a, b):
+        homes = [a, b]
+        running = [a.start()]
+        await a.ready()
+        running.append(b.start())
+        await standing_by(b)
+        for turn in range(3):
+            home, other = homes[turn % 2], homes[1 - turn % 2]
+            await home.trades(len(home.truth("Trade")) + 5)
+            async with taking_over(other):
+                await stop_in_a_transaction(site, running[turn % 2].pid)
+            running[turn % 2].send_signal(signal.SIGCONT)
+            assert running[turn % 2].wait(timeout=10) == 1, home.log[-3000:]
+            waits = home.log.count(STANDBY)
+            running[turn % 2] = home.start()
+            await until(
+                lambda home=home, waits=waits: home.log.count(STANDBY) > waits,  # type: ignore[misc]
+                "a standby",
+                within_s=30,
+            )
+        await assert_all_is_right(homes[1], running[1])
+
+
+async def stop_in_a_transaction(site: Site, pid: int) -> None:
+    connection = await asyncpg.connect(site.postgres)
+    try:
+        async with asyncio.timeout(30):
+            while True:
+                os.kill(pid, signal.SIGSTOP)
+                await SystemClock().sleep(0.05)
+                open_now = await connection.fetchval(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND state = 'idle in transaction'"
+                )
+                if open_now:
+                    return
+                os.kill(pid, signal.SIGCONT)
+                await SystemClock().sleep(0.003)
+    finally:
+        await connection.close()
+
+
+async def test_the_time_of_a_standby_ends_too(site: Site) -> None:
+    with site.pair() as (a, b):
+        first = a.start()
+        await a.ready()
+        report = site.folder / "report.json"
+        waiting = b.start("--for", "6s", "--report", str(report))
+        await standing_by(b)
+        assert waiting.wait(timeout=15) == 0
+        assert b.truth() == a.truth()
+        assert report.exists()
+        assert a.stop(first) == 0

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from alpha.sim.feeds.base import InstrumentSpec
+from alpha.sim.forced import Forced
 from alpha.sim.matching import Matcher
 from alpha.sim.model import (
     PLACES,
@@ -41,6 +42,7 @@ class Exchange:
         matcher = Matcher(self.state)
         self._stops = Stops(self.state, matcher)
         self._desk = OrderDesk(self.state, matcher, self._stops)
+        self._forced = Forced(self.state, matcher, self._stops)
         self.closed = False
 
     # -- the market -----------------------------------------------------------------------
@@ -51,14 +53,13 @@ class Exchange:
         """One public trade; `gap` = the price jumped here (a new bar) and did not walk."""
         self._stops.walk(symbol, price, qty, side, gap=gap, ms=ms)
 
-    def funding(self, symbol: str, rate: Decimal, ms: int) -> None:
+    def funding(self, symbol: str, rate: Decimal, ms: int) -> list[Execution]:
         """Settles funding at the mark price: longs pay a positive rate, shorts receive it."""
-        for account in self.state.accounts:
-            held = self.state.positions[account].get(symbol)
-            if held is not None and held.size > 0:
-                self._settle(held, rate, ms)
+        self._known(symbol)
+        positions = [held.get(symbol) for held in self.state.positions.values()]
+        return [self._fund(held, rate, ms) for held in positions if held and held.size > 0]
 
-    def _settle(self, held: Position, rate: Decimal, ms: int) -> None:
+    def _fund(self, held: Position, rate: Decimal, ms: int) -> Execution:
         state = self.state
         mark = state.mark(held.symbol)
         side: Side = "Sell" if held.side == "Sell" else "Buy"
@@ -106,6 +107,7 @@ class Exchange:
         state.emit(held.account, "execution", ms, [execution])
         state.emit_position(held.account, held.symbol, ms)
         state.emit_wallet(held.account, ms)
+        return execution
 
     def newly_insolvent(self) -> list[tuple[str, Decimal]]:
         """Accounts whose equity has fallen below zero since the last call: `[(key, equity)]`."""
@@ -118,6 +120,23 @@ class Exchange:
                 if account.insolvent:
                     found.append((account.key, equity))
         return found
+
+    def held(self, account: str, symbol: str) -> Position:
+        """The account's open position; refuses where there is none."""
+        self._known(symbol)
+        return self._forced.held(account, symbol)
+
+    def liquidate(self, account: str, symbol: str, ms: int) -> Execution:
+        self._known(symbol)
+        return self._forced.liquidate(account, symbol, ms)
+
+    def deleverage(self, account: str, symbol: str, qty: Decimal | None, ms: int) -> Execution:
+        self._known(symbol)
+        return self._forced.deleverage(account, symbol, qty, ms)
+
+    def settle(self, account: str, symbol: str, ms: int) -> Execution:
+        self._known(symbol)
+        return self._forced.settle(account, symbol, ms)
 
     def close_market(self) -> None:
         """The end of the data: nothing trades any more, what is open stays as it is."""

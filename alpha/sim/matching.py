@@ -25,13 +25,15 @@ Rows = list[tuple[Decimal, Decimal]]
 
 
 class Fill(NamedTuple):
-    """One fill on its way into the books."""
+    """One fill on its way into the books; `rate` None means the order pays the usual fee."""
 
     price: Decimal
     qty: Decimal
     maker: bool
     seq: int
     ms: int
+    exec_type: str = "Trade"
+    rate: Decimal | None = None
 
 
 class Matcher:
@@ -71,6 +73,21 @@ class Matcher:
         order.status = "Filled" if order.leaves == 0 else "PartiallyFilled"
         self._publish(order, [frame], draw, ms)
 
+    def force(
+        self, order: Order, exec_type: str, rate: Decimal, ms: int, *, told: bool = True
+    ) -> Execution:
+        """Fills a whole order of the exchange's own at its price, past the book.
+
+        `told` False: the fill has no order on any stream or list (settlement).
+        """
+        seq = self._state.next_seq(order.symbol)
+        fill = Fill(order.price, order.qty, False, seq, ms, exec_type, rate)
+        execution = self._book_fill(order, fill)
+        order.status = "Filled"
+        draw = Draw(self._state.salt, "force", order.order_id)
+        self._publish(order, [[execution]], draw, ms, told=told)
+        return execution
+
     def close(
         self, order: Order, ms: int, *, cancel: str = "UNKNOWN", reason: str = "EC_NoError"
     ) -> None:
@@ -101,10 +118,14 @@ class Matcher:
 
     def _book_fill(self, order: Order, fill: Fill) -> Execution:
         spec = self._state.books[order.symbol].spec
-        rate = spec.maker_fee if fill.maker else spec.taker_fee
+        rate = fill.rate
+        if rate is None:
+            rate = spec.maker_fee if fill.maker else spec.taker_fee
         fee = (fill.price * fill.qty * rate).quantize(PLACES)
         held = self._state.position(order.account, order.symbol)
         effect = apply_fill(held, order.side, fill.qty, fill.price, fill.ms)
+        if effect.closed < fill.qty:
+            held.open_fee += fee - (fee * effect.closed / fill.qty).quantize(PLACES)
         self._book_money(order, effect, fee, fill.seq)
         order.cum_qty += fill.qty
         order.cum_value += fill.qty * fill.price
@@ -114,7 +135,7 @@ class Matcher:
             account=order.account,
             symbol=order.symbol,
             exec_id=self._state.new_id(),
-            exec_type="Trade",
+            exec_type=fill.exec_type,
             order_id=order.order_id,
             link_id=order.link_id,
             side=order.side,
@@ -137,6 +158,7 @@ class Matcher:
             seq=fill.seq,
             balance_after=self._state.accounts[order.account].balance,
             position_after=held.signed,
+            open_fee=effect.open_fee,
         )
         self._state.put_execution(execution)
         return execution
@@ -161,17 +183,19 @@ class Matcher:
         else:
             order.status = "PartiallyFilled" if order.cum_qty > 0 else "New"
 
-    def _publish(self, order: Order, frames: list[list[Row]], draw: Draw, ms: int) -> None:
+    def _publish(
+        self, order: Order, frames: list[list[Row]], draw: Draw, ms: int, *, told: bool = True
+    ) -> None:
         state = self._state
         order_first = draw.chance(ORDER_FIRST_PERCENT)
         position_first = draw.chance(POSITION_FIRST_PERCENT)
         if position_first:
             state.emit_position(order.account, order.symbol, ms)
-        if order_first:
+        if order_first and told:
             state.emit_order(order, ms)
         for rows in frames:
             state.emit(order.account, "execution", ms, rows)
-        if not order_first:
+        if not order_first and told:
             state.emit_order(order, ms)
         if not position_first:
             state.emit_position(order.account, order.symbol, ms)

@@ -100,7 +100,10 @@ class Order(msgspec.Struct, kw_only=True):
 
 
 class Position(msgspec.Struct, kw_only=True):
-    """The account's net position in one symbol; `cost` is the exact entry value of `size`."""
+    """The account's net position in one symbol; `cost` is the exact entry value of `size`.
+
+    `open_fee` is what opening `size` has cost; a reduction takes its part along.
+    """
 
     account: str
     symbol: str
@@ -117,6 +120,8 @@ class Position(msgspec.Struct, kw_only=True):
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
     trailing: Decimal | None = None
+    status: Literal["Normal", "Liq", "Adl"] = "Normal"
+    open_fee: Decimal = ZERO
 
     @property
     def signed(self) -> Decimal:
@@ -134,7 +139,10 @@ class Account(msgspec.Struct, kw_only=True):
 
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the execution stream: a fill, or a funding payment (`exec_type` Funding)."""
+    """One row of the execution stream: a fill, or a funding payment (`exec_type` Funding).
+
+    `open_fee` is the part of the position's opening fees that belongs to `closed_size`.
+    """
 
     account: str
     symbol: str
@@ -162,6 +170,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     balance_after: Decimal
     position_after: Decimal
+    open_fee: Decimal = ZERO
 
 
 class PositionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,6 +237,7 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
     stop_loss: Decimal | None = None
     tp_trigger_by: str = "LastPrice"
     sl_trigger_by: str = "LastPrice"
+    create_type: str = "CreateByUser"
 
 
 class Amendment(msgspec.Struct, frozen=True, kw_only=True):

@@ -74,7 +74,7 @@ class OrderDesk:
             reduce_only=request.reduce_only,
             close_on_trigger=request.close_on_trigger,
             status="Untriggered" if conditional else "New",
-            create_type="CreateByStopOrder" if conditional else "CreateByUser",
+            create_type="CreateByStopOrder" if conditional else request.create_type,
             stop_type="Stop" if conditional else "",
             trigger_price=request.trigger_price,
             trigger_direction=request.trigger_direction if conditional else 0,

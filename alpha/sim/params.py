@@ -17,6 +17,10 @@ class Params:
     def __init__(self, values: Mapping[str, object]) -> None:
         self._values = values
 
+    @property
+    def values(self) -> Mapping[str, object]:
+        return self._values
+
     def text(self, name: str, default: str = "") -> str:
         value = self._values.get(name)
         if value is None or value == "":

@@ -19,18 +19,18 @@ CLOSE_FEE = Decimal("0.00055")
 
 
 class FillEffect(NamedTuple):
-    """What a fill did: the part that closed, its profit before fees, whether the side ended."""
+    """What a fill did: the part that closed, its profit before fees, what opening it had cost."""
 
     closed: Decimal
     pnl: Decimal
-    side_ended: bool
+    open_fee: Decimal
 
 
 def apply_fill(position: Position, side: Side, qty: Decimal, price: Decimal, ms: int) -> FillEffect:
     """Books a fill into the position (fees excluded) and says what it did."""
     closed = ZERO
     pnl = ZERO
-    ended = False
+    open_fee = ZERO
     position.updated_ms = ms
     if position.size > 0 and position.side != side:
         closed = min(qty, position.size)
@@ -38,10 +38,12 @@ def apply_fill(position: Position, side: Side, qty: Decimal, price: Decimal, ms:
         entry = position.cost if whole else position.cost * closed / position.size
         gain = price * closed - entry if position.side == "Buy" else entry - price * closed
         pnl = gain.quantize(PLACES)
+        share = position.open_fee if whole else position.open_fee * closed / position.size
+        open_fee = share.quantize(PLACES)
         position.size -= closed
         position.cost -= entry
+        position.open_fee -= open_fee
         qty -= closed
-        ended = whole
         if whole:
             position.side = ""
             position.cost = ZERO
@@ -53,7 +55,7 @@ def apply_fill(position: Position, side: Side, qty: Decimal, price: Decimal, ms:
             position.realised = ZERO
         position.size += qty
         position.cost += qty * price
-    return FillEffect(closed, pnl, ended)
+    return FillEffect(closed, pnl, open_fee)
 
 
 def unrealised(position: Position, mark: Decimal) -> Decimal:

@@ -38,7 +38,8 @@ class Call(NamedTuple):
 class Endpoint(NamedTuple):
     """A path's handler; `limit` per second and account, 0 for public endpoints.
 
-    A `bare` result is the whole body, without the envelope: none of Bybit's endpoints.
+    A `bare` result is the whole body, without the envelope, and a refusal is HTTP 400: none of
+    Bybit's endpoints.
     """
 
     handler: Callable[[Call], Awaitable[Result]]
@@ -78,6 +79,9 @@ class RestApi:
                 return web.Response(body=body, content_type="application/json")
             return exchange.sent or exchange.response(0, "OK", result)
         except Refusal as refusal:
+            if endpoint.bare:
+                error = msgspec.json.encode({"ok": False, "error": refusal.message})
+                return web.Response(status=400, body=error, content_type="application/json")
             return exchange.response(refusal.code, refusal.message, {})
 
     @property

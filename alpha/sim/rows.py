@@ -205,7 +205,7 @@ def _position(view: PositionView) -> WireRow:
         "leverageSysUpdatedTime": "",
         "curRealisedPnl": text(held.realised),
         "size": text(held.size),
-        "positionStatus": "Normal",
+        "positionStatus": held.status,
         "mmrSysUpdatedTime": "",
         "stopLoss": text(held.stop_loss),
         "tradeMode": 0,

@@ -26,8 +26,9 @@ from alpha.sim.feeds.base import Feed, InstrumentSpec
 from alpha.sim.hub import Hub
 from alpha.sim.limits import RateLimits
 from alpha.sim.market import Market, highest_speed
+from alpha.sim.provoke import Event, Provoker
 from alpha.sim.reader import FeedReader
-from alpha.sim.rest import RestApi
+from alpha.sim.rest import RestApi, Result
 from alpha.sim.rest_account import AccountApi
 from alpha.sim.rest_market import MarketApi
 from alpha.sim.rest_trade import TradeApi
@@ -176,10 +177,12 @@ class Simulator:
         keyring = Keyring({a.key: a.secret for a in options.accounts}, clock)
         limits = RateLimits(clock)
         trade = TradeApi(self.engine)
+        self._provoker = Provoker(self.engine, self.board)
         routes = {
             **MarketApi(self.engine, self.board, reader, self.market).routes(),
             **AccountApi(self.engine, feed.instruments).routes(),
             **trade.routes(),
+            **self._provoker.routes(),
         }
         self._rest = RestApi(routes, keyring, limits, clock)
         self._sockets = Sockets(self.hub, randomness)
@@ -209,6 +212,10 @@ class Simulator:
         async with self.engine.lock:
             await self.engine.mark(self.engine.now_ms())
         log.info("simulator stopped")
+
+    async def provoke(self, event: Event) -> Result:
+        """Makes the exchange do what no client can ask for (`POST /sim/provoke`)."""
+        return await self._provoker.carry_out(event)
 
     async def _listen(self, runner: web.AppRunner) -> None:
         options = self._options

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from alpha.sim.matching import Matcher
-from alpha.sim.model import ZERO, Order, Position, Side, opposite
+from alpha.sim.model import ZERO, Execution, Order, Position, Side, opposite
 from alpha.sim.state import State
 
 CHILD_CREATE_TYPES = {
@@ -45,6 +45,15 @@ class Stops:
         self._matcher.fill_resting(order, qty, ms)
         if order.cum_qty > filled:
             self._follow(order, before, ms)
+
+    def force(
+        self, order: Order, exec_type: str, rate: Decimal, ms: int, *, told: bool = True
+    ) -> Execution:
+        """Fills an order of the exchange's own and lets the position's stops follow."""
+        before = self._state.position(order.account, order.symbol).side
+        execution = self._matcher.force(order, exec_type, rate, ms, told=told)
+        self._follow(order, before, ms)
+        return execution
 
     def _follow(self, order: Order, before: str, ms: int) -> None:
         held = self._state.position(order.account, order.symbol)

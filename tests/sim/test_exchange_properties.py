@@ -143,18 +143,30 @@ class Day(RuleBasedStateMachine):
         self.bench.exchange.funding(COIN, D(rate) / 10_000, self.bench.ms)
         self._save()
 
+    @precondition(lambda self: self.bench.position() != 0)
+    @rule(what=st.sampled_from(["liquidate", "deleverage", "settle", "part"]), steps=STEPS)
+    def forced(self, what: str, steps: int) -> None:
+        exchange, held = self.bench.exchange, abs(self.bench.position())
+        if what == "liquidate":
+            row = exchange.liquidate(ACCOUNT, COIN, self.bench.ms)
+        elif what == "settle":
+            row = exchange.settle(ACCOUNT, COIN, self.bench.ms)
+        else:
+            qty = min(held, D(steps) / 1000) if what == "part" else None
+            row = exchange.deleverage(ACCOUNT, COIN, qty, self.bench.ms)
+        assert row.closed_size == row.qty and row.position_after == self.bench.position()
+        self._save()
+
     @invariant()
     def money_and_position_follow_from_the_executions(self) -> None:
         rows = self.bench.executions()
-        size = sum(
-            (r.qty if r.side == "Buy" else -r.qty for r in rows if r.exec_type == "Trade"), D(0)
-        )
+        fills = [r for r in rows if r.exec_type != "Funding"]
+        size = sum((r.qty if r.side == "Buy" else -r.qty for r in fills), D(0))
         assert self.bench.position() == size
         assert self.bench.balance() == 1_000_000 + sum((r.pnl - r.fee for r in rows), D(0))
         filled: dict[str, Decimal] = {}
-        for row in rows:
-            if row.exec_type == "Trade":
-                filled[row.order_id] = filled.get(row.order_id, D(0)) + row.qty
+        for row in fills:
+            filled[row.order_id] = filled.get(row.order_id, D(0)) + row.qty
         for order_id, order in self.told.items():
             assert order.cum_qty == filled.get(order_id, D(0))
             assert order.status != "Filled" or order.leaves == 0

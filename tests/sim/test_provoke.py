@@ -32,7 +32,7 @@ async def heard(socket: Socket, exec_type: str) -> Json:
         if not rows:
             return False
         told = [r["seq"] for r in socket.rows("position")]
-        return rows[0]["seq"] in told and message.get("topic") == "wallet"
+        return rows[-1]["seq"] in told and message.get("topic") == "wallet"
 
     await socket.hear(complete)
     row: Json = next(r for r in socket.rows("execution") if r["execType"] == exec_type)

@@ -103,6 +103,8 @@ def account_status(service: AccountService, degraded: tuple[str, ...]) -> Accoun
         "since_ms": account.since_ms,
         "gaps": account.gaps,
         "backfilled": account.backfilled,
+        "malformed_frames": service.odd_frames.malformed.total(),
+        "unknown_frames": service.odd_frames.unknown.total(),
         "wallet": wallet.wallet if wallet else None,
         "equity": wallet.equity if wallet else None,
         "degraded": [*degraded, *troubles],

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 import structlog
@@ -28,6 +27,7 @@ from alpha.bybit.messages import (
     decode_private,
     decode_public,
 )
+from alpha.bybit.odd_frames import OddFrames
 from alpha.bybit.signing import Credentials, sign_stream
 from alpha.bybit.socket import Connector, Socket, SocketLost, connector
 from alpha.clock import Clock, Randomness, SystemRandomness
@@ -84,9 +84,7 @@ class Timing:
 class StreamStats:
     frames: int = 0
     events: int = 0
-    malformed: int = 0
     sessions: int = 0
-    ignored: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +118,7 @@ class _Stream(Generic[_Event]):
         timing: Timing | None,
     ) -> None:
         self.stats = StreamStats()
+        self.odd = OddFrames(name)
         self._url = url
         self._name = name
         self._clock = clock
@@ -136,7 +135,6 @@ class _Stream(Generic[_Event]):
         self._end_reason = ""
         self._give_up = ""
         self._heard_at = 0.0
-        self._malformed_logged = False
         self._on_event: OnEvent[_Event] | None = None
         self._on_state: OnState | None = None
 
@@ -210,13 +208,15 @@ class _Stream(Generic[_Event]):
             try:
                 events = self._decode(raw)
             except MalformedFrame as e:
-                self._count_malformed(e)
+                self.odd.met_malformed(e)
+                self._say(StreamState("malformed", e.problem))
                 continue
             for event in events:
                 if isinstance(event, Ack):
-                    await self._answered(event)
+                    if not await self._answered(event):
+                        self.odd.met_unknown(f"op {event.op}", raw)
                 elif isinstance(event, Ignored):
-                    self.stats.ignored[event.topic] += 1
+                    self.odd.met_unknown(event.topic, raw)
                 elif not isinstance(event, Pong):
                     self._deliver(event, received_ns)
 
@@ -274,15 +274,17 @@ class _Stream(Generic[_Event]):
             part = topics[first : first + group]
             await self._ask("subscribe", part, part)
 
-    async def _answered(self, ack: Ack) -> None:
+    async def _answered(self, ack: Ack) -> bool:
+        """False for an answer to nothing that this session has asked."""
         req_id = ack.req_id or self._only_request(ack)
         request = self._requests.pop(req_id, None)
         if request is None:
-            return
+            return False
         if request.op == "auth":
             await self._authenticated(ack)
         elif request.op == "subscribe":
             await self._subscribed(request, ack)
+        return True
 
     def _only_request(self, ack: Ack) -> str:
         """Some refusals come without a req_id: they answer the oldest request of their kind."""
@@ -342,18 +344,6 @@ class _Stream(Generic[_Event]):
     def _say(self, state: StreamState) -> None:
         assert self._on_state is not None
         self._on_state(state)
-
-    def _count_malformed(self, error: MalformedFrame) -> None:
-        self.stats.malformed += 1
-        if not self._malformed_logged:
-            self._malformed_logged = True
-            log.error(
-                "malformed frame; further ones are counted only",
-                stream=self._name,
-                problem=error.problem,
-                raw=error.raw,
-            )
-        self._say(StreamState("malformed", error.problem))
 
 
 class PrivateStream(_Stream[PrivateEvent]):

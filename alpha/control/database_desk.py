@@ -54,6 +54,8 @@ class DatabaseDesk:
                 since_ms=None,
                 gaps=0,
                 backfilled=0,
+                malformed_frames=0,
+                unknown_frames=0,
                 wallet=None,
                 equity=None,
                 degraded=[],

@@ -53,6 +53,8 @@ class AccountStatus(TypedDict):
     since_ms: int | None
     gaps: int
     backfilled: int
+    malformed_frames: int  # of the private stream, since the start
+    unknown_frames: int
     wallet: Decimal | str | None
     equity: Decimal | str | None
     degraded: list[str]

@@ -69,6 +69,7 @@ class AccountService:
         self.account = account
         self._pulse = pulse
         self.rest = rest
+        self.odd_frames = stream.odd
         self.sessions: dict[str, BotSession] = {}
         self._stream = stream
         self._tools = tools

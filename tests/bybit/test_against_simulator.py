@@ -118,8 +118,8 @@ async def test_a_round_trip_looks_the_same_on_the_stream_and_in_the_lists(venue:
     finally:
         task.cancel()
         await asyncio.wait({task})
-    assert stream.stats.malformed == 0
-    assert not stream.stats.ignored
+    assert not stream.odd.malformed
+    assert not stream.odd.unknown
 
 
 def filled(events: list[PrivateEvent], link_id: str) -> bool:

@@ -12,10 +12,12 @@ from decimal import Decimal
 from typing import NotRequired, TypedDict
 
 import pytest
+from structlog.testing import capture_logs
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from alpha.bybit.messages import PrivateEvent, PublicEvent
+from alpha.bybit.odd_frames import OddFrames
 from alpha.bybit.signing import Credentials
 from alpha.bybit.stream import PRIVATE_TOPICS, PrivateStream, PublicStream, StreamState
 from alpha.clock import SystemClock
@@ -306,9 +308,44 @@ async def test_a_malformed_frame_is_told_and_survived() -> None:
         stream = private(served.url)
         async with listener.running(stream):
             await eventually(lambda: len(listener.events) == 1)
-        assert stream.stats.malformed == 2
+        assert stream.odd.malformed == {"execution": 1, "unreadable": 1}
         assert listener.count("malformed") == 2
         assert listener.count("lost") == 0
+
+
+async def test_odd_frames_are_counted_and_logged_once_per_kind() -> None:
+    async def spoil(served: Exchange, socket: ServerConnection, message: Message) -> None:
+        await served.answer(socket, message)
+        if message.get("args", []) == ["wallet"]:
+            broken = '{"topic":"order.linear","secret":"hush","data":[{'
+            for frame in (broken, broken, '{"topic":"liquidation.X"}', '{"op":"poke"}'):
+                await socket.send(frame)
+            await socket.send('{"topic":"liquidation.Y"}')
+            await socket.send(TRADE_FRAME)
+
+    listener = Listener()
+    with capture_logs() as logs:
+        async with exchange() as served:
+            served.replies["subscribe"] = spoil
+            stream = private(served.url)
+            async with listener.running(stream):
+                await eventually(lambda: len(listener.events) == 1)
+    assert stream.odd.malformed == {"order": 2}
+    assert stream.odd.unknown == {"liquidation": 2, "op poke": 1}
+    told = [(line["log_level"], line["kind"]) for line in logs if "kind" in line]
+    assert told == [("error", "order"), ("warning", "liquidation"), ("warning", "op poke")]
+    assert "hush" not in repr(logs) and "order.linear" in repr(logs)
+    assert listener.count("malformed") == 2
+    assert listener.count("lost") == 0
+
+
+def test_kinds_of_odd_frames_are_bounded() -> None:
+    odd = OddFrames("private-main")
+    with capture_logs() as logs:
+        for number in range(1000):
+            odd.met_unknown(f"topic{number}", "{}")
+    assert odd.unknown.total() == 1000
+    assert len(odd.unknown) == len(logs) == 51
 
 
 async def test_a_refused_private_topic_is_never_live() -> None:

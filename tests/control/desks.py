@@ -36,6 +36,8 @@ class MemoryDesk:
             since_ms=1,
             gaps=2,
             backfilled=3,
+            malformed_frames=0,
+            unknown_frames=0,
             wallet=Decimal("10000"),
             equity=Decimal("10012.5"),
             degraded=[],

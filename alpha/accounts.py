@@ -83,6 +83,8 @@ class AccountOpener:
 
     async def _account(self, name: str, handles: list[BotHandle]) -> Account:
         reader = self.stores.reader
+        steps = {one.symbol: one.qty_step for one in self.tools.instruments.values()}
+        await registry.register_qty_steps(self.stores.pool, name, steps, self.tools.venue.now_ms())
         return Account(
             name,
             bots={h.bot_id: frozenset(s.symbol for s in h.subscriptions) for h in handles},
@@ -90,7 +92,7 @@ class AccountOpener:
             owners=await reader.symbol_owners(name),
             ledger=self.stores.writer,
             clock=self.clock,
-            instruments=self.tools.instruments,
+            qty_steps=await reader.qty_steps(name),
             overrides=await reader.overrides(name),
             reasons=self.crew.reasons,
         )

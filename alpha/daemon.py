@@ -176,7 +176,6 @@ class Daemon:
             EntryRisk(max_notional=config.risk.max_notional),
             config.paper.leverage if config.mode == "paper" else None,
         )
-        await registry.register_instruments(stores.pool, {i.symbol: i.qty_step for i in listed})
         opener = AccountOpener(
             config,
             self._clock,

@@ -15,6 +15,7 @@ from alpha.core.book import Book
 from alpha.core.events import Execution
 from alpha.core.ids import wire_id
 from alpha.core.records import AttributionRules
+from alpha.core.steps import QtySteps
 
 STEP = Decimal("0.001")
 START_MS = 1_760_000_000_000
@@ -60,7 +61,7 @@ def history(fills: int) -> list[Execution]:
 
 def appended(rows: Sequence[Execution], rules: AttributionRules) -> list[float]:
     """Microseconds of each row that is added on its own, in ledger order."""
-    book = Book("main", "BTCUSDT", qty_step=STEP)
+    book = Book("main", "BTCUSDT", qty_steps=QtySteps.always(STEP))
     taken = []
     for row in rows:
         began = perf_counter_ns()
@@ -73,7 +74,7 @@ def late(rows: Sequence[Execution], rules: AttributionRules, back: int) -> float
     """Milliseconds to fold a row that belongs `back` rows before the end of the book."""
     times = []
     for number in range(20):
-        book = Book("main", "BTCUSDT", qty_step=STEP)
+        book = Book("main", "BTCUSDT", qty_steps=QtySteps.always(STEP))
         missing = len(rows) - back + number
         book.add([row for i, row in enumerate(rows) if i != missing], rules)
         began = perf_counter_ns()

@@ -2,7 +2,8 @@
 
 The first of these that answers decides:
 
-1. an operator's override of the execution;
+0. what a person has accepted as a difference to the exchange (an adjustment) is `manual`;
+1. an override of the execution, by an operator or by a bot's policy for manual trades;
 2. its own order id, when that names a bot of the account;
 3. the order row of its exchange order id, or that row's parent (a stop attached to an entry);
 4. for executions of the exchange's own making (funding, liquidation, ADL, settlement): everyone
@@ -11,6 +12,9 @@ The first of these that answers decides:
    holds what is closed (or nobody does and the system created it); then the only holder, `manual`
    included, of something this closes; then the symbol's configured owner;
 6. `manual`.
+
+Opposite positions that add up to nothing have no shares: the exchange charges no funding on them
+and has nothing to force. Should it do so all the same, rule 5 decides.
 
 An opening execution that a person or a foreign program created is `manual`, also on an account
 with one bot.
@@ -22,7 +26,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
-from alpha.core.events import CASH_ONLY, Execution
+from alpha.core.events import ADJUSTMENT, CASH_ONLY, Execution
 from alpha.core.ids import parse
 from alpha.core.reasons import from_exchange
 from alpha.core.records import MANUAL, Attribution, AttributionRules, Effect, ReasonSource
@@ -69,6 +73,8 @@ def attribute(
 
 
 def _named(row: Execution, rules: AttributionRules) -> tuple[str, Attribution] | None:
+    if row.exec_type == ADJUSTMENT:
+        return MANUAL, "manual"
     override = rules.overrides.get(row.exec_id)
     if override is not None:
         return override, "override"

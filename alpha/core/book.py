@@ -29,6 +29,7 @@ from alpha.core.records import (
     FundingPayment,
     ReasonSource,
 )
+from alpha.core.steps import NO_STEPS, QtySteps
 
 #: Where nothing lies before: later than no execution.
 BEGINNING_MS = -1
@@ -116,12 +117,12 @@ class Book:
         symbol: str,
         *,
         checkpoint_ms: int | None = None,
-        qty_step: Decimal | None = None,
+        qty_steps: QtySteps = NO_STEPS,
     ) -> None:
         self.account = account
         self.symbol = symbol
         self._checkpoint_ms = BEGINNING_MS if checkpoint_ms is None else checkpoint_ms
-        self._qty_step = qty_step
+        self._qty_steps = qty_steps
         self._rows: list[Execution] = []
         self._keys: list[LedgerKey] = []
         self._effects: list[Effects] = []
@@ -233,7 +234,7 @@ class Book:
         if not is_known(row):
             return Effects()
         held = {bot: lots.signed_qty for bot, lots in self._lots.items() if lots.signed_qty}
-        shares = attribute(row, rules, held, self._qty_step)
+        shares = attribute(row, rules, held, self._qty_steps.at(row.exec_time))
         if row.exec_type in CASH_ONLY:
             return Effects(funding=tuple(self._funding(row, share, touched) for share in shares))
         fills: list[Fill] = []
@@ -378,7 +379,7 @@ class Book:
         if count == len(self._rows):
             return self.position(bot_id)
         past = Book(
-            self.account, self.symbol, checkpoint_ms=self.checkpoint_ms, qty_step=self._qty_step
+            self.account, self.symbol, checkpoint_ms=self.checkpoint_ms, qty_steps=self._qty_steps
         )
         past.add(self._rows[:count], rules)
         return past.position(bot_id)

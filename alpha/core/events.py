@@ -15,6 +15,9 @@ PositionSide = Literal["long", "short"]
 
 #: Execution types that move cash only (Bybit V5, enum execType).
 CASH_ONLY: frozenset[str] = frozenset({"Funding"})
+#: A difference to the exchange that a person has accepted: no execution of the exchange's, but a
+#: row of the ledger with a place in its order, always of `manual`.
+ADJUSTMENT = "Adjustment"
 #: Execution types that change a position.
 POSITION_CHANGING: frozenset[str] = frozenset(
     {
@@ -27,6 +30,7 @@ POSITION_CHANGING: frozenset[str] = frozenset(
         "MovePosition",
         "FutureSpread",
         "CorporateAction",
+        ADJUSTMENT,
     }
 )
 

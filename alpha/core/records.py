@@ -273,6 +273,20 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
+class Override:
+    """Whose an execution is, decided by a person or by a bot's policy; the newest one counts."""
+
+    account: str
+    symbol: str
+    exec_id: str
+    bot_id: str
+    operator: str  # who: "root", "telegram:1234", the bot whose policy it is
+    source: Literal["operator", "policy"]
+    note: str
+    decided_ms: int  # wall
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """One unit for the ledger writer: all of it is committed together or not at all."""
 
@@ -280,5 +294,6 @@ class Commit:
     change: BookChange | None = None
     orders: tuple[OrderRow, ...] = ()
     decisions: tuple[DecisionRow, ...] = ()
+    overrides: tuple[Override, ...] = ()
     marks: Marks | None = None
     frame_ns: int | None = None  # perf_ns at the socket read, for the latency figures

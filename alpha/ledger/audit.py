@@ -8,7 +8,7 @@ column names, one (account, symbol) at a time. Slow and simple on purpose.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Context, Decimal, localcontext
 from fractions import Fraction
@@ -40,6 +40,7 @@ _TRADES = {
     "MovePosition",
     "FutureSpread",
     "CorporateAction",
+    "Adjustment",
 }
 _FORCED = {"BustTrade", "AdlTrade", "Settle", "Delivery"}
 _FORCED_ORDERS = {
@@ -75,7 +76,8 @@ class Facts:
     orders: Mapping[str, tuple[str, str, str]]
     overrides: Mapping[str, str]
     codes: Mapping[str, str]
-    qty_step: Decimal | None = None
+    #: (since, step), Unix ms, in the order of time
+    qty_steps: Sequence[tuple[int, Decimal]] = ()
 
 
 @dataclass(slots=True)
@@ -152,6 +154,8 @@ class _Audit:
         if row.exec_type == "Funding":
             signed = Decimal(0)
         facts = self.facts
+        if row.exec_type == "Adjustment":
+            return [(_NOBODY, signed, row.fee, "manual")]
         if row.exec_id in facts.overrides:
             return [(facts.overrides[row.exec_id], signed, row.fee, "override")]
         bot, _ = self._named_by_id(row)
@@ -219,7 +223,7 @@ class _Audit:
         if row.exec_type == "Funding":
             cash = _divide_cash(row.fee, sizes, net)
             return [(bot, Decimal(0), cash[bot], "share") for bot in sizes]
-        step = Fraction(self.facts.qty_step or _SMALLEST)
+        step = Fraction(self._step_at(row.exec_time))
         if any(Fraction(amount) % step for amount in (signed, *sizes.values())):
             step = Fraction(_SMALLEST)
         exact = {
@@ -235,6 +239,10 @@ class _Audit:
         parts = {bot: count * unit for bot, count in counts.items() if count}
         fees = _divide_cash(row.fee, parts, signed)
         return [(bot, amount, fees[bot], "share") for bot, amount in parts.items()]
+
+    def _step_at(self, at_ms: int) -> Decimal:
+        in_force = [step for since, step in self.facts.qty_steps if since <= at_ms]
+        return in_force[-1] if in_force else _SMALLEST
 
     def _reason(self, row: Execution, effect: str) -> tuple[str, str]:
         _, reason = self._named_by_id(row)

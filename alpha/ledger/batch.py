@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from alpha.core.events import Execution
+from alpha.core.events import ADJUSTMENT, Execution
 from alpha.core.orders import OrderState, advance
 from alpha.core.records import (
     BookChange,
@@ -22,6 +22,7 @@ from alpha.core.records import (
     Lot,
     Marks,
     OrderRow,
+    Override,
     PositionCycle,
     RoundTrip,
 )
@@ -32,7 +33,12 @@ Row = TypeVar("Row", Fill, FundingPayment, Lot, RoundTrip, PositionCycle)
 
 def row_count(commit: Commit) -> int:
     """Rows that a commit writes: what the limit of a transaction counts."""
-    count = len(commit.orders) + 2 * len(commit.decisions) + (commit.marks is not None)
+    count = (
+        len(commit.orders)
+        + len(commit.overrides)
+        + 2 * len(commit.decisions)
+        + (commit.marks is not None)
+    )
     change = commit.change
     if change is not None:
         count += len(change.executions) + len(change.fills) + len(change.funding)
@@ -46,6 +52,8 @@ class Batch:
 
     accounts: set[str] = field(default_factory=set)
     executions: dict[Key, Execution] = field(default_factory=dict)
+    adjustments: dict[Key, Execution] = field(default_factory=dict)
+    overrides: list[Override] = field(default_factory=list)
     #: (account, symbol) -> the projections later than this are deleted first
     replaced_after: dict[Key, int] = field(default_factory=dict)
     fills: dict[tuple[Key, int], Fill] = field(default_factory=dict)
@@ -73,6 +81,7 @@ class Batch:
             key = (order.account, order.client_order_id)
             known = self.orders.get(key)
             self.orders[key] = order if known is None else later_order(known, order)
+        self.overrides += commit.overrides
         for decision in commit.decisions:
             self._add_decision(decision)
         if commit.marks is not None:
@@ -81,7 +90,8 @@ class Batch:
     def _add_change(self, change: BookChange) -> None:
         scope = (change.account, change.symbol)
         for execution in change.executions:
-            self.executions.setdefault((*scope, execution.exec_id), execution)
+            stored = self.adjustments if execution.exec_type == ADJUSTMENT else self.executions
+            stored.setdefault((*scope, execution.exec_id), execution)
         if change.replaced_after_ms is not None:
             self._take_back(scope, change.replaced_after_ms)
         for fill in change.fills:

@@ -14,6 +14,7 @@ from alpha.core.records import (
     Lot,
     Marks,
     OrderRow,
+    Override,
     PositionCycle,
     RoundTrip,
 )
@@ -59,6 +60,39 @@ def executions(rows: Iterable[Execution]) -> Columns:
             row.mark_price,
             row.source,
             _time_or_null(row.received_ms),
+        )
+        for row in rows
+    )
+
+
+def adjustments(rows: Iterable[Execution]) -> Columns:
+    """Rows of type Adjustment: who has accepted it stands in `create_type`, why in `order_type`."""
+    return _transposed(
+        (
+            row.account,
+            row.symbol,
+            row.exec_id,
+            row.signed_qty,
+            row.price,
+            row.create_type,
+            row.order_type,
+            row.exec_time,
+        )
+        for row in rows
+    )
+
+
+def overrides(rows: Iterable[Override]) -> Columns:
+    return _transposed(
+        (
+            row.account,
+            row.symbol,
+            row.exec_id,
+            row.bot_id,
+            row.operator,
+            row.source,
+            row.note,
+            row.decided_ms,
         )
         for row in rows
     )

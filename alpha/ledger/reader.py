@@ -18,6 +18,7 @@ from alpha.core.canonical import Override
 from alpha.core.events import Execution
 from alpha.core.intents import StopPlan
 from alpha.core.records import Marks, OrderRow, OrderTag
+from alpha.core.steps import QtySteps
 from alpha.errors import NotFound
 from alpha.ledger.pool import Connection, Pool
 from alpha.ledger.queries import load
@@ -186,8 +187,13 @@ class LedgerReader:
         """Code on the wire -> reason, as registered."""
         return {row["code"]: row["reason"] for row in await self._fetch("order_codes")}
 
-    async def qty_steps(self) -> dict[str, Decimal]:
-        return {row["symbol"]: trimmed(row["qty_step"]) for row in await self._fetch("qty_steps")}
+    async def qty_steps(self, account: str) -> dict[str, QtySteps]:
+        """Symbol -> the quantity steps that the account was told over time."""
+        known: dict[str, list[tuple[int, Decimal]]] = {}
+        for row in await self._fetch("qty_steps", account):
+            step = (int(row["since"]), trimmed(row["qty_step"]))
+            known.setdefault(row["symbol"], []).append(step)
+        return {symbol: QtySteps.of(steps) for symbol, steps in known.items()}
 
     async def booked_symbols(self, account: str) -> list[str]:
         """Symbols of the ledger and of everything derived from it."""

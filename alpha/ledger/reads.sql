@@ -2,10 +2,11 @@
 -- Ledger order is (exec_time, seq, order_id, leaves_qty desc, exec_id), text by code point.
 
 -- name: executions_since
+-- Adjustments among them.
 SELECT account, symbol, exec_id, order_id, order_link_id, side, exec_type, price, qty, value,
        fee, fee_currency, fee_rate, leaves_qty, closed_size, is_maker, create_type, order_type,
        stop_order_type, exec_time, seq, exec_pnl, mark_price, source, received_at
-  FROM trading.executions
+  FROM trading.ledger_rows
  WHERE account = $1 AND symbol = $2 AND ($3::timestamptz IS NULL OR exec_time > $3)
  ORDER BY exec_time, seq, order_id COLLATE "C", leaves_qty DESC, exec_id COLLATE "C";
 
@@ -25,7 +26,7 @@ SELECT DISTINCT symbol FROM trading.positions
  WHERE account = $1 AND closed_at IS NULL ORDER BY symbol;
 
 -- name: traded_symbols
-SELECT DISTINCT symbol FROM trading.executions WHERE account = $1 ORDER BY symbol;
+SELECT DISTINCT symbol FROM trading.ledger_rows WHERE account = $1 ORDER BY symbol;
 
 -- name: last_flat
 -- The newest moment, at or before $3, after whose last execution no bot held anything. Steps
@@ -40,7 +41,7 @@ WITH RECURSIVE moment(at) AS (
      WHERE m.at IS NOT NULL
 )
 SELECT max(e.exec_time)
-  FROM trading.executions e
+  FROM trading.ledger_rows e
  WHERE e.account = $1 AND e.symbol = $2
    AND e.exec_time <= (SELECT min(at) FROM moment);
 
@@ -54,11 +55,15 @@ SELECT DISTINCT ON (symbol, exec_id) exec_id, bot_id
  ORDER BY symbol, exec_id, id DESC;
 
 -- name: order_tags
--- Whose order an exchange order id is. A stranger's order tells nothing.
+-- Whose order an exchange order id is: by its own id, or by its parent's. What the exchange made
+-- for whoever held the position tells nothing: the books find its owner themselves.
 SELECT exchange_order_id, bot_id, reason, parent_order_link_id IS NOT NULL AS is_child
   FROM trading.orders
  WHERE account = $1 AND ($2::text IS NULL OR symbol = $2)
-   AND exchange_order_id IS NOT NULL AND bot_id <> 'manual';
+   AND exchange_order_id IS NOT NULL AND bot_id <> 'manual'
+   AND (client_order_id IS NOT NULL
+        OR starts_with(parent_order_link_id, bot_id || '-')
+        OR starts_with(parent_order_link_id, bot_id || ':'));
 
 -- name: open_orders
 SELECT account, order_link_id, bot_id, symbol, side, purpose, reason, order_type, qty, price,
@@ -134,11 +139,11 @@ SELECT * FROM (
     SELECT f.exec_time, f.bot_id, f.account, f.symbol, f.side, f.exec_qty, f.exec_price,
            f.commission, f.close_reason, f.client_order_id, f.effect, f.leg, f.realised,
            f.position_after, f.attribution, f.reason_source, f.is_maker, f.exec_type, f.exec_id,
-           f.order_id, f.seq, e.leaves_qty
+           f.order_id, f.seq, coalesce(e.leaves_qty, 0) AS leaves_qty
       FROM trading.fills f
-      JOIN trading.executions e USING (account, symbol, exec_id)
+      LEFT JOIN trading.executions e USING (account, symbol, exec_id)
      WHERE $1::text IS NULL OR f.bot_id = $1
-     ORDER BY f.exec_time DESC, f.seq DESC, f.order_id COLLATE "C" DESC, e.leaves_qty,
+     ORDER BY f.exec_time DESC, f.seq DESC, f.order_id COLLATE "C" DESC, leaves_qty,
               f.exec_id COLLATE "C" DESC, f.leg DESC, f.bot_id DESC
      LIMIT $2) AS newest
  ORDER BY exec_time, seq, order_id COLLATE "C", leaves_qty DESC, exec_id COLLATE "C", leg, bot_id;
@@ -180,7 +185,7 @@ SELECT to_char(trade_date, 'YYYY-MM-DD') AS trade_date, bot_id, trades, wins, lo
 SELECT code, reason FROM config.order_tags;
 
 -- name: qty_steps
-SELECT symbol, qty_step FROM config.instruments;
+SELECT symbol, since, qty_step FROM config.quantity_steps WHERE account = $1;
 
 -- name: all_overrides
 -- In the order in which they were given.
@@ -189,7 +194,7 @@ SELECT account, exec_id, bot_id FROM trading.attribution_overrides
 
 -- name: booked_symbols
 -- Symbols of the ledger and of everything derived from it.
-SELECT symbol FROM trading.executions WHERE account = $1
+SELECT symbol FROM trading.ledger_rows WHERE account = $1
 UNION SELECT symbol FROM trading.fills WHERE account = $1
 UNION SELECT symbol FROM trading.funding_payments WHERE account = $1
 UNION SELECT symbol FROM trading.position_entries WHERE account = $1

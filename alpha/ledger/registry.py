@@ -125,10 +125,17 @@ async def _upsert(connection: Connection, bot: BotEntry) -> None:
     )
 
 
-async def register_instruments(pool: Pool, qty_steps: Mapping[str, Decimal]) -> None:
-    """The quantity step by symbol: the verification shares quantities as the fold does."""
+async def register_qty_steps(
+    pool: Pool, account: str, qty_steps: Mapping[str, Decimal], at_ms: int
+) -> None:
+    """The quantity steps that the exchange tells an account at `at_ms` (its clock). Those that
+    are known already change nothing; earlier ones stay, for what happened while they held."""
     await pool.execute(
-        load("registry.sql")["upsert_instruments"], list(qty_steps), list(qty_steps.values())
+        load("registry.sql")["insert_qty_steps"],
+        account,
+        list(qty_steps),
+        list(qty_steps.values()),
+        at_ms,
     )
 
 

@@ -31,11 +31,21 @@ SELECT $1, o.symbol, o.bot_id FROM unnest($2::text[], $3::text[]) AS o(symbol, b
 INSERT INTO config.order_tags (code, reason, is_entry, plugin) VALUES ($1, $2, $3, $4)
 ON CONFLICT DO NOTHING;
 
--- name: upsert_instruments
-INSERT INTO config.instruments AS i (symbol, qty_step)
-SELECT * FROM unnest($1::text[], $2::numeric[])
-ON CONFLICT (symbol) DO UPDATE SET qty_step = excluded.qty_step
- WHERE i.qty_step <> excluded.qty_step;
+-- name: insert_qty_steps
+-- What differs from the newest step that the account knows holds from $4 on. The first step of a
+-- symbol that it has never traded holds since ever.
+INSERT INTO config.quantity_steps (account, symbol, since, qty_step)
+SELECT $1, t.symbol,
+       CASE WHEN k.qty_step IS NULL
+             AND NOT EXISTS (SELECT FROM trading.executions e
+                              WHERE e.account = $1 AND e.symbol = t.symbol)
+            THEN 'epoch' ELSE $4::timestamptz END,
+       t.qty_step
+  FROM unnest($2::text[], $3::numeric[]) AS t(symbol, qty_step)
+  LEFT JOIN (SELECT DISTINCT ON (symbol) symbol, qty_step FROM config.quantity_steps
+              WHERE account = $1 ORDER BY symbol, since DESC) k USING (symbol)
+ WHERE k.qty_step IS DISTINCT FROM t.qty_step
+ON CONFLICT (account, symbol, since) DO NOTHING;
 
 -- name: set_status
 UPDATE trading.bots SET status = $3, status_reason = $4 WHERE bot_id = $1 AND account = $2;

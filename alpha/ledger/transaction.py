@@ -39,6 +39,10 @@ def _statements(batch: Batch, reasons: ReasonBook) -> Iterator[tuple[str, Column
     """Executions before what refers to them, deletions before what replaces them."""
     if batch.executions:
         yield "insert_executions", columns.executions(batch.executions.values())
+    if batch.adjustments:
+        yield "insert_adjustments", columns.adjustments(batch.adjustments.values())
+    if batch.overrides:
+        yield "insert_overrides", columns.overrides(batch.overrides)
     if batch.replaced_after:
         replaced = columns.replaced(batch.replaced_after)
         for table in ("fills", "funding", "lots", "round_trips", "cycles"):

@@ -18,9 +18,10 @@ import structlog
 
 from alpha.clock import Clock, SystemClock
 from alpha.core.canonical import ledger_hash, plain
-from alpha.core.events import Execution
+from alpha.core.events import ADJUSTMENT, Execution
 from alpha.core.reasons import BUILTIN
 from alpha.core.records import MANUAL
+from alpha.core.steps import NO_STEPS
 from alpha.errors import AlphaError, NotFound
 from alpha.ledger.audit import KEYS, Facts, RowKey, TableRow, recompute
 from alpha.ledger.pool import Connection, connect
@@ -132,7 +133,7 @@ async def verify(
         await connection.close()
     return VerifyResult(
         ok=not findings.problems,
-        executions=len(findings.executions),
+        executions=sum(row.exec_type != ADJUSTMENT for row in findings.executions),
         fills=findings.fills,
         sha256=findings.sha256,
         tables=tables,
@@ -165,12 +166,12 @@ async def _accounts(connection: Connection, account: str | None) -> list[str]:
 async def _read_cut(connection: Connection, accounts: list[str], account: str | None) -> _Findings:
     reader, findings = LedgerReader(connection), _Findings()
     numbers = await reader.commit_numbers()
-    steps = await reader.qty_steps()
     codes = {reason.code: reason.name for reason in BUILTIN.reasons()}
     codes |= await reader.order_codes()
     for name in accounts:
         findings.commit_no[name] = numbers.get(name, 0)
         bots = frozenset(await reader.known_bots(name))
+        steps = await reader.qty_steps(name)
         owners, overrides = await reader.symbol_owners(name), await reader.overrides(name)
         for symbol in await reader.booked_symbols(name):
             tags = await reader.order_tags(name, symbol)
@@ -180,11 +181,13 @@ async def _read_cut(connection: Connection, accounts: list[str], account: str | 
                 orders={key: (tag.bot_id, tag.reason, tag.source) for key, tag in tags.items()},
                 overrides=overrides,
                 codes=codes,
-                qty_step=steps.get(symbol),
+                qty_steps=steps.get(symbol, NO_STEPS).known,
             )
             rows = await reader.executions_since(name, symbol, None)
             findings.executions += rows
-            times = [row.exec_time for row in rows] + list(findings.span_ms.get(name, ()))
+            times = [row.exec_time for row in rows if row.exec_type != ADJUSTMENT] + list(
+                findings.span_ms.get(name, ())
+            )
             if times:
                 findings.span_ms[name] = (min(times), max(times))
             await _compare_symbol(connection, name, symbol, rows, facts, findings)

@@ -23,6 +23,22 @@ SELECT * FROM unnest(
     $25::timestamptz[])
 ON CONFLICT (account, symbol, exec_id) DO NOTHING;
 
+-- name: insert_adjustments
+INSERT INTO trading.adjustments (
+    account, symbol, exec_id, qty, price, operator, note, exec_time)
+SELECT * FROM unnest(
+    $1::text[], $2::text[], $3::text[], $4::numeric[], $5::numeric[], $6::text[], $7::text[],
+    $8::timestamptz[])
+ON CONFLICT (account, symbol, exec_id) DO NOTHING;
+
+-- name: insert_overrides
+INSERT INTO trading.attribution_overrides (
+    account, symbol, exec_id, bot_id, operator, source, note, created_at)
+SELECT * FROM unnest(
+    $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+    $8::timestamptz[])
+ON CONFLICT (account, symbol, exec_id, created_at) DO NOTHING;
+
 -- name: replace_fills
 DELETE FROM trading.fills t USING unnest($1::text[], $2::text[], $3::timestamptz[])
     AS r(account, symbol, after)

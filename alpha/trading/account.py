@@ -18,7 +18,6 @@ import structlog
 from alpha.clock import Clock
 from alpha.core.book import Book
 from alpha.core.events import Execution, OrderEvent, PositionEvent, WalletEvent
-from alpha.core.instruments import Instrument
 from alpha.core.reasons import BUILTIN, ReasonBook
 from alpha.core.records import (
     MANUAL,
@@ -32,6 +31,7 @@ from alpha.core.records import (
     Marks,
     OrderRow,
 )
+from alpha.core.steps import NO_STEPS, QtySteps
 from alpha.trading.orders import OrderTracker
 
 log = structlog.get_logger(__name__)
@@ -76,7 +76,7 @@ class Account:
         owners: Mapping[str, str],
         ledger: Ledger,
         clock: Clock,
-        instruments: Mapping[str, Instrument],
+        qty_steps: Mapping[str, QtySteps],
         overrides: Mapping[str, str],
         reasons: ReasonBook = BUILTIN,
     ) -> None:
@@ -103,7 +103,7 @@ class Account:
         self.books: dict[str, Book] = {}
         self._ledger = ledger
         self._clock = clock
-        self._instruments = instruments
+        self._qty_steps = qty_steps
         self._seen: dict[tuple[str, str], int] = {}  # execution key -> exec_time
         self._listeners: dict[str, BotListener] = {}
         self._held: list[Execution] | None = []  # rows waiting for the end of a sync
@@ -228,9 +228,8 @@ class Account:
         return self.books[symbol]
 
     def new_book(self, symbol: str, checkpoint_ms: int | None) -> Book:
-        instrument = self._instruments.get(symbol)
-        step = instrument.qty_step if instrument is not None else None
-        return Book(self.name, symbol, checkpoint_ms=checkpoint_ms, qty_step=step)
+        steps = self._qty_steps.get(symbol, NO_STEPS)
+        return Book(self.name, symbol, checkpoint_ms=checkpoint_ms, qty_steps=steps)
 
     def _fold_late(self, fresh: Sequence[Execution], received_ns: int | None) -> None:
         """Rows that belong further back than what is folded: a correction, all at once. Those

@@ -9,6 +9,7 @@ import pytest
 from alpha.core.book import BeforeCheckpoint, Book
 from alpha.core.events import Execution, Side
 from alpha.core.records import AttributionRules, BookChange, BotPosition, Fill, OrderTag, RoundTrip
+from alpha.core.steps import QtySteps
 from tests.core.histories import ACCOUNT, STEP, SYMBOL, T0, Model, by, execution, funding, rules
 
 D = Decimal
@@ -16,7 +17,7 @@ KNOWN = rules()
 
 
 def booked(*rows: Execution, known: AttributionRules = KNOWN) -> tuple[Book, BookChange]:
-    book = Book(ACCOUNT, SYMBOL, qty_step=STEP)
+    book = Book(ACCOUNT, SYMBOL, qty_steps=QtySteps.always(STEP))
     return book, book.add(rows, known)
 
 

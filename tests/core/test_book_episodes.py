@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from alpha.core.book import BeforeCheckpoint, Book
 from alpha.core.events import Execution
 from alpha.core.records import MANUAL, AttributionRules, BookChange
+from alpha.core.steps import QtySteps
 from tests.core import oracle
 from tests.core.examples import thorough
 from tests.core.histories import (
@@ -77,7 +78,7 @@ def _closings(rows: Sequence[Execution], known: AttributionRules, at_ms: int) ->
 
 
 def new_book() -> Book:
-    return Book(ACCOUNT, SYMBOL, qty_step=STEP)
+    return Book(ACCOUNT, SYMBOL, qty_steps=QtySteps.always(STEP))
 
 
 @thorough

@@ -16,6 +16,7 @@ from alpha.core.book import BeforeCheckpoint, Book
 from alpha.core.canonical import ledger_hash
 from alpha.core.events import Execution
 from alpha.core.records import AttributionRules, BotPosition
+from alpha.core.steps import QtySteps
 from tests.core import oracle
 from tests.core.examples import thorough
 from tests.core.histories import (
@@ -32,7 +33,7 @@ ZERO = Decimal(0)
 
 
 def new_book(checkpoint_ms: int | None = None) -> Book:
-    return Book(ACCOUNT, SYMBOL, checkpoint_ms=checkpoint_ms, qty_step=STEP)
+    return Book(ACCOUNT, SYMBOL, checkpoint_ms=checkpoint_ms, qty_steps=QtySteps.always(STEP))
 
 
 def in_order(rows: list[Execution]) -> list[Execution]:

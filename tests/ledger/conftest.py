@@ -11,7 +11,7 @@ import pytest
 
 from alpha.clock import SystemClock
 from alpha.ledger.migrations import migrate
-from alpha.ledger.pool import Pool, connect, open_pool
+from alpha.ledger.pool import Connection, Pool, connect, open_pool
 from alpha.ledger.registry import AccountEntry, BotEntry, register
 from alpha.ledger.writer import LedgerWriter
 
@@ -44,6 +44,20 @@ async def pool(postgres_dsn: str) -> AsyncIterator[Pool]:
         yield pool
     finally:
         pool.terminate()
+
+
+@asynccontextmanager
+async def unguarded(connection: Connection) -> AsyncIterator[None]:
+    """Past foreign keys and guards, as a broken disk or an owner with a console would: the guards
+    have to be switched off one by one, session_replication_role alone does not do it."""
+    guarded = ("trading.executions", "trading.attribution_overrides", "trading.adjustments")
+    async with connection.transaction():
+        await connection.execute("SET LOCAL session_replication_role = replica")
+        for table in guarded:
+            await connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER append_only")
+        yield
+        for table in guarded:
+            await connection.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER append_only")
 
 
 @asynccontextmanager

@@ -124,5 +124,5 @@ def facts_of(rules: AttributionRules, qty_step: Decimal | None = STEP) -> Facts:
         orders={key: (tag.bot_id, tag.reason, tag.source) for key, tag in rules.orders.items()},
         overrides=rules.overrides,
         codes={"ec": "ema_cross", "sl": "stop_loss", "en": "entry"},
-        qty_step=qty_step,
+        qty_steps=((0, qty_step),) if qty_step is not None else (),
     )

@@ -17,6 +17,7 @@ import alpha.ledger.audit as audit_module
 from alpha.core.book import Book
 from alpha.core.events import CASH_ONLY, POSITION_CHANGING, Execution
 from alpha.core.records import AttributionRules, BookChange, Commit
+from alpha.core.steps import NO_STEPS, QtySteps
 from alpha.ledger import columns
 from alpha.ledger.audit import KEYS, RowKey, Value, recompute
 from alpha.ledger.batch import Batch
@@ -96,7 +97,7 @@ def as_written(batch: Batch) -> Tables:
 def test_the_audit_agrees_with_the_fold(
     rows: list[Execution], rules: AttributionRules, step: Decimal | None
 ) -> None:
-    book = Book(ACCOUNT, SYMBOL, qty_step=step)
+    book = Book(ACCOUNT, SYMBOL, qty_steps=QtySteps.always(step) if step else NO_STEPS)
     change = book.add(rows, rules)
     expected = recompute(rows, facts_of(rules, step))
     written = as_written(Batch.of([Commit(ACCOUNT, change=change)]))
@@ -117,7 +118,7 @@ def test_any_delivery_written_in_any_batches_ends_as_the_audit_says(
     """Rows one by one in any order with duplicates, several commits in one batch: what is
     taken back and written again adds up to the same tables."""
     deliveries = data.draw(st.permutations([*rows, *rows[:3]]))
-    book = Book(ACCOUNT, SYMBOL, qty_step=STEP)
+    book = Book(ACCOUNT, SYMBOL, qty_steps=QtySteps.always(STEP))
     changes: list[BookChange] = [book.add([row], rules) for row in deliveries]
     written = as_written(Batch.of(Commit(ACCOUNT, change=change) for change in changes))
     expected = recompute(rows, facts_of(rules))

@@ -105,12 +105,18 @@ async def test_last_flat_is_a_checkpoint_from_which_a_book_goes_on(
 
 async def test_what_a_restart_loads(pool: Pool, reader: LedgerReader) -> None:
     await write(pool, *history())
-    working = replace(order("o2", "open"), exchange_order_id="x2", price=Decimal("1.50"))
+    link_id = wire_id("alpha_001", "entry", T0)
+    working = replace(order(link_id, "open"), exchange_order_id="x2", price=Decimal("1.50"))
     child = replace(
-        order("x3", "filled"), exchange_order_id="x3", parent_client_order_id="o2", reason="entry"
+        order("x3", "filled"),
+        exchange_order_id="x3",
+        parent_client_order_id=link_id,
+        reason="entry",
     )
+    # Made by the exchange for whoever held the position: no evidence, whoever it is shown for.
+    of_position = replace(order("x5", "filled"), exchange_order_id="x5", purpose="stop")
     stranger = replace(order("x4", "open"), exchange_order_id="x4", bot_id="manual")
-    await write(pool, Commit(ACCOUNT, orders=(working, child, stranger)))
+    await write(pool, Commit(ACCOUNT, orders=(working, child, of_position, stranger)))
     assert await reader.open_orders(ACCOUNT) == [working, stranger]
     assert await reader.order_tags(ACCOUNT) == {
         "x2": OrderTag("alpha_001", "entry", "order"),

@@ -21,7 +21,7 @@ from alpha.ledger.batch import Batch
 from alpha.ledger.pool import Pool
 from alpha.ledger.transaction import write_batch
 from alpha.ledger.verify import VerifyResult, verify
-from tests.ledger.conftest import ACCOUNT, BOTS
+from tests.ledger.conftest import ACCOUNT, BOTS, unguarded
 from tests.ledger.ledgers import SYMBOL, executions, flat_often
 from tests.ledger.samples import T0, execution
 from tests.ledger.test_writer import wiped
@@ -56,9 +56,7 @@ async def store(pool: Pool, rows: list[Execution], cuts: Collection[int] = ()) -
 
 
 async def corrupt(pool: Pool, statement: str) -> None:
-    """Past the guards, as a broken disk or a person with a console would."""
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("SET LOCAL session_replication_role = replica")
+    async with pool.acquire() as connection, unguarded(connection):
         assert (await connection.execute(statement)).split()[-1] == "1", statement
 
 

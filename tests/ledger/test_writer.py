@@ -21,7 +21,7 @@ from alpha.ledger.pool import Pool, connect
 from alpha.ledger.reader import LedgerReader
 from alpha.ledger.transaction import write_batch
 from alpha.ledger.writer import LedgerWriter, WriterState
-from tests.ledger.conftest import running
+from tests.ledger.conftest import running, unguarded
 from tests.ledger.samples import (
     T0,
     cycle,
@@ -69,8 +69,7 @@ async def contents(pool: Pool) -> Mapping[str, Sequence[object]]:
 
 async def wiped(pool: Pool) -> None:
     """The executions' guard is switched off for the test's own connection only."""
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("SET LOCAL session_replication_role = replica")
+    async with pool.acquire() as connection, unguarded(connection):
         for table in TABLES:
             await connection.execute(f"DELETE FROM {table}")
 

@@ -80,7 +80,7 @@ class Floor:
             owners={},
             ledger=Taken(),
             clock=self.clock,
-            instruments={},
+            qty_steps={},
             overrides={},
         )
         fence = Sendable()

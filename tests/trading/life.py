@@ -172,7 +172,7 @@ class Life:
             owners={},
             ledger=self.writer,
             clock=clock,
-            instruments=INSTRUMENTS,
+            qty_steps=await reader.qty_steps(ACCOUNT),
             overrides=await reader.overrides(ACCOUNT),
         )
         credentials = Credentials(KEY, "secret")

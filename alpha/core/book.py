@@ -384,6 +384,21 @@ class Book:
         past.add(self._rows[:count], rules)
         return past.position(bot_id)
 
+    def owners_of(self, order_id: str) -> frozenset[str]:
+        """Bots to which executions of an order without an id of ours belong, since the
+        checkpoint; empty when none has come."""
+        exec_ids = self._unnamed.get(order_id, set())
+        return (
+            frozenset(
+                fill.bot_id
+                for row, effects in zip(self._rows, self._effects, strict=True)
+                if row.exec_id in exec_ids
+                for fill in effects.fills
+            )
+            if exec_ids
+            else frozenset()
+        )
+
     def trim(self, keep_after_ms: int) -> None:
         """Moves the checkpoint to the newest flat moment at or before `keep_after_ms`."""
         if not self._keys or self._keys[0][0] > keep_after_ms:

@@ -7,7 +7,7 @@ execution keys only prevents a second fold; whether a row is stored is the datab
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from enum import StrEnum
@@ -16,6 +16,7 @@ from typing import Protocol
 import structlog
 
 from alpha.clock import Clock
+from alpha.core.attribution import is_forced
 from alpha.core.book import Book
 from alpha.core.events import Execution, OrderEvent, PositionEvent, WalletEvent
 from alpha.core.reasons import BUILTIN, ReasonBook
@@ -32,7 +33,8 @@ from alpha.core.records import (
     OrderRow,
 )
 from alpha.core.steps import NO_STEPS, QtySteps
-from alpha.trading.orders import OrderTracker
+from alpha.trading.orders import OrderTracker, is_made_for_position
+from alpha.trading.waiting import WAIT_S, Waiting, WaitingRows
 
 log = structlog.get_logger(__name__)
 
@@ -110,6 +112,10 @@ class Account:
         #: Executions that REST has brought in the middle of a session, and since when (monotonic):
         #: the stream owes them.
         self.owed: dict[tuple[str, str], tuple[float, Execution]] = {}
+        self.waiting = WaitingRows()
+        #: Told that rows wait for their order; without anybody who seeks it, none waits.
+        self.seek: Callable[[], None] | None = None
+        self._newest_ms = 0
         #: Rows older than a book's checkpoint: the recovery reads their symbols again.
         self.late: list[Execution] = []
         #: Symbols with an execution of a type that is not known: their position is asked anew.
@@ -164,15 +170,76 @@ class Account:
                 self.owed[row.key] = (self._clock.monotonic(), row)
             if row.key not in self._seen:
                 self._seen[row.key] = row.exec_time
-                self.tracker.executed(row)
                 fresh.append(row)
         if len(fresh) > 1:
             fresh.sort(key=lambda row: row.ledger_key)
-        self._fold_late(fresh, received_ns)
-        for row in fresh:
+        self._fold([row for row in fresh if not self._waits(row, received_ns)], received_ns)
+
+    def _fold(self, rows: Sequence[Execution], received_ns: int | None) -> None:
+        """`rows` in ledger order."""
+        for row in rows:
+            self.tracker.executed(row)
+        self._fold_late(rows, received_ns)
+        for row in rows:
             book = self.book(row.symbol)
             if row.exec_id not in book and row.exec_time > book.after_ms:
                 self._take(book.add((row,), self.rules), received_ns)
+
+    # -- rows whose order is not known yet ----------------------------------------------------
+
+    def _waits(self, row: Execution, received_ns: int | None) -> bool:
+        """Puts a row aside that waits for its order, or for one before it that does."""
+        unowned = self.seek is not None and self._needs_order(row)
+        if not unowned and not self.waiting.stands_before(row):
+            return False
+        now = self._clock.monotonic()
+        newest = self.book(row.symbol).newest
+        late = newest is not None and row.ledger_key < newest
+        until = now + WAIT_S if unowned else None
+        self.waiting.put(Waiting(row, received_ns, now, until, late))
+        if unowned and self.seek is not None:
+            self.seek()
+        return True
+
+    def _needs_order(self, row: Execution) -> bool:
+        """Several bots could own it, and an order row could say which. What the exchange forces
+        or pays has no order."""
+        return (
+            len(self.rules.bots) > 1
+            and row.exec_type == "Trade"
+            and not is_forced(row)
+            and not self.tracker.is_ours(row.order_link_id)
+            and not self.tracker.knows_order(row.order_id)
+            and row.order_id not in self.rules.orders
+            and row.exec_id not in self.rules.overrides
+        )
+
+    def fold_settled(self) -> None:
+        """Folds what has waited long enough, or whose order has become known."""
+        now = self._clock.monotonic()
+        for symbol in self.waiting.symbols:
+            self._fold_waiting(
+                symbol,
+                lambda one: (one.until or now) <= now or not self._needs_order(one.row),
+            )
+
+    def fold_waiting(self, keys: Collection[tuple[str, str]] | None = None) -> None:
+        """Folds rows that wait with what is known, and those behind them: of these keys, or all."""
+        for symbol in self.waiting.symbols:
+            self._fold_waiting(symbol, lambda one: keys is None or one.row.key in keys)
+
+    def _fold_waiting(self, symbol: str, is_settled: Callable[[Waiting], bool]) -> None:
+        for entry in self.waiting.take(symbol, is_settled):
+            self._fold((entry.row,), entry.received_ns)
+
+    async def settle(self, keys: Collection[tuple[str, str]]) -> None:
+        """Returns when none of these executions waits any longer: after two seconds at most."""
+        until = self._clock.monotonic() + WAIT_S
+        while any(one.row.key in keys for one in self.waiting.rows()):
+            if self._clock.monotonic() >= until:
+                self.fold_waiting()
+                return
+            await self._clock.sleep(0.02)
 
     def remember(self, keys: Iterable[tuple[str, str]], at_ms: int) -> None:
         """Executions that the database holds; `at_ms` is not later than any of them."""
@@ -191,7 +258,7 @@ class Account:
     def receive_order(self, event: OrderEvent) -> OrderRow | None:
         """Folds an order row; a tag learned late re-attributes the executions of its order."""
         tag_before = self.tracker.tags.get(event.order_id)
-        row = self.tracker.observe(event)
+        row = self.tracker.observe(event, self._holder(event))
         if row is None:
             return None
         change: BookChange | None = None
@@ -203,7 +270,26 @@ class Account:
         if change is not None:
             self.tell_corrections(change)
         self.tell_order(row)
+        if self.waiting:
+            self.fold_settled()
         return row
+
+    def _holder(self, event: OrderEvent) -> str | None:
+        """Whose position a stop of the exchange's own making closes: as the books have it, else
+        as they would have it now."""
+        book = self.books.get(event.symbol)
+        if book is None or not is_made_for_position(event):
+            return None
+        owners = book.owners_of(event.order_id)
+        if not owners:
+            closing = [
+                bot_id
+                for bot_id, at in book.positions().items()
+                if (at.signed_qty > 0) is (event.side == "Sell")
+            ]
+            owner = self.rules.owners.get(event.symbol)
+            owners = frozenset(closing if len(closing) == 1 or owner is None else (owner,))
+        return next(iter(owners)) if len(owners) == 1 else None
 
     def tell_order(self, row: OrderRow) -> None:
         """Tells the order's bot of its new state."""
@@ -255,7 +341,7 @@ class Account:
                 exec_id=row.exec_id,
             )
             self.unexplained.add(change.symbol)
-        self.commit_change(change, received_ns)
+        self.commit_change(change, received_ns, self._owned_orders(change))
         if change.replaced_after_ms is not None:
             self.tell_corrections(change)
             return
@@ -269,13 +355,35 @@ class Account:
                     "manual_fill", account=self.name, symbol=fill.symbol, exec_id=fill.exec_id
                 )
 
-    def commit_change(self, change: BookChange, received_ns: int | None = None) -> None:
-        """Queues a step of the fold together with the newest `seen` mark."""
-        if change.executions:
-            newest = max(row.exec_time for row in change.executions)
-            if newest > self.marks.seen_ms:
-                self.marks = replace(self.marks, seen_ms=newest)
-        self.put(Commit(self.name, change=change, marks=self.marks, frame_ns=received_ns))
+    def _owned_orders(self, change: BookChange) -> tuple[OrderRow, ...]:
+        """Stops without an id of ours belong to whoever the books say their fills belong to."""
+        owners: dict[str, set[str]] = {}
+        for fill in change.fills:
+            if fill.attribution != "id":
+                owners.setdefault(fill.order_id, set()).add(fill.bot_id)
+        found = (
+            self.tracker.belongs(order_id, next(iter(bots)))
+            for order_id, bots in owners.items()
+            if len(bots) == 1
+        )
+        return tuple(row for row in found if row is not None)
+
+    def commit_change(
+        self,
+        change: BookChange,
+        received_ns: int | None = None,
+        orders: tuple[OrderRow, ...] = (),
+    ) -> None:
+        """Queues a step of the fold together with the newest `seen` mark, which stays behind
+        what waits for its order."""
+        self._newest_ms = max(self._newest_ms, *(row.exec_time for row in change.executions), 0)
+        oldest = self.waiting.oldest_ms()
+        seen = self._newest_ms if oldest is None else min(self._newest_ms, oldest - 1)
+        if seen > self.marks.seen_ms:
+            self.marks = replace(self.marks, seen_ms=seen)
+        self.put(
+            Commit(self.name, change=change, orders=orders, marks=self.marks, frame_ns=received_ns)
+        )
 
     def put(self, commit: Commit) -> None:
         """Queues to the ledger. What it refuses is a gap: bots go on from memory, and the

@@ -71,6 +71,7 @@ class CatchUp:
         """Afterwards the database holds `swept` and what memory holds. Raises RetryLater or a
         connection error when it could not be reached."""
         account = self._account
+        await account.settle(swept.keys())
         if account.overflowed:
             await self._heal()
         await self._late()

@@ -122,7 +122,8 @@ class Comparison:
         differ, not why they may."""
         quiet = (OrderState.OPEN, *TERMINAL)
         working = self._account.tracker.working()
-        return {row.symbol for row in working if OrderState(row.state) not in quiet}
+        moving = {row.symbol for row in working if OrderState(row.state) not in quiet}
+        return moving | self._account.waiting.symbols
 
     def _agrees(self, symbol: str) -> bool:
         ours, theirs = self._sizes(symbol)

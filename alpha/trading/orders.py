@@ -91,8 +91,9 @@ class OrderTracker:
 
     # -- what the exchange tells ------------------------------------------------------------
 
-    def observe(self, event: OrderEvent) -> OrderRow | None:
-        """Folds an order row of the stream or of REST; the changed row, or None."""
+    def observe(self, event: OrderEvent, holder: str | None = None) -> OrderRow | None:
+        """Folds an order row of the stream or of REST; the changed row, or None. `holder` owns the
+        position that a stop of the exchange's own making closes, if anybody does."""
         link_id = event.order_link_id or self._link_by_id.get(event.order_id) or event.order_id
         before = self._rows.get(link_id)
         row = before or self._foreign(event, link_id)
@@ -114,9 +115,23 @@ class OrderTracker:
             terminal_ms=now if is_terminal(after) and row.terminal_ms is None else row.terminal_ms,
             parent_client_order_id=event.parent_link_id or row.parent_client_order_id,
         )
+        if holder is not None and not self._names_its_bot(row):
+            row = replace(row, bot_id=holder)
         if row == before:
             return None
         row = replace(row, updated_ms=now)
+        self._store(row)
+        return row
+
+    def belongs(self, order_id: str, bot_id: str) -> OrderRow | None:
+        """The books have found whose position a stop without an id of ours has closed; the changed
+        row, or None."""
+        row = self._rows.get(self._link_by_id.get(order_id, ""))
+        if row is None or row.purpose != "stop" or row.bot_id == bot_id:
+            return None
+        if self._names_its_bot(row):
+            return None
+        row = replace(row, bot_id=bot_id, updated_ms=self._clock.now_ms())
         self._store(row)
         return row
 
@@ -143,6 +158,10 @@ class OrderTracker:
         """The id is one that a bot of this account has given."""
         own = parse(link_id, self._reasons) if link_id else None
         return own is not None and own.bot_id in self._bots
+
+    def knows_order(self, order_id: str) -> bool:
+        """Its row has been seen: whose it is, or that it names nobody of ours."""
+        return order_id in self._link_by_id
 
     def executed_qty(self, link_id: str) -> Decimal:
         return self._executed.get(link_id, ZERO)
@@ -176,6 +195,13 @@ class OrderTracker:
         )
 
     # -- inside -----------------------------------------------------------------------------
+
+    def _names_its_bot(self, row: OrderRow) -> bool:
+        """Its own id or its parent's says whose it is: evidence for the books. Whoever else a
+        row is shown for, the books have told it, and it must not tell them."""
+        own = parse(row.client_order_id, self._reasons)
+        parent = parse(row.parent_client_order_id or "", self._reasons)
+        return any(one is not None and one.bot_id == row.bot_id for one in (own, parent))
 
     def _foreign(self, event: OrderEvent, link_id: str) -> OrderRow:
         """A row for an order that this process did not plan: an adopted one of ours, a system
@@ -222,7 +248,7 @@ class OrderTracker:
         self._rows[row.client_order_id] = row
         if row.exchange_order_id:
             self._link_by_id[row.exchange_order_id] = row.client_order_id
-            if row.bot_id != MANUAL:
+            if self._names_its_bot(row):
                 self.tags[row.exchange_order_id] = OrderTag(
                     row.bot_id, row.reason, "parent" if row.parent_client_order_id else "order"
                 )
@@ -242,6 +268,16 @@ class OrderTracker:
             if gone is not None and gone.exchange_order_id:
                 self._link_by_id.pop(gone.exchange_order_id, None)
                 self.tags.pop(gone.exchange_order_id, None)
+
+
+def is_made_for_position(event: OrderEvent) -> bool:
+    """A stop that the exchange has made of a position's stop loss, take profit or trailing stop,
+    without a parent that would say whose: docs of Bybit V5, parentOrderLinkId."""
+    return (
+        not event.order_link_id
+        and bool(event.stop_order_type)
+        and from_exchange("Trade", event.create_type, event.stop_order_type) is not None
+    )
 
 
 def _refusal(event: OrderEvent, state: OrderState) -> str | None:

@@ -31,6 +31,7 @@ from alpha.trading.sending import Sender
 from alpha.trading.session import BotSession
 from alpha.trading.sizing import Fence, Sizing
 from alpha.trading.sweep import OVERLAP_MS
+from alpha.trading.waiting import OrderSearch
 
 log = structlog.get_logger(__name__)
 
@@ -96,6 +97,7 @@ class AccountService:
             changed=lambda: changed(account.name),
             reconnect=stream.reconnect,
         )
+        self.search = OrderSearch(account, rest, clock=tools.clock, spawn=tools.supervisor.spawn)
         self._sender = Sender(
             account,
             rest,
@@ -202,6 +204,7 @@ class AccountService:
         keep(f"recovery:{name}", self.recovery.run)
         keep(f"protection:{name}", self.protection.run)
         keep(f"orders:{name}", self.outcomes.watch)
+        keep(f"search:{name}", self.search.run)
         keep(f"compare:{name}", self._compare)
 
     async def _run_stream(self) -> None:

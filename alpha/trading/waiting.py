@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 WAIT_S = 2.0
 #: The stream has this long before REST is asked.
 ASK_AFTER_S = 0.2
+#: Questions under way at a time.
+MOST_QUESTIONS = 5
 _TURN_S = 0.05
 
 
@@ -124,6 +126,7 @@ class OrderSearch:
         self._clock = clock
         self._spawn = spawn
         self._asked: set[str] = set()
+        self._open = 0
         self._wanted = asyncio.Event()
         account.seek = self._wanted.set
 
@@ -149,9 +152,11 @@ class OrderSearch:
                 entry.until is None
                 or now - entry.since < ASK_AFTER_S
                 or row.order_id in self._asked
+                or self._open >= MOST_QUESTIONS
             ):
                 continue
             self._asked.add(row.order_id)
+            self._open += 1
             self._spawn(self._look_up(row.symbol, row.order_id), f"order-of:{row.order_id}")
 
     async def _look_up(self, symbol: str, order_id: str) -> None:
@@ -160,5 +165,7 @@ class OrderSearch:
         except AlphaError as error:
             log.warning("order_of_execution_not_asked", order_id=order_id, error=str(error))
             return
+        finally:
+            self._open -= 1
         if event is not None:
             self._account.receive_order(event)

@@ -11,9 +11,12 @@ WINDOW_S = 1.0
 
 
 class Standing(NamedTuple):
-    """What the response headers say: the limit, what is left of it, when it is whole again."""
+    """What the response headers say: the limit, what is left of it, when it is whole again.
 
-    allowed: bool
+    `granted` of the requests asked for may go on.
+    """
+
+    granted: int
     limit: int
     left: int
     reset_ms: int
@@ -33,15 +36,16 @@ class RateLimits:
         self._clock = clock
         self._buckets: dict[tuple[str, str], deque[float]] = {}
 
-    def take(self, account: str, endpoint: str, limit: int) -> Standing:
-        """Uses one request of the bucket; `allowed` is False if it was empty."""
+    def take(self, account: str, endpoint: str, limit: int, count: int = 1) -> Standing:
+        """Uses up to `count` requests of the bucket; none is granted if it was empty."""
         now = self._clock.monotonic()
         bucket = self._buckets.setdefault((account, endpoint), deque())
         while bucket and now - bucket[0] >= WINDOW_S:
             bucket.popleft()
         wall = self._clock.now_ms()
-        if len(bucket) >= limit:
+        granted = min(count, limit - len(bucket))
+        if granted == 0:
             wait = WINDOW_S - (now - bucket[0])
-            return Standing(False, limit, 0, wall + round(wait * 1000))
-        bucket.append(now)
-        return Standing(True, limit, limit - len(bucket), wall)
+            return Standing(0, limit, 0, wall + round(wait * 1000))
+        bucket.extend([now] * granted)
+        return Standing(granted, limit, limit - len(bucket), wall)

@@ -32,12 +32,16 @@ def opposite(side: Side) -> Side:
 
 
 class Refusal(Exception):
-    """A request that the exchange answers with a retCode other than 0."""
+    """A request that the exchange answers with a retCode other than 0.
 
-    def __init__(self, code: int, message: str) -> None:
+    `reasons`: pairs of code and words that a few endpoints list in their result.
+    """
+
+    def __init__(self, code: int, message: str, *reasons: tuple[str, str]) -> None:
         super().__init__(f"{code} {message}")
         self.code = code
         self.message = message
+        self.reasons = reasons
 
 
 class Order(msgspec.Struct, kw_only=True):

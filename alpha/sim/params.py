@@ -66,6 +66,13 @@ class Params:
     def flag(self, name: str) -> bool:
         return self.text(name).lower() == "true"
 
+    def items(self, name: str) -> list[Params]:
+        """The objects of a list, as batches carry them."""
+        found = self._values.get(name)
+        if not isinstance(found, list):
+            raise Refusal(10001, f"params error: {name} is required")
+        return [Params(item if isinstance(item, dict) else {}) for item in found]
+
     def linear(self) -> None:
         """Refuses every category but the one that is traded here."""
         category = self.text("category")

@@ -24,27 +24,43 @@ from alpha.sim.rows import Json
 log = structlog.get_logger(__name__)
 
 Result = Mapping[str, Json]
-Reply = Callable[[Result], Awaitable[None]]
+
+
+class Answer(NamedTuple):
+    """A result with something in `retExtInfo` beside it, as batches have."""
+
+    result: Result
+    ext: Result
+
+
+Reply = Callable[[Result | Answer], Awaitable[None]]
 
 
 class Call(NamedTuple):
-    """One request: who asks ("" on public endpoints), what, and a way to answer early."""
+    """One request: who asks ("" on public endpoints), what, and a way to answer early.
+
+    `granted`: how many of a batch's orders the rate limit lets through.
+    """
 
     account: str
     params: Params
     reply: Reply
+    granted: int = 1
 
 
 class Endpoint(NamedTuple):
     """A path's handler; `limit` per second and account, 0 for public endpoints.
 
+    `weight` says how many requests of the limit one call uses, one if absent.
+
     A `bare` result is the whole body, without the envelope, and a refusal is HTTP 400: none of
     Bybit's endpoints.
     """
 
-    handler: Callable[[Call], Awaitable[Result]]
+    handler: Callable[[Call], Awaitable[Result | Answer]]
     limit: int
     bare: bool = False
+    weight: Callable[[Params], int] | None = None
 
 
 Routes = Mapping[tuple[str, str], Endpoint]
@@ -66,13 +82,17 @@ class RestApi:
         raw = await self._payload(request)
         exchange = Exchanged(self, request)
         try:
-            account = ""
+            account, granted = "", 1
             if endpoint.limit:
                 account = self._keyring.check_request(request.headers, raw)
-                exchange.standing = self._limits.take(account, request.path, endpoint.limit)
-                if not exchange.standing.allowed:
+            params = self._params(request, raw)
+            if endpoint.limit:
+                weight = endpoint.weight(params) if endpoint.weight is not None else 1
+                standing = self._limits.take(account, request.path, endpoint.limit, weight)
+                exchange.standing, granted = standing, standing.granted
+                if not granted:
                     raise Refusal(10006, "Too many visits!")
-            call = Call(account, self._params(request, raw), exchange.reply)
+            call = Call(account, params, exchange.reply, granted)
             result = await endpoint.handler(call)
             if endpoint.bare:
                 body = msgspec.json.encode(result)
@@ -82,7 +102,7 @@ class RestApi:
             if endpoint.bare:
                 error = msgspec.json.encode({"ok": False, "error": refusal.message})
                 return web.Response(status=400, body=error, content_type="application/json")
-            return exchange.response(refusal.code, refusal.message, {})
+            return exchange.response(refusal.code, refusal.message, explained(refusal))
 
     @property
     def wall_ms(self) -> int:
@@ -112,22 +132,31 @@ class Exchanged:
         self.standing: Standing | None = None
         self.sent: web.Response | None = None
 
-    def response(self, code: int, message: str, result: Result) -> web.Response:
+    def response(self, code: int, message: str, result: Result | Answer) -> web.Response:
+        result, ext = result if isinstance(result, Answer) else (result, {})
         body = msgspec.json.encode(
             {
                 "retCode": code,
                 "retMsg": message,
                 "result": result,
-                "retExtInfo": {},
+                "retExtInfo": ext,
                 "time": self._api.wall_ms,
             }
         )
         headers = self.standing.headers() if self.standing is not None else {}
         return web.Response(body=body, content_type="application/json", headers=headers)
 
-    async def reply(self, result: Result) -> None:
+    async def reply(self, result: Result | Answer) -> None:
         """Answers now, while the handler still holds back what follows from the request."""
         response = self.response(0, "OK", result)
         self.sent = response
         await response.prepare(self._request)
         await response.write_eof()
+
+
+def explained(refusal: Refusal) -> Result:
+    """The result of a refusal: empty, or the list of its reasons."""
+    if not refusal.reasons:
+        return {}
+    listed: list[Json] = [{"reasonCode": c, "reasonMsg": text} for c, text in refusal.reasons]
+    return {"reasons": listed}

@@ -1,4 +1,4 @@
-"""Private reads: account, positions, orders, executions, transaction log.
+"""Private reads: account, positions, orders.
 
 Lists come newest first with an opaque cursor that is already percent-encoded, also on the
 last page. Windows are at most seven days wide. Closed orders without a fill are forgotten a
@@ -7,7 +7,6 @@ day of market time after their end.
 
 from __future__ import annotations
 
-from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from alpha.sim import rows
@@ -15,21 +14,14 @@ from alpha.sim.engine import Engine
 from alpha.sim.feeds.base import InstrumentSpec
 from alpha.sim.intervals import DAY_MS
 from alpha.sim.model import Order, PositionView, Refusal
-from alpha.sim.params import Params
+from alpha.sim.pages import WEEK_MS, asked_window, page_cursor, page_mark
 from alpha.sim.rest import Call, Endpoint, Result, Routes
 from alpha.sim.rows import Json
-from alpha.sim.store import ExecutionQuery, OrderQuery
+from alpha.sim.store import OrderQuery
 
-WEEK_MS = 7 * DAY_MS
-FIRST_PAGE = (2**62, 2**62)
 RECENT_CLOSED = 500
 #: Products of which an account here never holds anything.
 EMPTY_CATEGORIES = ("inverse", "option")
-
-
-class Window(NamedTuple):
-    start_ms: int
-    end_ms: int
 
 
 class AccountApi:
@@ -44,10 +36,9 @@ class AccountApi:
             ("GET", "/v5/account/wallet-balance"): Endpoint(self.wallet, 50),
             ("GET", "/v5/account/info"): Endpoint(self.info, 50),
             ("GET", "/v5/account/fee-rate"): Endpoint(self.fee_rate, 5),
-            ("GET", "/v5/account/transaction-log"): Endpoint(self.transaction_log, 25),
+            ("GET", "/v5/account/user-setting-config"): Endpoint(self.settings, 50),
             ("GET", "/v5/user/query-api"): Endpoint(self.query_api, 10),
             ("GET", "/v5/position/list"): Endpoint(self.positions, 50),
-            ("GET", "/v5/execution/list"): Endpoint(self.executions, 50),
             ("GET", "/v5/order/realtime"): Endpoint(self.realtime, 50),
             ("GET", "/v5/order/history"): Endpoint(self.history, 50),
         }
@@ -134,6 +125,16 @@ class AccountApi:
             "kycRegion": "",
         }
 
+    async def settings(self, call: Call) -> Result:
+        """Fees are never paid in MNT, limit prices out of the band move to its edge."""
+        return {
+            "lpaSpot": False,
+            "lpaPerp": False,
+            "smsef": False,
+            "fmsef": False,
+            "deltaEnable": False,
+        }
+
     # -- positions ------------------------------------------------------------------------
 
     async def positions(self, call: Call) -> Result:
@@ -166,64 +167,6 @@ class AccountApi:
             return [state.position_view(account, symbol)]
         held = state.positions[account]
         return [state.position_view(account, name) for name in sorted(held) if held[name].size > 0]
-
-    # -- executions -----------------------------------------------------------------------
-
-    async def executions(self, call: Call) -> Result:
-        params = call.params
-        params.linear()
-        window = self._window(params, WEEK_MS)
-        found = await self._engine.store.executions(
-            ExecutionQuery(
-                account=call.account,
-                symbol=params.text("symbol"),
-                order_id=params.text("orderId"),
-                link_id=params.text("orderLinkId"),
-                exec_type=params.text("execType"),
-                start_ms=window.start_ms,
-                end_ms=window.end_ms,
-                before=page_mark(params),
-                limit=params.limit(50, 100),
-            )
-        )
-        cursor = page_cursor([(row.exec_ms, n) for n, row in found])
-        listed: list[Json] = [rows.execution_rest_row(row) for _, row in found]
-        return {"nextPageCursor": cursor, "category": "linear", "list": listed}
-
-    async def transaction_log(self, call: Call) -> Result:
-        params = call.params
-        window = self._window(params, DAY_MS)
-        kinds = {"": "", "TRADE": "Trade", "SETTLEMENT": "Funding"}
-        kind = kinds.get(params.text("type"))
-        if kind is None:
-            return {"nextPageCursor": "", "list": []}
-        found = await self._engine.store.executions(
-            ExecutionQuery(
-                account=call.account,
-                exec_type=kind,
-                start_ms=window.start_ms,
-                end_ms=window.end_ms,
-                before=page_mark(params),
-                limit=params.limit(20, 50),
-            )
-        )
-        cursor = page_cursor([(row.exec_ms, n) for n, row in found])
-        listed: list[Json] = [rows.ledger_row(row) for _, row in found]
-        return {"nextPageCursor": cursor, "list": listed}
-
-    def _window(self, params: Params, default_ms: int) -> Window:
-        """startTime and endTime with their defaults; wider than seven days is refused."""
-        start, end = params.integer("startTime", -1), params.integer("endTime", -1)
-        if start < 0 and end < 0:
-            now = self._engine.now_ms()
-            return Window(now - default_ms, now)
-        if end < 0:
-            end = start + default_ms
-        if start < 0:
-            start = end - default_ms
-        if end < start or end - start > WEEK_MS:
-            raise Refusal(10001, "The time range between startTime and endTime is over 7 days")
-        return Window(start, end)
 
     # -- orders ---------------------------------------------------------------------------
 
@@ -259,7 +202,7 @@ class AccountApi:
     async def history(self, call: Call) -> Result:
         params = call.params
         params.linear()
-        window = self._window(params, WEEK_MS)
+        window = asked_window(params, WEEK_MS, self._engine.now_ms())
         status = params.text("orderStatus")
         if status in ("New", "PartiallyFilled", "Untriggered"):
             raise Refusal(181017, "OrderStatus must be final status")
@@ -309,23 +252,3 @@ class AccountApi:
     ) -> list[tuple[tuple[int, int], Order]]:
         query = OrderQuery(account=account, symbol=symbol, limit=limit)
         return [((o.created_ms, n), o) for n, o in await self._engine.store.orders(query)]
-
-
-def page_mark(params: Params) -> tuple[int, int]:
-    """The place after which the next page begins, out of the cursor of the page before."""
-    cursor = unquote(params.text("cursor"))
-    if not cursor:
-        return FIRST_PAGE
-    try:
-        ms, number = cursor.rpartition(",")[2].split(":")
-        return int(ms), int(number)
-    except ValueError:
-        raise Refusal(10001, "params error: cursor invalid") from None
-
-
-def page_cursor(marks: list[tuple[int, int]]) -> str:
-    """First and last place of a page, percent-encoded; there is one on the last page too."""
-    if not marks:
-        return ""
-    (first_ms, first), (last_ms, last) = marks[0], marks[-1]
-    return quote(f"{first_ms}:{first},{last_ms}:{last}", safe="")

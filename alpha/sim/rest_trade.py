@@ -34,6 +34,7 @@ class TradeApi:
             ("POST", "/v5/position/trading-stop"): Endpoint(self.trading_stop, 10),
             ("POST", "/v5/position/set-leverage"): Endpoint(self.set_leverage, 10),
             ("POST", "/v5/position/switch-mode"): Endpoint(self.switch_mode, 10),
+            ("POST", "/v5/account/set-margin-mode"): Endpoint(self.set_margin_mode, 5),
         }
 
     async def create(self, call: Call) -> Result:
@@ -46,13 +47,7 @@ class TradeApi:
         params = call.params
         params.linear()
         symbol, order_id, link_id = order_ids(params)
-        new = Amendment(
-            qty=params.decimal("qty"),
-            price=params.decimal("price"),
-            trigger_price=params.decimal("triggerPrice"),
-            take_profit=params.decimal("takeProfit"),
-            stop_loss=params.decimal("stopLoss"),
-        )
+        new = amendment(params)
         exchange = self._engine.exchange
         return await self._order(
             lambda ms: exchange.amend(call.account, symbol, order_id, link_id, new, ms),
@@ -133,6 +128,16 @@ class TradeApi:
             raise Refusal(110025, "Position mode is not modified")
         raise Refusal(110029, "Hedge mode is not supported")
 
+    async def set_margin_mode(self, call: Call) -> Result:
+        """Cross margin is what there is; the other modes are refused as Bybit refuses them."""
+        mode = call.params.text("setMarginMode")
+        if mode == "REGULAR_MARGIN":
+            raise Refusal(110026, "Margin mode is not modified")
+        if mode not in ("ISOLATED_MARGIN", "PORTFOLIO_MARGIN"):
+            raise Refusal(10001, "params error: setMarginMode invalid")
+        why = ("3400000", f"this market margins positions across the account, not by {mode}")
+        raise Refusal(3400045, "Set margin mode failed", why)
+
 
 def order_request(params: Params) -> OrderRequest:
     """The body of a create call; refuses what does not parse or is not offered."""
@@ -160,6 +165,17 @@ def order_request(params: Params) -> OrderRequest:
         stop_loss=params.decimal("stopLoss"),
         tp_trigger_by=trigger_by(params, "tpTriggerBy"),
         sl_trigger_by=trigger_by(params, "slTriggerBy"),
+    )
+
+
+def amendment(params: Params) -> Amendment:
+    """The body of an amend call."""
+    return Amendment(
+        qty=params.decimal("qty"),
+        price=params.decimal("price"),
+        trigger_price=params.decimal("triggerPrice"),
+        take_profit=params.decimal("takeProfit"),
+        stop_loss=params.decimal("stopLoss"),
     )
 
 

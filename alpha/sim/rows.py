@@ -291,6 +291,51 @@ def wallet_row(view: WalletView) -> WireRow:
     }
 
 
+def closed_row(fills: list[Execution], leverage: Decimal) -> WireRow:
+    """A row of /v5/position/closed-pnl out of all fills of one closing order.
+
+    `closedPnl` has the fees of opening and closing in it, `execPnl` of an execution has neither.
+    """
+    last = fills[-1]
+    closing = [row for row in fills if row.closed_size > 0]
+    size = sum((row.closed_size for row in closing), Decimal(0))
+    exit_value = sum((row.price * row.closed_size for row in closing), Decimal(0))
+    gain = sum((row.pnl for row in closing), Decimal(0))
+    entry_value = exit_value - gain if last.side == "Sell" else exit_value + gain
+    open_fee = sum((row.open_fee for row in closing), Decimal(0))
+    close_fee = sum((round(r.fee * r.closed_size / r.qty, 8) for r in closing), Decimal(0))
+    return {
+        "symbol": last.symbol,
+        "orderId": last.order_id,
+        "side": last.side,
+        "qty": text(last.order_qty),
+        "orderPrice": text(last.order_price),
+        "orderType": last.order_type,
+        "execType": last.exec_type,
+        "closedSize": text(size),
+        "cumEntryValue": text(entry_value),
+        "avgEntryPrice": text(round(entry_value / size, 8)),
+        "cumExitValue": text(exit_value),
+        "avgExitPrice": text(round(exit_value / size, 8)),
+        "closedPnl": text(gain - open_fee - close_fee),
+        "fillCount": str(len(closing)),
+        "leverage": text(leverage),
+        "openFee": text(open_fee),
+        "closeFee": text(close_fee),
+        "createdTime": str(fills[0].exec_ms),
+        "updatedTime": str(last.exec_ms),
+    }
+
+
+LEDGER_TYPES = {
+    "Trade": "TRADE",
+    "Funding": "SETTLEMENT",
+    "BustTrade": "LIQUIDATION",
+    "AdlTrade": "ADL",
+    "Settle": "DELIVERY",
+}
+
+
 def ledger_row(row: Execution) -> WireRow:
     """A row of /v5/account/transaction-log; funding has the sign opposite to `execFee`."""
     funding = row.exec_type == "Funding"
@@ -302,7 +347,7 @@ def ledger_row(row: Execution) -> WireRow:
         "category": "linear",
         "side": row.side,
         "transactionTime": str(row.exec_ms),
-        "type": "SETTLEMENT" if funding else "TRADE",
+        "type": LEDGER_TYPES[row.exec_type],
         "transSubType": "",
         "qty": text(row.qty),
         "size": text(row.position_after),

@@ -30,6 +30,8 @@ from alpha.sim.provoke import Event, Provoker
 from alpha.sim.reader import FeedReader
 from alpha.sim.rest import RestApi, Result
 from alpha.sim.rest_account import AccountApi
+from alpha.sim.rest_batch import BatchApi
+from alpha.sim.rest_history import HistoryApi
 from alpha.sim.rest_market import MarketApi
 from alpha.sim.rest_trade import TradeApi
 from alpha.sim.sockets import PrivateSocket, PublicSocket, Sockets, Speaker, TradeSocket
@@ -176,12 +178,14 @@ class Simulator:
         self.market = Market(self.engine, self.board, reader, clock)
         keyring = Keyring({a.key: a.secret for a in options.accounts}, clock)
         limits = RateLimits(clock)
-        trade = TradeApi(self.engine)
+        trade, batch = TradeApi(self.engine), BatchApi(self.engine)
         self._provoker = Provoker(self.engine, self.board)
         routes = {
             **MarketApi(self.engine, self.board, reader, self.market).routes(),
             **AccountApi(self.engine, feed.instruments).routes(),
             **trade.routes(),
+            **batch.routes(),
+            **HistoryApi(self.engine).routes(),
             **self._provoker.routes(),
         }
         self._rest = RestApi(routes, keyring, limits, clock)
@@ -189,7 +193,7 @@ class Simulator:
         self._speakers: dict[str, Speaker] = {
             "/v5/public/linear": PublicSocket(self.engine, self.board),
             "/v5/private": PrivateSocket(self.engine, keyring, clock),
-            "/v5/trade": TradeSocket(trade, keyring, limits, clock),
+            "/v5/trade": TradeSocket(trade, batch, keyring, limits, clock),
         }
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -8,7 +8,6 @@ whole subscribe request.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
@@ -24,7 +23,8 @@ from alpha.sim.hub import Hub, Session
 from alpha.sim.limits import RateLimits
 from alpha.sim.model import Refusal
 from alpha.sim.params import Params
-from alpha.sim.rest import Call, Result
+from alpha.sim.rest import Answer, Call, Result
+from alpha.sim.rest_batch import BatchApi
 from alpha.sim.rest_trade import TradeApi
 from alpha.sim.rows import Json
 
@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 Message = dict[str, object]
 IDLE_S = 600.0
-AUTH_LIMIT = 10
+OPERATIONS = ("create", "amend", "cancel", "create-batch", "amend-batch", "cancel-batch")
 
 
 class Speaker(Protocol):
@@ -264,16 +264,16 @@ def args_of(message: Message) -> list[object]:
 class TradeSocket:
     """`/v5/trade`: order entry; one answer for each request, correlated by reqId."""
 
-    def __init__(self, trade: TradeApi, keyring: Keyring, limits: RateLimits, wall: Clock) -> None:
+    def __init__(
+        self, trade: TradeApi, batch: BatchApi, keyring: Keyring, limits: RateLimits, wall: Clock
+    ) -> None:
         self._keyring = keyring
         self._limits = limits
         self._wall = wall
         self._seen: dict[str, set[str]] = {}
-        self._ops: dict[str, tuple[Callable[[Call], Awaitable[Result]], str]] = {
-            "order.create": (trade.create, "/v5/order/create"),
-            "order.amend": (trade.amend, "/v5/order/amend"),
-            "order.cancel": (trade.cancel, "/v5/order/cancel"),
-        }
+        routes = {**trade.routes(), **batch.routes()}
+        paths = {f"order.{name}": f"/v5/order/{name}" for name in OPERATIONS}
+        self._ops = {op: (routes["POST", path], path) for op, path in paths.items()}
 
     async def hear(self, session: Session, message: Message) -> bool:
         op = str(message.get("op"))
@@ -312,35 +312,38 @@ class TradeSocket:
         return True
 
     async def _order(self, session: Session, message: Message, op: str) -> None:
-        handler, endpoint = self._ops[op]
-        request_id = str(message.get("reqId", ""))
-        answered = False
-
-        def answer(code: int, text: str, data: Result) -> None:
-            nonlocal answered
-            if not answered:
-                answered = True
-                reply = self._plain(session, message, code, text)
-                session.say(reply | {"data": dict(data), "retExtInfo": {}, "header": dict(header)})
-
-        async def early(result: Result) -> None:
-            answer(0, "OK", result)
-
-        standing = self._limits.take(session.account, endpoint, AUTH_LIMIT)
+        endpoint, path = self._ops[op]
         header: dict[str, Json] = {
-            **standing.headers(),
             "Traceid": session.number,
             "Timenow": str(self._wall.now_ms()),
         }
+        answered = False
+
+        def answer(code: int, text: str, data: Result | Answer) -> None:
+            nonlocal answered
+            if not answered:
+                answered = True
+                result, ext = data if isinstance(data, Answer) else (data, {})
+                body = {"data": dict(result), "retExtInfo": dict(ext), "header": header}
+                session.say(self._plain(session, message, code, text) | body)
+
+        async def early(result: Result | Answer) -> None:
+            answer(0, "OK", result)
+
         try:
-            self._check(session, message, request_id)
-            if not standing.allowed:
-                raise Refusal(10006, "Too many visits!")
+            self._check(session, message, str(message.get("reqId", "")))
             args = args_of(message)
             body = args[0] if len(args) == 1 else None
             if not isinstance(body, dict):
                 raise Refusal(10001, "params error: args must hold one object")
-            answer(0, "OK", await handler(Call(session.account, Params(body), early)))
+            params = Params(body)
+            weight = endpoint.weight(params) if endpoint.weight is not None else 1
+            standing = self._limits.take(session.account, path, endpoint.limit, weight)
+            header.update(standing.headers())
+            if not standing.granted:
+                raise Refusal(10006, "Too many visits!")
+            call = Call(session.account, params, early, standing.granted)
+            answer(0, "OK", await endpoint.handler(call))
         except Refusal as refusal:
             answer(refusal.code, refusal.message, {})
 

@@ -153,6 +153,17 @@ class ExecutionQuery(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 50
 
 
+class ClosedQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which closing orders, by the time of their last fill."""
+
+    account: str
+    symbol: str = ""
+    start_ms: int = 0
+    end_ms: int = 2**62
+    before: tuple[int, int] = (2**62, 2**62)
+    limit: int = 50
+
+
 class OrderQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which closed orders; `forget_ms`: unfilled ones that ended before it are gone."""
 
@@ -286,6 +297,35 @@ class Store:
         )
         return [(int(n), _execution.decode(body)) for n, body in rows]
 
+    def closings(self, query: ClosedQuery) -> list[tuple[int, list[Execution]]]:
+        """The fills of each order that has closed something, oldest fill first; newest order first.
+
+        The number is that of the order's last row.
+        """
+        where = "account = ? AND exec_type <> 'Funding' AND exec_ms >= ?"
+        values: list[str | int] = [query.account, query.start_ms]
+        if query.symbol:
+            where += " AND symbol = ?"
+            values.append(query.symbol)
+        orders = self._db.execute(
+            f"SELECT order_id, MAX(exec_ms) AS at, MAX(n) AS last FROM executions WHERE {where} "
+            "AND CAST(json_extract(CAST(body AS TEXT), '$.closed_size') AS REAL) > 0 "
+            "GROUP BY order_id HAVING at <= ? AND (at, last) < (?, ?) "
+            "ORDER BY at DESC, last DESC LIMIT ?",
+            [*values, query.end_ms, *query.before, query.limit],
+        ).fetchall()
+        fills = "SELECT body FROM executions WHERE account = ? AND order_id = ? ORDER BY n"
+        return [
+            (
+                int(last),
+                [
+                    _execution.decode(body)
+                    for (body,) in self._db.execute(fills, (query.account, order_id))
+                ],
+            )
+            for order_id, _, last in orders
+        ]
+
     def all_executions(self, account: str) -> list[Execution]:
         """Everything an account has ever executed, oldest first."""
         rows = self._db.execute(
@@ -349,6 +389,9 @@ class StoreThread:
 
     async def executions(self, query: ExecutionQuery) -> list[tuple[int, Execution]]:
         return await self._call(self._opened.executions, query)
+
+    async def closings(self, query: ClosedQuery) -> list[tuple[int, list[Execution]]]:
+        return await self._call(self._opened.closings, query)
 
     async def all_executions(self, account: str) -> list[Execution]:
         return await self._call(self._opened.all_executions, account)

@@ -23,8 +23,9 @@ from alpha.sim.frames import TOPICS
 from alpha.sim.hub import Hub, Session
 from alpha.sim.model import Execution, Order, Refusal
 from alpha.sim.params import Params
-from alpha.sim.rest import Call, Result
+from alpha.sim.rest import Answer, Call, Result
 from alpha.sim.rest_account import AccountApi
+from alpha.sim.rest_history import HistoryApi
 from alpha.sim.rest_trade import TradeApi
 from alpha.sim.store import Marks, StoreThread
 from tests.sim.pure import SPEC
@@ -72,7 +73,11 @@ class HandExchange:
         self.lags = False  # execution/list shows nothing
         self.creates: list[str] = []  # ids that reached the exchange and were taken
         self.asked: list[str] = []
-        routes = {**AccountApi(engine, SPECS).routes(), **TradeApi(engine).routes()}
+        routes = {
+            **AccountApi(engine, SPECS).routes(),
+            **HistoryApi(engine).routes(),
+            **TradeApi(engine).routes(),
+        }
         self._routes = {key: endpoint.handler for key, endpoint in routes.items()}
         self.never = asyncio.Event()
         self._working: set[asyncio.Task[HttpAnswer]] = set()
@@ -176,7 +181,7 @@ class HandExchange:
         return _envelope(0, "OK", result)
 
 
-async def _no_reply(result: Result) -> None:
+async def _no_reply(result: Result | Answer) -> None:
     """The answer comes when the handler has ended."""
 
 

@@ -13,6 +13,7 @@ import typer
 from alpha.cli.options import settings
 
 if TYPE_CHECKING:
+    from alpha.sim.faults import FaultPlan
     from alpha.sim.server import AccountOption
 
 
@@ -80,6 +81,10 @@ def sim(
         Path | None,
         typer.Option("--ready-file", metavar="FILE", help="Written when the ports listen."),
     ] = None,
+    faults: Annotated[
+        Path | None,
+        typer.Option("--faults", metavar="FILE", help="JSON of faults to begin with."),
+    ] = None,
     linger: Annotated[
         float,
         typer.Option("--linger", min=0, help="Seconds without a client until it ends; 0 = never."),
@@ -109,6 +114,7 @@ def sim(
         speed=speed,
         ready_file=ready_file,
         linger_s=linger,
+        faults=_plan(faults),
     )
     _run(serve(options, SystemClock()))
 
@@ -150,6 +156,22 @@ def _balance(text: str) -> Decimal:
             f"expected a balance in USDT, was {text!r}; give a number like 10000"
         )
     return value
+
+
+def _plan(path: Path | None) -> FaultPlan | None:
+    from alpha.sim.faults import FaultPlan
+
+    if path is None:
+        return None
+    try:
+        return FaultPlan.decoded(path.read_bytes())
+    except OSError as error:
+        found = error.strerror or str(error)
+    except ValueError as error:
+        found = str(error)
+    raise typer.BadParameter(
+        f'--faults: expected {path} to hold {{"seed": 1, "faults": [...]}}, was: {found}'
+    )
 
 
 def _moment(text: str) -> int:

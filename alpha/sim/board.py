@@ -7,7 +7,7 @@ from decimal import Decimal
 from alpha.clock import Clock
 from alpha.sim import intervals, publicdata
 from alpha.sim.feeds.base import Candle, InstrumentSpec
-from alpha.sim.hub import Hub, Session
+from alpha.sim.hub import Hub, Session, encode
 from alpha.sim.publicdata import DayStats, KlineTopic, LiveBar, TickerTopic
 from alpha.sim.reader import Bar, FeedReader, Trade
 from alpha.sim.rows import Json
@@ -98,9 +98,9 @@ class Board:
         if parts[0] == "tickers":
             data = await self.ticker(symbol)
             seq = self._state.sequences[symbol]
-            session.say(publicdata.ticker_frame(topic, "snapshot", data, ms, seq))
+            session.push(topic, encode(publicdata.ticker_frame(topic, "snapshot", data, ms, seq)))
         elif parts[0] == "orderbook":
-            session.say(self._book_frame(symbol, ms))
+            session.push(topic, encode(self._book_frame(symbol, ms)))
 
     async def ticker(self, symbol: str) -> dict[str, Json]:
         return self._ticker(symbol, await self.stats(symbol))

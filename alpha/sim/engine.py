@@ -158,3 +158,8 @@ class Engine:
             log.exception("the simulator's state cannot be written; stopping")
             self.broken.set()
             raise
+        self.hub.faults.record(
+            (str(row[1]) for row in batch.executions),
+            (str(row[1]) for row in batch.orders if row[7] == row[8]),
+            (str(row[1]) for row in batch.orders),
+        )

@@ -30,7 +30,7 @@ def publish_private(hub: Hub, emissions: Iterable[Emission], numbers: dict[str, 
                 if topic in session.topics:
                     if topic not in built:
                         built[topic] = private_frame(topic, emission, numbers[emission.account])
-                    session.send(built[topic])
+                    session.push(topic, built[topic])
 
 
 def private_frame(topic: str, emission: Emission, number: int) -> bytes:

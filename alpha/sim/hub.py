@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from aiohttp import WSMsgType, web
 
+from alpha.sim.faults import Faults
 from alpha.sim.rows import Json
 
 log = structlog.get_logger(__name__)
@@ -31,9 +32,19 @@ class Session:
     """One connected socket with its queue of outgoing frames."""
 
     def __init__(
-        self, socket: web.WebSocketResponse, number: str, abort: Callable[[], None]
+        self,
+        socket: web.WebSocketResponse,
+        number: str,
+        abort: Callable[[], None],
+        kind: str,
+        faults: Faults,
     ) -> None:
         self.number = number
+        self.kind = kind
+        self._faults = faults
+        self._holds = 0
+        self._flowing = asyncio.Event()
+        self._flowing.set()
         self._abort = abort
         self.account = ""
         self.topics: set[str] = set()
@@ -53,8 +64,13 @@ class Session:
             return
         self.pushed = True
         self._queue.append(frame)
-        self._idle.clear()
+        if self._flowing.is_set():
+            self._idle.clear()
         self._wake.set()
+
+    def push(self, topic: str, frame: bytes, *, droppable: bool = False) -> None:
+        """Sends a topic's data; faults may have it otherwise."""
+        self._faults.carry(self, topic, frame, droppable)
 
     def say(self, message: Mapping[str, object]) -> None:
         self.send(encode(message))
@@ -67,8 +83,26 @@ class Session:
         self._queue.clear()
         self._idle.set()
         self._wake.set()
+        self._flowing.set()
         if stuck:
             self._abort()
+
+    def hold(self) -> None:
+        """Freezes it: nothing is read or written, and nobody waits for it, until released."""
+        self._holds += 1
+        self._flowing.clear()
+        self._idle.set()
+
+    def release(self) -> None:
+        self._holds -= 1
+        if self._holds == 0:
+            self._flowing.set()
+            if self._queue:
+                self._idle.clear()
+
+    async def flowing(self) -> None:
+        """Waits while it is frozen."""
+        await self._flowing.wait()
 
     async def write(self) -> None:
         """Sends what is queued, until the connection ends or is cut."""
@@ -76,7 +110,9 @@ class Session:
             await self._wake.wait()
             self._wake.clear()
             while self._queue:
-                await self._socket.send_frame(self._queue.popleft(), WSMsgType.TEXT)
+                await self._flowing.wait()
+                if self._queue:  # a cut has emptied it
+                    await self._socket.send_frame(self._queue.popleft(), WSMsgType.TEXT)
             self._idle.set()
 
     async def drained(self) -> None:
@@ -92,10 +128,12 @@ class Session:
 class Hub:
     """All sessions, by topic and by account."""
 
-    def __init__(self) -> None:
+    def __init__(self, faults: Faults) -> None:
+        self.faults = faults
         self.public: dict[str, set[Session]] = {}
         self.private: dict[str, set[Session]] = {}
         self.sessions: set[Session] = set()
+        faults.watch(self.sessions)
 
     def join(self, session: Session) -> None:
         self.sessions.add(session)
@@ -128,7 +166,7 @@ class Hub:
         if listeners:
             data = encode(frame)
             for session in listeners:
-                session.send(data, droppable=droppable)
+                session.push(topic, data, droppable=droppable)
 
     async def drained(self) -> None:
         for session in tuple(self.sessions):

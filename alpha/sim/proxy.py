@@ -189,7 +189,7 @@ class FaultProxy:
             await self._moving.wait()
             data = await loop.sock_recv(source, CHUNK)
             await self._moving.wait()
-            if answers is not None and self._flow is Flow.HALF_OPEN:
+            if answers is not None and (answers.lost or self._flow is Flow.HALF_OPEN):
                 answers.lost = True
                 if not data:
                     return

@@ -75,12 +75,13 @@ class RestApi:
         self._limits = limits
         self._wall = wall
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request, *, early: bool = True) -> web.StreamResponse:
+        """Carries a request out; `early` allows the answer to leave before all of it is done."""
         endpoint = self._routes.get((request.method, request.path))
         if endpoint is None:
             return web.Response(status=404, text=f"no such endpoint: {request.path}\n")
         raw = await self._payload(request)
-        exchange = Exchanged(self, request)
+        exchange = Exchanged(self, request, early=early)
         try:
             account, granted = "", 1
             if endpoint.limit:
@@ -126,8 +127,9 @@ class RestApi:
 class Exchanged:
     """One request and its one response, which may leave before the handler has finished."""
 
-    def __init__(self, api: RestApi, request: web.Request) -> None:
+    def __init__(self, api: RestApi, request: web.Request, *, early: bool = True) -> None:
         self._api = api
+        self._early = early
         self._request = request
         self.standing: Standing | None = None
         self.sent: web.Response | None = None
@@ -148,6 +150,8 @@ class Exchanged:
 
     async def reply(self, result: Result | Answer) -> None:
         """Answers now, while the handler still holds back what follows from the request."""
+        if not self._early:
+            return
         response = self.response(0, "OK", result)
         self.sent = response
         await response.prepare(self._request)

@@ -183,7 +183,9 @@ class AccountApi:
             symbol = f"{base}USDT"
         mark = page_mark(params)
         if order_id or link_id:
+            hidden = self._hidden("/v5/order/realtime", call.account)
             found = await self._by_id(call.account, order_id, link_id)
+            found = [item for item in found if item[1].order_id not in hidden]
         elif params.integer("openOnly", 0) == 1:
             closed = await self._closed(call.account, symbol, RECENT_CLOSED)
             found = [item for item in closed if item[0] < mark][:limit]
@@ -207,6 +209,8 @@ class AccountApi:
         if status in ("New", "PartiallyFilled", "Untriggered"):
             raise Refusal(181017, "OrderStatus must be final status")
         order_id, link_id = params.text("orderId"), params.text("orderLinkId")
+        hidden = self._hidden("/v5/order/history", call.account)
+        limit = params.limit(20, 50)
         found = await self._engine.store.orders(
             OrderQuery(
                 account=call.account,
@@ -218,11 +222,16 @@ class AccountApi:
                 end_ms=window.end_ms,
                 forget_ms=self._engine.now_ms() - DAY_MS,
                 before=page_mark(params),
-                limit=params.limit(20, 50),
+                limit=limit + len(hidden),
             )
         )
+        found = [item for item in found if item[1].order_id not in hidden][:limit]
         marks = [(order.created_ms, n) for n, order in found]
         return self._orders([order for _, order in found], marks)
+
+    def _hidden(self, path: str, account: str) -> frozenset[str]:
+        """Ids of the rows that a fault keeps from showing yet."""
+        return self._engine.hub.faults.hidden(path, account)
 
     def _orders(self, orders: list[Order], marks: list[tuple[int, int]]) -> Result:
         listed: list[Json] = [rows.order_rest_row(order) for order in orders]

@@ -36,6 +36,8 @@ class HistoryApi:
         if base and not symbol:
             symbol = f"{base}USDT"
         window = asked_window(params, WEEK_MS, self._engine.now_ms())
+        hidden = self._engine.hub.faults.hidden("/v5/execution/list", call.account)
+        limit = params.limit(50, 100)
         found = await self._engine.store.executions(
             ExecutionQuery(
                 account=call.account,
@@ -46,9 +48,10 @@ class HistoryApi:
                 start_ms=window.start_ms,
                 end_ms=window.end_ms,
                 before=page_mark(params),
-                limit=params.limit(50, 100),
+                limit=limit + len(hidden),
             )
         )
+        found = [item for item in found if item[1].exec_id not in hidden][:limit]
         cursor = page_cursor([(row.exec_ms, n) for n, row in found])
         listed: list[Json] = [rows.execution_rest_row(row) for _, row in found]
         return {"nextPageCursor": cursor, "category": "linear", "list": listed}

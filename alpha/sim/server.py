@@ -21,6 +21,8 @@ from alpha.sim.auth import Keyring
 from alpha.sim.board import Board
 from alpha.sim.engine import Engine, MarketClock
 from alpha.sim.exchange import Exchange
+from alpha.sim.faults import FaultPlan, Faults, SkewedClock
+from alpha.sim.faults_rest import FaultSwitches, FaultyRest
 from alpha.sim.feeds import build_feed
 from alpha.sim.feeds.base import Feed, InstrumentSpec
 from alpha.sim.hub import Hub
@@ -71,6 +73,7 @@ class SimOptions:
     speed: float = 600.0
     ready_file: Path | None = None
     linger_s: float = 0.0
+    faults: FaultPlan | None = None
 
 
 async def serve(options: SimOptions, clock: Clock) -> None:
@@ -170,14 +173,16 @@ class Simulator:
         self._options = options
         self._clock = clock
         self._last_seen_s = clock.monotonic()
-        self.hub = Hub()
+        self.faults = Faults(clock)
+        self.hub = Hub(self.faults)
+        shown = SkewedClock(clock, self.faults)
         market_clock = MarketClock(clock, options.speed, marks.reserved_ms)
         self.engine = Engine(exchange, store, self.hub, market_clock, marks, feed.end_ms)
         bar_start = (marks.reserved_ms + 1) // feed.base_ms * feed.base_ms
         self.board = Board(self.hub, exchange.state, reader, clock, bar_start)
         self.market = Market(self.engine, self.board, reader, clock)
-        keyring = Keyring({a.key: a.secret for a in options.accounts}, clock)
-        limits = RateLimits(clock)
+        keyring = Keyring({a.key: a.secret for a in options.accounts}, shown)
+        limits = RateLimits(shown)
         trade, batch = TradeApi(self.engine), BatchApi(self.engine)
         self._provoker = Provoker(self.engine, self.board)
         routes = {
@@ -188,12 +193,13 @@ class Simulator:
             **HistoryApi(self.engine).routes(),
             **self._provoker.routes(),
         }
-        self._rest = RestApi(routes, keyring, limits, clock)
+        self._rest = FaultyRest(RestApi(routes, keyring, limits, shown), self.faults, clock)
+        self._switches = FaultSwitches(self.faults)
         self._sockets = Sockets(self.hub, randomness)
         self._speakers: dict[str, Speaker] = {
             "/v5/public/linear": PublicSocket(self.engine, self.board),
-            "/v5/private": PrivateSocket(self.engine, keyring, clock),
-            "/v5/trade": TradeSocket(trade, batch, keyring, limits, clock),
+            "/v5/private": PrivateSocket(self.engine, keyring, shown),
+            "/v5/trade": TradeSocket(trade, batch, keyring, limits, shown),
         }
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -202,14 +208,19 @@ class Simulator:
         runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         market: asyncio.Task[None] | None = None
+        switching = asyncio.create_task(self.faults.run())
         try:
             await self._listen(runner)
+            if (plan := self._options.faults) is not None:
+                self.faults.add(*plan.faults, seed=plan.seed)
             market = asyncio.create_task(self.market.run())
             await self._until_over(stop, market)
         finally:
-            if market is not None:
-                market.cancel()
-                await asyncio.gather(market, return_exceptions=True)
+            self.faults.clear()
+            working = [task for task in (switching, market) if task is not None]
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
             for session in tuple(self.hub.sessions):
                 session.cut("the simulator stops")
             await runner.cleanup()
@@ -282,6 +293,7 @@ class Simulator:
         application = web.Application(client_max_size=1 << 20)
         for path, speaker in self._speakers.items():
             application.router.add_get(path, self._socket_handler(speaker))
+        application.router.add_route("*", "/sim/faults", self._switches.handle)
         application.router.add_route("*", "/{path:.*}", self._rest_handler)
         return application
 

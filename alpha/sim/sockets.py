@@ -48,10 +48,19 @@ class Sockets:
         self._hub = hub
         self._randomness = randomness
 
-    async def serve(self, request: web.Request, speaker: Speaker) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(compress=False, max_msg_size=1 << 20)
+    async def serve(self, request: web.Request, speaker: Speaker) -> web.StreamResponse:
+        kind = request.path.split("/")[2]
+        faults = self._hub.faults
+        if faults.refuses(kind, None):
+            abort(request)
+            return web.Response()
+        # A frozen socket answers nothing, so pings and farewells are answered here.
+        socket = web.WebSocketResponse(
+            compress=False, max_msg_size=1 << 20, autoping=False, autoclose=False
+        )
         await socket.prepare(request)
-        session = Session(socket, self._randomness.token(), lambda: abort(request))
+        number = self._randomness.token()
+        session = Session(socket, number, lambda: abort(request), kind, faults)
         self._hub.join(session)
         writer = asyncio.create_task(self._write(session, socket))
         try:
@@ -89,6 +98,9 @@ class Sockets:
                     continue
                 session.cut(f"no ping for {idle_s:g} s")
                 return
+            await session.flowing()
+            if received.type is WSMsgType.PING:
+                await socket.pong(received.data)
             if received.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED):
                 return
             if received.type is not WSMsgType.TEXT:
@@ -98,7 +110,11 @@ class Sockets:
             except msgspec.DecodeError:
                 session.say({"success": False, "ret_msg": "error:invalid json", "op": ""})
                 continue
+            known = session.account
             if not await speaker.hear(session, message):
+                return
+            if session.account != known and self._hub.faults.refuses(session.kind, session.account):
+                session.cut("a fault refuses it", stuck=True)
                 return
 
 

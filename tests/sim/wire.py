@@ -37,6 +37,11 @@ class Socket:
     async def say(self, message: Json) -> None:
         await self._connection.send(json.dumps(message))
 
+    async def ping(self) -> asyncio.Future[float]:
+        """Sends a ping of the protocol itself; done when it is answered."""
+        answered: asyncio.Future[float] = asyncio.ensure_future(await self._connection.ping())
+        return answered
+
     async def hear(self, wanted: Callable[[Json], bool]) -> Json:
         """The first message from now on that is wanted; fails after the deadline."""
         async with asyncio.timeout(DEADLINE_S):

@@ -19,6 +19,7 @@ from alpha.bybit.http import ConnectionLost, HttpAnswer, NotSent
 from alpha.clock import Clock
 from alpha.sim.engine import Engine, MarketClock
 from alpha.sim.exchange import Exchange
+from alpha.sim.faults import Faults
 from alpha.sim.frames import TOPICS
 from alpha.sim.hub import Hub, Session
 from alpha.sim.model import Execution, Order, Refusal
@@ -47,8 +48,8 @@ class HandClock(MarketClock):
 class Ear(Session):
     """A connection that keeps what it is sent."""
 
-    def __init__(self) -> None:
-        super().__init__(web.WebSocketResponse(), "ear", lambda: None)
+    def __init__(self, faults: Faults) -> None:
+        super().__init__(web.WebSocketResponse(), "ear", lambda: None, "private", faults)
         self.topics = set(TOPICS) & {"order", "execution", "position", "wallet"}
         self.frames: list[bytes] = []
 
@@ -65,7 +66,7 @@ class HandExchange:
     def __init__(self, engine: Engine, clock: MarketClock) -> None:
         self.engine = engine
         self.market_clock = clock
-        self.ear = Ear()
+        self.ear = Ear(engine.hub.faults)
         engine.hub.private[KEY] = {self.ear}
         self.faults: deque[str] = deque()
         self.away = False
@@ -204,6 +205,6 @@ async def hand_exchange(folder: Path, wall: Clock) -> AsyncIterator[HandExchange
         exchange.take_changes()
         clock = HandClock(wall, 1.0, START_MS)
         marks = Marks(FOR_EVER_MS, START_MS, START_MS)
-        yield HandExchange(Engine(exchange, store, Hub(), clock, marks, None), clock)
+        yield HandExchange(Engine(exchange, store, Hub(Faults(wall)), clock, marks, None), clock)
     finally:
         await store.close()

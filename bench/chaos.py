@@ -48,6 +48,7 @@ class Options:
     speed: int
     names: tuple[str, ...]
     each_s: float  # > 0: every kind of fault alone, with so many seconds after it
+    pair: bool
     keep: Path | None
 
 
@@ -62,7 +63,9 @@ def plan_of(options: Options) -> tuple[Fault, ...]:
 async def run(options: Options, folder: Path, clock: Clock) -> dict[str, object]:
     """One run in `folder`; the document that `--json` prints."""
     plan = plan_of(options)
-    world = World(folder, LAYOUT, seed=options.seed, speed=options.speed, clock=clock)
+    world = World(
+        folder, LAYOUT, seed=options.seed, speed=options.speed, pair=options.pair, clock=clock
+    )
     document: dict[str, object] = {"seed": options.seed}
     try:
         await world.start()
@@ -71,13 +74,13 @@ async def run(options: Options, folder: Path, clock: Clock) -> dict[str, object]
         watching = asyncio.create_task(watch.run(), name="watch")
         try:
             if not await watch.until_well(30):
-                raise TimeoutError(f"expected live accounts within 30 s; see {world.log}")
+                raise TimeoutError(f"expected live accounts within 30 s; see {world.active.log}")
             injector = Injector(world, clock, plan)
             await injector.run()
             watch_from = injector.started - started
             await _stop_entries(world, clock)
             settled_s, findings, exchange = await _at_rest(world, watch, clock)
-            verified = await world.verify()
+            verified = await world.active.verify()
         finally:
             await stopped(watching)
         looks = [type(look)(look.at_s - watch_from, look.away) for look in watch.looks]
@@ -93,14 +96,13 @@ async def run(options: Options, folder: Path, clock: Clock) -> dict[str, object]
                 **kinds,
             },
             "settled_s": settled_s,
-            "starts": world.starts,
+            "starts": sum(daemon.starts for daemon in world.daemons),
             "verify": {"ok": verified["ok"], "problems": verified["problems"]},
             "findings": [finding.shown() for finding in findings[:50]],
             "not_done": refused,
         }
     finally:
-        code = await world.stop()
-    problems = world.problems + ([] if code == 0 else [f"the daemon ended with {code}"])
+        problems = await world.stop()
     return {**document, "problems": problems, "plan": [fault.shown() for fault in plan]}
 
 
@@ -108,7 +110,7 @@ async def _stop_entries(world: World, clock: Clock) -> None:
     """What an operator would do: `alpha stop`, for every bot; tried until it is heard."""
     for bot in world.layout.bots:
         for _ in range(20):
-            if await world.ask("stop", 2.0, bot=bot.name) is not None:
+            if await world.active.ask("stop", 2.0, bot=bot.name) is not None:
                 break
             await clock.sleep(0.5)
 
@@ -150,6 +152,10 @@ def _options() -> tuple[argparse.Namespace, list[int]]:
         "--each", type=float, default=0.0, metavar="S",
         help="every kind of fault once, alone, with S seconds after it",
     )  # fmt: skip
+    parser.add_argument(
+        "--pair", action=argparse.BooleanOptionalAction, default=None,
+        help="a standby beside the daemon; without it seeds that are even have one",
+    )  # fmt: skip
     parser.add_argument("--keep", type=Path, metavar="DIR", help="leave logs and stores there")
     parser.add_argument("--json", action="store_true", help="one JSON object per run")
     parser.add_argument("--plan", action="store_true", help="print the plan and end")
@@ -174,7 +180,13 @@ def main() -> int:
     documents: list[dict[str, object]] = []
     for seed in seeds:
         options = Options(
-            seed, given.for_s, given.speed, _chosen(given.faults), given.each, given.keep
+            seed=seed,
+            for_s=given.for_s,
+            speed=given.speed,
+            names=_chosen(given.faults),
+            each_s=given.each,
+            pair=seed % 2 == 0 if given.pair is None else given.pair,
+            keep=given.keep,
         )
         if given.plan:
             print(json.dumps([fault.shown() for fault in plan_of(options)], indent=1))

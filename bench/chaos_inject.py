@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from alpha.clock import Clock
 from alpha.sim.proxy import FaultProxy
 from bench.chaos_plan import Fault
+from bench.chaos_truth import is_open
 from bench.chaos_watch import Struck
 from bench.chaos_world import World, api_key
 
@@ -61,15 +62,20 @@ class Injector:
                 return await self._proxy(self._world.redis, fault)
 
     async def _daemon(self, fault: Fault) -> str:
+        daemon = self._world.active
         if fault.name == "daemon_stopped":
-            self._world.stall_daemon()
+            daemon.stall()
             await self._clock.sleep(fault.for_s)
-            self._world.resume_daemon()
-            return ""
-        self._world.kill_daemon()
-        if fault.for_s:  # and once more, in the middle of its start
-            await self._clock.sleep(fault.for_s)
-            self._world.kill_daemon()
+            daemon.resume()
+        elif fault.name == "daemon_lost":
+            daemon.kill(fault.for_s)
+            if len(self._world.daemons) == 1:  # else the standby has to take over meanwhile
+                await self._clock.sleep(fault.for_s)
+        else:
+            daemon.kill()
+            if fault.for_s:  # and once more, in the middle of its start
+                await self._clock.sleep(fault.for_s)
+                daemon.kill()
         return ""
 
     async def _exchange(self, fault: Fault) -> str:
@@ -86,13 +92,29 @@ class Injector:
         return refused
 
     async def _provoke(self, fault: Fault) -> str:
+        """In the plan's market; what needs a position, in the first market after it that has
+        one."""
         detail = dict(fault.detail)
         account, symbol = str(detail.pop("account")), str(detail["symbol"])
-        if detail["event"] != "funding":
-            detail["key"] = api_key(account)
         if detail["event"] == "manual_order":
             detail["qty"] = QUANTITIES[symbol]
-        return await self._world.tell_exchange("/sim/provoke", detail)
+        elif detail["event"] != "funding":
+            account, symbol = await self._open_market(account, symbol)
+        if detail["event"] != "funding":
+            detail["key"] = api_key(account)
+        return await self._world.tell_exchange("/sim/provoke", {**detail, "symbol": symbol})
+
+    async def _open_market(self, account: str, symbol: str) -> tuple[str, str]:
+        markets = self._world.layout.markets
+        first = markets.index((account, symbol))
+        rows = await asyncio.to_thread(
+            self._world.exchange_rows, "SELECT account, symbol, body FROM positions"
+        )
+        held = {(key, name) for key, name, body in rows if is_open(body)}
+        for market in (*markets[first:], *markets[:first]):
+            if (api_key(market[0]), market[1]) in held:
+                return market
+        return account, symbol
 
     async def _proxy(self, proxy: FaultProxy, fault: Fault) -> str:
         how = str(fault.detail["how"])

@@ -76,6 +76,7 @@ def _codes(kind: str) -> list[Kind]:
 KINDS: tuple[Kind, ...] = (
     Kind("daemon_killed", "daemon"),
     Kind("daemon_killed_again", "daemon", 1.5, 0.2),
+    Kind("daemon_lost", "daemon", 12, 9),
     Kind("daemon_stopped", "daemon", 6, 1),
     Kind("exchange_killed", "exchange", 2, 0),
     _exchange("close_socket", 0.5, socket=[*SOCKETS, None]),

@@ -83,6 +83,12 @@ def _read(body: object, names: dict[str, str]) -> Row:
     return row
 
 
+def is_open(body: object) -> bool:
+    """Whether a position's row of the store holds anything."""
+    assert isinstance(body, str | bytes)
+    return bool(number(json.loads(body)["size"]))
+
+
 def signed_size(position: Row) -> Decimal:
     size = number(position["size"])
     return -size if position["side"] == "Sell" else size

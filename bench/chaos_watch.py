@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from alpha.clock import Clock
+from bench.chaos_daemon import Daemon
 from bench.chaos_plan import Fault
 from bench.chaos_world import World
 
@@ -16,7 +17,7 @@ ANSWER_WITHIN_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """`away` names the accounts that were not live; None: the daemon gave no answer."""
+    """`away` names the accounts, bots and servers that were not well; None: no answer."""
 
     at_s: float
     away: tuple[str, ...] | None
@@ -36,7 +37,14 @@ class Struck:
     refused: str = ""
 
 
+#: Bots in these states cannot do their work.
+UNFIT = ("starting", "warming", "failed")
+
+
 class Watch:
+    """Looks at the daemons until cancelled. All is well when one of them says of every account
+    that it is live, of every bot that it works, and of both servers that they are there."""
+
     def __init__(self, world: World, clock: Clock, started: float) -> None:
         self._world = world
         self._clock = clock
@@ -44,20 +52,33 @@ class Watch:
         self.looks: list[Look] = []
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. A daemon that gives no answer does not hold up the other."""
+        async with asyncio.TaskGroup() as group:
+            for daemon in self._world.daemons:
+                group.create_task(self._look_at(daemon))
+
+    async def _look_at(self, daemon: Daemon) -> None:
         while True:
             at_s = self._clock.monotonic() - self._started
-            status = await self._world.ask("status", ANSWER_WITHIN_S)
-            self.looks.append(Look(at_s, self._away(status)))
+            away = self._away(daemon, await daemon.ask("status", ANSWER_WITHIN_S))
+            if away == ():
+                self._world.active = daemon
+            if away == () or daemon is self._world.active:
+                self.looks.append(Look(at_s, away))
             await self._clock.sleep(EVERY_S)
 
-    def _away(self, status: dict[str, object] | None) -> tuple[str, ...] | None:
-        accounts = (status or {}).get("accounts")
-        if status is None or not isinstance(accounts, dict):
+    def _away(self, daemon: Daemon, status: dict[str, object] | None) -> tuple[str, ...] | None:
+        if status is None:
             return None
         if isinstance(pid := status.get("pid"), int):
-            self._world.pid = pid
-        return tuple(name for name, row in accounts.items() if row["status"] != "live")
+            daemon.pid = pid
+        accounts, bots = status["accounts"], status["bots"]
+        assert isinstance(accounts, dict) and isinstance(bots, dict)
+        return (
+            *(name for name, row in accounts.items() if row["status"] != "live"),
+            *(name for name, row in bots.items() if row["state"] in UNFIT),
+            *(name for name in ("postgres", "redis") if status[name] != "ok"),
+        )
 
     async def until_well(self, within_s: float) -> bool:
         """Until a look that began after this call finds every account live."""

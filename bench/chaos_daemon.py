@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: A daemon that ends by itself is started again after this, as a supervisor would.
 RESTART_S = 1.0
 STOP_WITHIN_S = 20.0
+TAKEN_OVER = "was taken over by another daemon"
 
 
 async def spawn(*words: str, output: TextIO) -> asyncio.subprocess.Process:
@@ -29,10 +30,10 @@ async def spawn(*words: str, output: TextIO) -> asyncio.subprocess.Process:
 
 
 class Daemon:
-    """`may_end`: another one may take its accounts over while it is stalled; then it ends with an
-    error when it wakes up, which is no problem."""
+    """`paired`: another one may take its accounts over while it is stalled or cut off; then it
+    ends with an error when it finds out, which is no problem."""
 
-    def __init__(self, folder: Path, clock: Clock, *, may_end: bool) -> None:
+    def __init__(self, folder: Path, clock: Clock, *, paired: bool) -> None:
         self.folder = folder
         self.data_dir = folder / "data"
         self.config = folder / "config.toml"
@@ -42,12 +43,11 @@ class Daemon:
         self.problems: list[str] = []
         #: What the daemon said of itself last: the process that trades, not its guard.
         self.pid: int | None = None
-        self._may_end = may_end
+        self._paired = paired
         self._clock = clock
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._killed = False
-        self._stalled = False
         self._down_s = 0.0
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -66,7 +66,7 @@ class Daemon:
                 if self._killed:
                     await self._clock.sleep(self._down_s)
                     continue
-                if not (self._may_end and self._stalled and code == 1):
+                if not (self._paired and code == 1 and TAKEN_OVER in self._last_words()):
                     self.problems.append(f"daemon {self.folder.name} ended by itself with {code}")
                 await self._clock.sleep(RESTART_S)
 
@@ -88,6 +88,9 @@ class Daemon:
             await process.wait()
             return None
 
+    def _last_words(self) -> str:
+        return self.log.read_text(errors="replace")[-2000:]
+
     def said(self, word: str) -> bool:
         return self.log.exists() and word in self.log.read_text(errors="replace")
 
@@ -99,7 +102,6 @@ class Daemon:
         self._signal(signal.SIGKILL)
 
     def stall(self) -> None:
-        self._stalled = True
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:

@@ -113,7 +113,7 @@ class World:
         self.store = folder / "exchange" / "sim.sqlite"
         self.port = 0
         names = ("one", "two") if pair else ("one",)
-        self.daemons = [Daemon(folder / name, clock, may_end=pair) for name in names]
+        self.daemons = [Daemon(folder / name, clock, paired=pair) for name in names]
         #: The one that trades, as far as is known.
         self.active = self.daemons[0]
         self._speed = speed

@@ -72,6 +72,7 @@ class AccountOpener:
             self.tools,
             fence=fence,
             netting=settings.netting,
+            last_price=self._last_price,
             changed=self.live.account_changed,
             pulse=self.watchdog.pulse(f"compare:{name}", COMPARE_LIMIT_S),
         )
@@ -125,3 +126,7 @@ class AccountOpener:
     def _last_close(self, symbol: str) -> Decimal | None:
         market = self.live.market
         return market.last_close(symbol) if market is not None else None
+
+    def _last_price(self, symbol: str) -> Decimal | None:
+        market = self.live.market
+        return market.last_price(symbol) if market is not None else None

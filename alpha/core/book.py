@@ -18,6 +18,7 @@ from decimal import Decimal, localcontext
 
 from alpha.core.attribution import Share, attribute, names_itself, reason_of
 from alpha.core.events import CASH_ONLY, POSITION_CHANGING, Execution, LedgerKey
+from alpha.core.ids import parse
 from alpha.core.lots import ZERO, BotLots, Touched, part
 from alpha.core.records import (
     AttributionRules,
@@ -362,6 +363,18 @@ class Book:
 
     def net(self) -> Decimal:
         return sum((lots.signed_qty for lots in self._lots.values()), ZERO)
+
+    def overshot(self, rules: AttributionRules) -> dict[str, Decimal]:
+        """What a bot's own exits and stops have opened, beyond what there was to close, by bot:
+        open lots under an order id of the bot whose reason is no entry's."""
+        found: dict[str, Decimal] = {}
+        for bot, lots in self._lots.items():
+            for lot in lots.lots:
+                own = parse(lot.order_link_id, rules.reasons) if lot.order_link_id else None
+                reason = own and own.reason and rules.reasons.get(own.reason)
+                if own is not None and own.bot_id == bot and reason and not reason.is_entry:
+                    found[bot] = found.get(bot, ZERO) + lot.remaining_qty
+        return found
 
     def fills_of(self, bot_id: str) -> list[Fill]:
         """The bot's fills since the checkpoint, in ledger order."""

@@ -92,6 +92,7 @@ class Account:
         self.marks = Marks(name, 0, 0)
         self.wallet: WalletEvent | None = None
         self.exchange: dict[str, PositionEvent] = {}
+        self._shared: set[str] = set()
         self.blocked: dict[str, str] = {}  # symbol -> why it takes no entries
         self.tracker = OrderTracker(name, clock, frozenset(known_bots) | frozenset(bots), reasons)
         self.rules = AttributionRules(
@@ -457,8 +458,15 @@ class Account:
     def net(self, symbol: str) -> Decimal:
         return self.books[symbol].net() if symbol in self.books else Decimal(0)
 
+    def share(self, symbol: str) -> None:
+        """The symbol has more owners than the bots of this run: until its end it is shared."""
+        self._shared.add(symbol)
+
     def is_shared(self, symbol: str) -> bool:
-        """More than one bot of the account may trade the symbol, by configuration."""
+        """More than one bot of the account may trade the symbol, by configuration; or one that
+        is not part of this run still holds some of it."""
+        if symbol in self._shared:
+            return True
         return sum(1 for symbols in self.bots.values() if symbol in symbols) > 1
 
 

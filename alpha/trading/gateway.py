@@ -222,7 +222,8 @@ class Gateway:
         row = order.row
         stop_loss = take_profit = None
         instrument = self._instruments.get(row.symbol)
-        if order.plan is not None and order.anchor is not None and instrument is not None:
+        shared = self._account.is_shared(row.symbol)  # there the stops are orders of our own
+        if order.plan and order.anchor and instrument is not None and not shared:
             side: PositionSide = "long" if row.side == "Buy" else "short"
             aimed = levels(order.plan, side, order.anchor, instrument)
             stop_loss, take_profit = aimed.stop_loss, aimed.take_profit
@@ -269,15 +270,14 @@ class Gateway:
         except AlphaError as error:
             log.warning("position_not_read", symbol=symbol, error=str(error))
 
-    def close_unhosted(self, bot_id: str, symbol: str, reason: str, now_ms: int) -> None:
+    def close_unhosted(self, bot_id: str, intent: Exit, now_ms: int) -> None:
         """Closes the position of a bot that is not part of this run. There is no decision; the
         order's id tells whose it is."""
-        intent = Exit(symbol=symbol, reason=reason)
         qty, why = self._sizing.exit(intent, bot_id)
         if qty is None:
             self._refuse(bot_id, intent, why)
             return
-        link_id = wire_id(bot_id, reason, now_ms, self._account.rules.reasons)
+        link_id = wire_id(bot_id, intent.reason, now_ms, self._account.rules.reasons)
         row = self._row(now_ms, link_id, bot_id, intent, qty)
         if self._account.tracker.plan(row):
             self._account.put(Commit(self._account.name, orders=(row,)))

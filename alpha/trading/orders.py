@@ -183,13 +183,25 @@ class OrderTracker:
     def pending_symbols(self, bot_id: str, purpose: OrderPurpose) -> frozenset[str]:
         return frozenset(row.symbol for row in self.working(bot_id) if row.purpose == purpose)
 
+    def is_own_stop(self, row: OrderRow) -> bool:
+        """A conditional order of ours, under an id of ours; not one that the exchange keeps for
+        a position."""
+        return row.purpose == "stop" and self.is_ours(row.client_order_id)
+
+    def is_fired(self, row: OrderRow) -> bool:
+        """An own stop whose trigger was met: it trades like an exit from then on."""
+        if not self.is_own_stop(row):
+            return False
+        traded = row.filled_qty > 0 or self.executed_qty(row.client_order_id) > 0
+        return traded or row.exchange_status not in (None, "Untriggered")
+
     def closing_qty(self, bot_id: str, symbol: str) -> Decimal:
-        """What exits that are sent, open or unknown may still close."""
+        """What exits that are sent, open or unknown may still close, and stops that fired."""
         return sum(
             (
                 row.qty - self.executed_qty(row.client_order_id)
                 for row in self.working(bot_id)
-                if row.symbol == symbol and row.purpose == "exit"
+                if row.symbol == symbol and (row.purpose == "exit" or self.is_fired(row))
             ),
             ZERO,
         )
@@ -210,7 +222,7 @@ class OrderTracker:
         parent = parse(event.parent_link_id, self._reasons) if event.parent_link_id else None
         owner = own or parent
         known = owner is not None and owner.bot_id in self._bots
-        if event.stop_order_type and not event.order_link_id:
+        if event.stop_order_type and (known or not event.order_link_id):
             purpose: OrderPurpose = "stop"
         else:
             purpose = "exit" if event.reduce_only else "entry"

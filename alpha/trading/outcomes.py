@@ -77,7 +77,7 @@ class Outcomes:
 
     async def _is_lost(self, link_id: str) -> bool:
         """Asks until the order is known (False), or surely absent (True). One absence is
-        enough for an exit: sending it again under its id cannot trade twice."""
+        enough for an exit or a stop: sending it again under its id cannot trade twice."""
         absent = 0
         for attempt in count():
             await self._clock.sleep(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
@@ -93,7 +93,7 @@ class Outcomes:
                 absent = 0
                 continue
             absent += 1
-            if row.purpose == "exit" and self._resent.get(link_id, 0) < RESEND_MOST:
+            if row.purpose != "entry" and self._resent.get(link_id, 0) < RESEND_MOST:
                 return True
             if absent >= 2 and self._since_sent_s(row) >= SURE_AFTER_S:
                 return True
@@ -126,7 +126,7 @@ class Outcomes:
         link_id = row.client_order_id
         resent = self._resent.get(link_id, 0)
         log.warning("order_absent", order=link_id, purpose=row.purpose, resent=resent)
-        if row.purpose == "exit" and resent < RESEND_MOST:
+        if row.purpose != "entry" and resent < RESEND_MOST:
             self._resent[link_id] = resent + 1
             self._resend(row)
             return

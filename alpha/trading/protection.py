@@ -1,94 +1,65 @@
 """Stops live on the exchange: this part sees to it that every position has the ones it was
 opened with, anchored to its average fill price.
 
-The stop loss and take profit travel with the entry, anchored to the signal close. Once the
-entry is settled they are moved to the average fill and the trailing stop is added, through the
-position's trading stop (Bybit V5, position/trading-stop, mode Full). A position whose stop is
-missing for `GRACE_S` while the exchange answers, or after `MAX_REFUSALS` definite refusals, is
-closed.
+On a symbol with one possible owner they are the position's own (`position_stops`), on one that
+several bots of the account may trade conditional orders of ours (`own_stops`). A position whose
+stop is missing for `GRACE_S` while the exchange answers, or after `MAX_REFUSALS` definite
+refusals, is closed. So is what exits and stops have closed beyond what there was to close.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from decimal import Decimal
 
 import structlog
 
-from alpha.bybit.codes import ClockRefused
-from alpha.bybit.requests import TradingStop
-from alpha.bybit.rest import Rest
 from alpha.clock import Clock
-from alpha.core.events import PositionEvent, PositionSide
 from alpha.core.instruments import Instrument
-from alpha.core.intents import StopPlan
-from alpha.core.records import BotPosition
-from alpha.errors import AlphaError, VenueRejected
+from alpha.core.intents import Enter, StopPlan
+from alpha.core.records import OrderRow
 from alpha.trading.account import Account
-from alpha.trading.levels import Levels, levels
+from alpha.trading.guarded import Close, Guarded, Key
+from alpha.trading.own_stops import MOST_PER_SYMBOL, OwnStops, legs_of
+from alpha.trading.position_stops import PositionStops
 
 log = structlog.get_logger(__name__)
 
-GRACE_S = 5.0
-MAX_REFUSALS = 3
 CHECK_EVERY_S = 0.25
-#: A trading stop that was refused, or whose outcome is unknown, is sent again after this.
-RETRY_S = 0.5
-
-Key = tuple[str, str]  # bot id, symbol
-
-
-@dataclass(slots=True)
-class _Guarded:
-    """`planned` are the stops of entries that have not traded yet, by order id, in their order;
-    one that trades gives its plan to the whole position. `opened_ms` names the position."""
-
-    plan: StopPlan | None = None
-    planned: dict[str, StopPlan] | None = None
-    opened_ms: int | None = None
-    moved_stop: Decimal | None = None  # absolute, by the strategy (breakeven)
-    placed: Levels | None = None
-    refusals: int = 0
-    bare_since: float | None = None
-    try_at: float = 0.0
-    close_at: float = 0.0
-
-    def renew(self, opened_ms: int | None) -> None:
-        """Another position than before: nothing is known of its stops."""
-        self.opened_ms = opened_ms
-        self.moved_stop = self.placed = self.bare_since = None
-        self.refusals, self.try_at = 0, 0.0
+#: What was closed too much is closed again after this, if it still is there.
+OVERSHOT_AGAIN_S = 2.0
+ZERO = Decimal(0)
 
 
 class Protection:
     """Stops of the positions of one account's bots. `close` is asked to close a position that
-    cannot be protected; `may_send` is the fence for exits."""
+    cannot be protected."""
 
     def __init__(
         self,
         account: Account,
-        rest: Rest,
+        position_stops: PositionStops,
+        own_stops: OwnStops,
         *,
         clock: Clock,
         instruments: Mapping[str, Instrument],
-        may_send: Callable[[], bool],
-        close: Callable[[str, str, str], None],
+        close: Close,
     ) -> None:
         self._account = account
-        self._rest = rest
+        self._position_stops = position_stops
+        self._own_stops = own_stops
         self._clock = clock
         self._instruments = instruments
-        self._may_send = may_send
         self._close = close
-        self._guarded: dict[Key, _Guarded] = {}
+        self._guarded: dict[Key, Guarded] = {}
+        self._overshot_at: dict[Key, float] = {}
         self._wake = asyncio.Event()
 
     def guard(self, bot_id: str, symbol: str, plan: StopPlan, link_id: str) -> None:
         """An entry is on its way. Once it has traded its plan holds for the whole position, and
         a stop that the strategy had moved is anchored anew with the rest."""
-        state = self._guarded.setdefault((bot_id, symbol), _Guarded())
+        state = self._guarded.setdefault((bot_id, symbol), Guarded())
         state.planned = {**(state.planned or {}), link_id: plan}
         self._wake.set()
 
@@ -97,7 +68,7 @@ class Protection:
     ) -> None:
         """A position that was open before this process started."""
         position = self._account.position(bot_id, symbol)
-        state = self._guarded.setdefault((bot_id, symbol), _Guarded())
+        state = self._guarded.setdefault((bot_id, symbol), Guarded())
         state.renew(position.opened_ms)
         state.plan, state.moved_stop = plan, moved_stop
         self._wake.set()
@@ -109,7 +80,7 @@ class Protection:
         if state is None:
             if not position.signed_qty:
                 return
-            state = self._guarded[(bot_id, symbol)] = _Guarded(plan=StopPlan())
+            state = self._guarded[(bot_id, symbol)] = Guarded(plan=StopPlan())
         if state.opened_ms != position.opened_ms:
             state.renew(position.opened_ms)
         state.moved_stop = stop_loss
@@ -138,8 +109,23 @@ class Protection:
     async def check(self) -> None:
         """Looks at every guarded position once. One whose request hangs does not hold up the
         others."""
-        due = [key for key in list(self._guarded) if self._is_due(key)]
-        await asyncio.gather(*(self._place(key) for key in due))
+        stopped = {(row.bot_id, row.symbol) for row in self._own_stops.working()}
+        for _, symbol in stopped:
+            self._account.share(symbol)
+        self._close_overshot()
+        due = []
+        for key in list(self._guarded.keys() | stopped):
+            if self._account.is_shared(key[1]):
+                self._settle(key)
+            elif self._is_due(key):
+                due.append(key)
+        symbols = {symbol for _, symbol in self._guarded if self._is_handed_over(symbol)}
+        await asyncio.gather(
+            *(self._place(key) for key in due),
+            *(self._position_stops.clear(symbol) for symbol in symbols),
+        )
+
+    # -- one owner ----------------------------------------------------------------------------
 
     def _is_due(self, key: Key) -> bool:
         """Settles what is guarded; whether its stops are to be looked at now."""
@@ -157,7 +143,7 @@ class Protection:
             state.renew(position.opened_ms)
         return not entering and symbol not in tracker.pending_symbols(bot_id, "exit")
 
-    def _adopt_plan(self, state: _Guarded, *, entering: bool) -> None:
+    def _adopt_plan(self, state: Guarded, *, entering: bool) -> None:
         for link_id, plan in list((state.planned or {}).items()):
             traded = self._account.tracker.executed_qty(link_id) > 0
             if traded:
@@ -167,92 +153,86 @@ class Protection:
                 del state.planned[link_id]
 
     async def _place(self, key: Key) -> None:
-        bot_id, symbol = key
-        state, position = self._guarded[key], self._account.position(bot_id, symbol)
-        wanted = self._wanted(state, position)
-        if wanted is None:
-            return
-        self._watch_bare(key, state, wanted)
-        now = self._clock.monotonic()
-        if self._is_placed(state, symbol, wanted) or now < state.try_at:
-            return
-        stamp_ms = self._clock.now_ms()
-        if state.refusals >= MAX_REFUSALS or not self._may_send():
-            return
-        state.try_at = now + RETRY_S
-        request = TradingStop(
-            symbol=symbol,
-            stop_loss=wanted.stop_loss,
-            take_profit=wanted.take_profit,
-            trailing_stop=wanted.trailing,
-            active_price=wanted.activation,
-        )
-        try:
-            await self._rest.trading_stop(request, timestamp_ms=stamp_ms)
-        except VenueRejected as error:
-            log.warning("stops_refused", bot=bot_id, symbol=symbol, error=str(error))
-            if not isinstance(error, ClockRefused):
-                state.refusals += 1
-                self._watch_bare(key, state, wanted)
-        except AlphaError as error:
-            # Nothing has happened, or nobody knows: the same levels again do no harm.
-            log.warning("stops_not_placed", bot=bot_id, symbol=symbol, error=str(error))
-            if state.bare_since is not None:
-                state.bare_since = self._clock.monotonic()  # only while the exchange answers
-        else:
-            state.placed, state.refusals = wanted, 0
-            log.info("stops_placed", bot=bot_id, symbol=symbol, stop_loss=str(wanted.stop_loss))
+        state = self._guarded[key]
+        wanted = state.wanted(self._account.position(*key), self._instruments)
+        if wanted is not None:
+            await self._position_stops.place(key, state, wanted)
 
-    def _wanted(self, state: _Guarded, position: BotPosition) -> Levels | None:
-        instrument = self._instruments.get(position.symbol)
-        if instrument is None or position.avg_price is None or state.plan is None:
+    # -- several owners -----------------------------------------------------------------------
+
+    def entry_refusal(self, bot_id: str, intent: Enter) -> str | None:
+        """Why the stops of an entry would find no room among the symbol's conditional orders."""
+        symbol, plan = intent.symbol, intent.stops
+        if plan is None or not self._account.is_shared(symbol):
             return None
-        side: PositionSide = "long" if position.signed_qty > 0 else "short"
-        wanted = levels(state.plan, side, position.avg_price, instrument)
-        if state.moved_stop is not None:
-            wanted = replace(wanted, stop_loss=instrument.round_price(state.moved_stop))
-        return wanted
+        bots = {owner for owner, name in self._guarded if name == symbol}
+        taken = sum(
+            row.symbol == symbol and row.trigger_price is not None and row.bot_id not in bots
+            for row in self._account.tracker.working()
+        )
+        for (owner, name), state in self._guarded.items():
+            if name == symbol and owner != bot_id:
+                plans = [*(state.planned or {}).values(), *([state.plan] if state.plan else [])]
+                taken += max((legs_of(one) for one in plans), default=0)
+        if taken + legs_of(plan) <= MOST_PER_SYMBOL:
+            return None
+        return (
+            f"{symbol} has {taken} conditional orders of others, the stops need {legs_of(plan)}, "
+            f"expected at most {MOST_PER_SYMBOL} in all"
+        )
 
-    def _is_placed(self, state: _Guarded, symbol: str, wanted: Levels) -> bool:
-        if state.placed == wanted and state.bare_since is None:
-            return True
-        if _has(self._account.exchange.get(symbol), wanted):
-            state.placed = wanted
-            return True
-        return False
+    def send_again(self, row: OrderRow) -> None:
+        """A stop that the exchange never accepted, under the same id."""
+        self._own_stops.send(row, self._guarded.get((row.bot_id, row.symbol)))
 
-    def _watch_bare(self, key: Key, state: _Guarded, wanted: Levels) -> None:
-        """Closes a position that stays without its stop loss while the exchange answers, or
-        whose stop it has definitely refused."""
-        event = self._account.exchange.get(key[1])
-        if wanted.stop_loss is None or event is None or not event.signed_size:
-            state.bare_since = None
-            return
-        now = self._clock.monotonic()
-        if event.stop_loss:
-            state.bare_since = None
-            looser = (wanted.stop_loss - event.stop_loss) * event.signed_size > 0
-            if not looser or state.refusals < MAX_REFUSALS:
+    def _settle(self, key: Key) -> None:
+        bot_id, symbol = key
+        position = self._account.position(bot_id, symbol)
+        entering = symbol in self._account.tracker.pending_symbols(bot_id, "entry")
+        state = self._guarded.get(key)
+        if state is None:
+            state = Guarded(opened_ms=position.opened_ms)
+            if position.signed_qty and not self._own_stops.working(key):
                 return
-        elif state.bare_since is None:
-            state.bare_since = now
-        bare_for = now - state.bare_since if state.bare_since is not None else 0.0
-        if now >= state.close_at and (state.refusals >= MAX_REFUSALS or bare_for >= GRACE_S):
-            state.close_at = now + GRACE_S
-            log.critical("position_without_stop", bot=key[0], symbol=key[1], action="close")
-            self._close(key[0], key[1], "risk_limit")
+        self._adopt_plan(state, entering=entering)
+        if position.signed_qty and state.opened_ms != position.opened_ms:
+            state.renew(position.opened_ms)
+        self._own_stops.settle(key, state, position, entering=entering)
+        if not position.signed_qty and not entering:
+            self._guarded.pop(key, None)
 
+    def _is_handed_over(self, symbol: str) -> bool:
+        """Every bot's stop loss is a conditional order: the position's own stops may go."""
+        if not self._account.is_shared(symbol):
+            return False
+        return all(
+            self._own_stops.is_covered(key)
+            for key in self._guarded
+            if key[1] == symbol and self._account.position(*key).signed_qty
+        )
 
-def _has(event: PositionEvent | None, wanted: Levels) -> bool:
-    """The exchange shows exactly these levels on the position."""
-    if event is None or not event.signed_size:
-        return False
+    def _close_overshot(self) -> None:
+        """An exit and a stop that both went through have opened what neither was meant to:
+        closed at once, as soon as the exchange's own position confirms it."""
+        account, now = self._account, self._clock.monotonic()
+        if not account.live:
+            return
+        for symbol, book in account.books.items():
+            for bot_id, qty in book.overshot(account.rules).items():
+                event = account.exchange.get(symbol)
+                if event is None or event.signed_size != book.net() or self._is_counting(symbol):
+                    continue
+                open_qty = qty - account.tracker.closing_qty(bot_id, symbol)
+                if open_qty <= 0 or now < self._overshot_at.get((bot_id, symbol), 0.0):
+                    continue
+                self._overshot_at[(bot_id, symbol)] = now + OVERSHOT_AGAIN_S
+                log.critical("position_overshot", bot=bot_id, symbol=symbol, qty=str(open_qty))
+                self._close(bot_id, symbol, "risk_limit", open_qty)
 
-    def same(shown: Decimal | None, asked: Decimal | None) -> bool:
-        return (shown or None) == asked
-
-    return (
-        same(event.stop_loss, wanted.stop_loss)
-        and same(event.take_profit, wanted.take_profit)
-        and same(event.trailing_stop, wanted.trailing)
-    )
+    def _is_counting(self, symbol: str) -> bool:
+        """An order has traded more than has arrived."""
+        tracker = self._account.tracker
+        return any(
+            row.symbol == symbol and tracker.executed_qty(row.client_order_id) < row.filled_qty
+            for row in tracker.working()
+        )

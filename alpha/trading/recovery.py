@@ -71,7 +71,7 @@ class Recovery:
         self._account = account
         self._rest = rest
         self._queue = queue
-        self._sweep = Sweep(account, rest, resolve)
+        self._sweep = Sweep(account, rest, resolve, clock)
         self._catch_up = CatchUp(account, store, queue)
         self.comparison = Comparison(account, clock=clock, gap=self.gap, ask=self._ask)
         self._reconnect = reconnect

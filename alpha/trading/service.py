@@ -25,6 +25,8 @@ from alpha.trading.account import Account
 from alpha.trading.gateway import Gateway
 from alpha.trading.leverage import Leverage
 from alpha.trading.outcomes import Outcomes
+from alpha.trading.own_stops import OwnStops
+from alpha.trading.position_stops import PositionStops
 from alpha.trading.protection import Protection
 from alpha.trading.recovery import REFUSED_RETRY_S, Recovery
 from alpha.trading.sending import Sender
@@ -64,6 +66,7 @@ class AccountService:
         *,
         fence: Fence,
         netting: bool,
+        last_price: Callable[[str], Decimal | None],
         changed: Callable[[str], None],
         pulse: Callable[[], None] = lambda: None,
     ) -> None:
@@ -107,12 +110,37 @@ class AccountService:
             answered=lambda: self.protection.wake(),
             sending=self._sending,
         )
+        sizing = Sizing(
+            account,
+            fence=fence,
+            risk=tools.risk,
+            instruments=tools.instruments,
+            netting=netting,
+            refusal=lambda bot_id, intent: self.protection.entry_refusal(bot_id, intent),
+        )
         self.protection = Protection(
             account,
-            rest,
+            PositionStops(
+                account,
+                rest,
+                clock=tools.clock,
+                may_send=fence.exits_allowed,
+                close=self.close,
+            ),
+            OwnStops(
+                account,
+                rest,
+                sender=self._sender,
+                clock=tools.clock,
+                instruments=tools.instruments,
+                last_price=last_price,
+                spawn=tools.supervisor.spawn,
+                may_send=fence.exits_allowed,
+                sizing=sizing,
+                close=self.close,
+            ),
             clock=tools.clock,
             instruments=tools.instruments,
-            may_send=fence.exits_allowed,
             close=self.close,
         )
         self._leverage = Leverage(account, rest, clock=tools.clock, spawn=tools.supervisor.spawn)
@@ -120,13 +148,7 @@ class AccountService:
             account,
             rest,
             sender=self._sender,
-            sizing=Sizing(
-                account,
-                fence=fence,
-                risk=tools.risk,
-                instruments=tools.instruments,
-                netting=netting,
-            ),
+            sizing=sizing,
             clock=tools.clock,
             instruments=tools.instruments,
             spawn=tools.supervisor.spawn,
@@ -154,6 +176,8 @@ class AccountService:
             held = await reader.exec_ids(account.name, window_ms, newest_ms)
             account.remember(held, account.marks.verified_ms)
         for bot_id in account.rules.bots - self.sessions.keys():
+            for symbol in account.positions(bot_id):
+                account.share(symbol)
             await self._resume_stops(bot_id)
 
     async def _load_book(self, symbol: str) -> None:
@@ -256,22 +280,25 @@ class AccountService:
 
     # -- acting on behalf of the host ---------------------------------------------------------
 
-    def close(self, bot_id: str, symbol: str, reason: str) -> None:
-        """Closes a bot's position by a decision of the host. A bot that is catching up is left
-        alone, so that its replayed decisions keep their ids; one that is not part of this run
-        has no decisions."""
+    def close(self, bot_id: str, symbol: str, reason: str, qty: Decimal | None = None) -> None:
+        """Closes a bot's position, or `qty` of it, by a decision of the host. A bot that is
+        catching up is left alone, so that its replayed decisions keep their ids; one that is not
+        part of this run has no decisions."""
         session = self.sessions.get(bot_id)
         now = self._tools.venue.now_ms()
+        intent = Exit(symbol=symbol, reason=reason, qty=qty)
         if session is None:
-            self.gateway.close_unhosted(bot_id, symbol, reason, now)
+            self.gateway.close_unhosted(bot_id, intent, now)
         elif session.caught_up:
-            intent = Exit(symbol=symbol, reason=reason)
             decision = session.plan_exit(intent, f"host:{symbol}:{now}", now)
             if decision is not None:
                 self.gateway.carry_out(decision, session)
 
     def _resend(self, row: OrderRow) -> None:
-        """An exit that the exchange never accepted goes out again under the same id."""
+        """What the exchange never accepted goes out again under the same id."""
+        if row.purpose == "stop":
+            self.protection.send_again(row)
+            return
         self.gateway.send_again(row, self.sessions.get(row.bot_id))
 
     def _ended(self, row: OrderRow) -> None:

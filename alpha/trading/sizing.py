@@ -6,7 +6,7 @@ already closing it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Protocol
 
@@ -19,6 +19,8 @@ from alpha.core.risk import EntryRisk, check_entry
 from alpha.trading.account import Account
 
 ZERO = Decimal(0)
+#: Times the minimum value of an order: a price may move that far until it is sent, or fires.
+SMALL = 2
 
 #: A rounded quantity; or None and why there is no order.
 Sized = tuple[Decimal | None, str]
@@ -33,7 +35,8 @@ class Fence(Protocol):
 
 
 class Sizing:
-    """Sizes for one account."""
+    """Sizes for one account. `refusal` is the word of its protective part on an entry: why its
+    stops would find no room on the exchange."""
 
     def __init__(
         self,
@@ -43,12 +46,14 @@ class Sizing:
         risk: EntryRisk,
         instruments: Mapping[str, Instrument],
         netting: bool,
+        refusal: Callable[[str, Enter], str | None],
     ) -> None:
         self._account = account
         self._fence = fence
         self._risk = risk
         self._instruments = instruments
         self._netting = netting
+        self._refusal = refusal
 
     def entry(self, intent: Enter, bot_id: str, why: str | None, *, replayed: bool) -> Sized:
         """The quantity of an entry; `why` is what speaks against it already."""
@@ -60,9 +65,7 @@ class Sizing:
             why = f"account {account.name} is {account.status}, expected live"
         elif not self._fence.entries_allowed():
             why = "the ledger or the account's lease is away"
-        elif account.is_shared(intent.symbol):
-            why = f"{intent.symbol} is shared by several bots of account {account.name}"
-        why = why or self._conflict(intent, bot_id)
+        why = why or self._conflict(intent, bot_id) or self._refusal(bot_id, intent)
         if why is not None:
             return None, why
         instrument = self._instruments.get(intent.symbol)
@@ -122,10 +125,16 @@ class Sizing:
         what is too small to be taken otherwise, while the net position covers it."""
         if not self._account.is_shared(symbol):
             return True
-        instrument = self._instruments.get(symbol)
-        price = self._account.position(bot_id, symbol).avg_price
-        if instrument is None or price is None or qty * price >= instrument.min_notional * 2:
+        if not self.is_small(bot_id, symbol, qty):
             return False
         event = self._account.exchange.get(symbol)
         net = event.signed_size if event is not None else ZERO
         return (net if side == "Sell" else -net) >= qty
+
+    def is_small(self, bot_id: str, symbol: str, qty: Decimal) -> bool:
+        """The exchange might not take `qty` of the bot's position unless it reduces only."""
+        instrument = self._instruments.get(symbol)
+        price = self._account.position(bot_id, symbol).avg_price
+        if instrument is None or price is None:
+            return False
+        return qty * price < instrument.min_notional * SMALL

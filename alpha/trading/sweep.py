@@ -10,7 +10,10 @@ from collections.abc import Callable, Collection
 import structlog
 
 from alpha.bybit.rest import Rest
+from alpha.clock import Clock
 from alpha.core.events import Execution
+from alpha.core.orders import SHOWN, OrderState
+from alpha.core.records import Commit, OrderRow
 from alpha.trading.account import Account
 
 log = structlog.get_logger(__name__)
@@ -19,15 +22,21 @@ log = structlog.get_logger(__name__)
 OVERLAP_MS = 300_000
 #: An account that has never been swept starts here: Bybit's default window.
 FIRST_SWEEP_MS = 7 * 86_400_000
+#: An open order that no endpoint has known for this long is over.
+SURE_AFTER_S = 10.0
 
 
 class Sweep:
     """Asks for one account. `resolve` asks for an order by id."""
 
-    def __init__(self, account: Account, rest: Rest, resolve: Callable[[str], None]) -> None:
+    def __init__(
+        self, account: Account, rest: Rest, resolve: Callable[[str], None], clock: Clock
+    ) -> None:
         self._account = account
         self._rest = rest
         self._resolve = resolve
+        self._clock = clock
+        self._absent: dict[str, float] = {}  # open orders not found, by id: since when
 
     async def executions(self, until_ms: int) -> dict[tuple[str, str], Execution]:
         """Every page of every window since the verified mark, then folded oldest first. What
@@ -61,12 +70,42 @@ class Sweep:
         for row in self._account.tracker.working():
             if row.client_order_id in listed:
                 continue
-            if row.purpose != "stop":
+            if OrderState(row.state) in SHOWN or row.purpose == "stop":
+                await self._ended(row)
+            else:
                 self._resolve(row.client_order_id)
-            elif row.exchange_order_id is not None:
-                ended = await self._rest.order(row.symbol, order_id=row.exchange_order_id)
-                if ended is not None:
-                    self._account.receive_order(ended)
+
+    async def _ended(self, row: OrderRow) -> None:
+        """An order that was open and is not listed any more. One of which no endpoint knows
+        anything, twice within `SURE_AFTER_S`, is over: what it has traded, executions tell."""
+        link_id, own = row.client_order_id, self._account.tracker.is_ours(row.client_order_id)
+        event = await self._rest.order(
+            row.symbol,
+            order_id=row.exchange_order_id,
+            order_link_id=link_id if own else None,
+        )
+        if event is not None:
+            self._absent.pop(link_id, None)
+            self._account.receive_order(event)
+            return
+        if OrderState(row.state) not in SHOWN:
+            if own:
+                self._resolve(link_id)
+            return
+        now = self._clock.monotonic()
+        if now - self._absent.setdefault(link_id, now) < SURE_AFTER_S:
+            return
+        del self._absent[link_id]
+        tracker = self._account.tracker
+        whole = tracker.executed_qty(link_id) >= row.qty
+        log.warning("order_forgotten", order=link_id, executed=str(tracker.executed_qty(link_id)))
+        ended = tracker.move(
+            link_id,
+            OrderState.FILLED if whole else OrderState.DEACTIVATED,
+            reject_reason=None if whole else "absent from every endpoint",
+        )
+        self._account.put(Commit(self._account.name, orders=(ended,)))
+        self._account.tell_order(ended)
 
     async def _orders_behind(self, executions: Collection[Execution]) -> None:
         """Orders of ours that have traded and that nobody remembers: their decision was lost

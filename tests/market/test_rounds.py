@@ -23,6 +23,8 @@ from alpha.market.data import MarketData
 from alpha.rounds import Rounds
 from alpha.trading.account import Account
 from alpha.trading.gateway import Gateway
+from alpha.trading.own_stops import OwnStops
+from alpha.trading.position_stops import PositionStops
 from alpha.trading.protection import Protection
 from alpha.trading.sending import Sender
 from alpha.trading.session import BotSession, Past
@@ -88,27 +90,53 @@ class Floor:
         def spawn(work: Coroutine[object, object, None], task: str) -> None:
             raise AssertionError(f"expected nothing to send, was {task}")
 
-        protection = Protection(
+        sender = Sender(
             account,
             self.rest,
+            fence=fence,
+            clock=self.clock,
+            unknown=lambda link_id: None,
+            answered=lambda: None,
+            sending=set(),
+        )
+        sizing = Sizing(
+            account,
+            fence=fence,
+            risk=EntryRisk(),
+            instruments={},
+            netting=False,
+            refusal=lambda bot, intent: None,
+        )
+        protection = Protection(
+            account,
+            PositionStops(
+                account,
+                self.rest,
+                clock=self.clock,
+                may_send=fence.exits_allowed,
+                close=lambda bot, symbol, reason, qty: None,
+            ),
+            OwnStops(
+                account,
+                self.rest,
+                sender=sender,
+                clock=self.clock,
+                instruments={},
+                last_price=lambda symbol: None,
+                spawn=spawn,
+                may_send=fence.exits_allowed,
+                sizing=sizing,
+                close=lambda bot, symbol, reason, qty: None,
+            ),
             clock=self.clock,
             instruments={},
-            may_send=fence.exits_allowed,
-            close=lambda bot, symbol, reason: None,
+            close=lambda bot, symbol, reason, qty: None,
         )
         gateway = Gateway(
             account,
             self.rest,
-            sender=Sender(
-                account,
-                self.rest,
-                fence=fence,
-                clock=self.clock,
-                unknown=lambda link_id: None,
-                answered=lambda: None,
-                sending=set(),
-            ),
-            sizing=Sizing(account, fence=fence, risk=EntryRisk(), instruments={}, netting=False),
+            sender=sender,
+            sizing=sizing,
             clock=self.clock,
             instruments={},
             spawn=spawn,

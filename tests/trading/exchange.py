@@ -72,6 +72,7 @@ class HandExchange:
         self.away = False
         self.refuse: dict[str, tuple[int, str]] = {}  # path -> retCode and words
         self.lags = False  # execution/list shows nothing
+        self.refuse_conditional: tuple[int, str] | None = None
         self.creates: list[str] = []  # ids that reached the exchange and were taken
         self.asked: list[str] = []
         routes = {
@@ -119,8 +120,19 @@ class HandExchange:
     async def truth(self) -> list[Execution]:
         return await self.engine.store.all_executions(KEY)
 
+    def price(self, symbol: str) -> Decimal:
+        return self.engine.exchange.state.mark(symbol)
+
     def open_orders(self, symbol: str) -> list[Order]:
         return list(self.engine.exchange.state.open_orders(KEY, symbol))
+
+    async def conditional(self, symbol: str, link_id: str, price: Decimal) -> None:
+        """A conditional order that somebody else has sent."""
+        values = {"category": "linear", "symbol": symbol, "side": "Buy", "orderType": "Market"}
+        more = {"qty": "1", "orderLinkId": link_id, "triggerPrice": str(price)}
+        handler = self._routes[("POST", "/v5/order/create")]
+        params = Params({**values, **more, "triggerDirection": 2})
+        await handler(Call(KEY, params, _no_reply))
 
     # -- the wire -----------------------------------------------------------------------------
 
@@ -173,6 +185,8 @@ class HandExchange:
             return _envelope(code, words, {})
         if self.lags and path == "/v5/execution/list":
             return _envelope(0, "OK", {"list": [], "nextPageCursor": ""})
+        if self.refuse_conditional and "triggerPrice" in values and path == "/v5/order/create":
+            return _envelope(*self.refuse_conditional, {})
         try:
             result = await self._routes[(method, path)](Call(KEY, Params(values), _no_reply))
         except Refusal as refusal:

@@ -57,9 +57,21 @@ INSTRUMENTS = {
 
 
 class Beat:
-    """Enters a flat symbol and leaves a held one, each in its own rhythm. Counts its fills."""
+    """Enters a flat symbol and leaves a held one, each in its own rhythm. Counts its fills.
+    `phase` shifts the rhythm, `flipped` enters on the other side, `idle` does neither."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        phase: int = 0,
+        flipped: bool = False,
+        stops: StopPlan = STOPS,
+        idle: bool = False,
+    ) -> None:
+        self.phase = phase
+        self.flipped = flipped
+        self.stops = stops
+        self.idle = idle
         self.closes = 0
         self.fills = 0
 
@@ -71,8 +83,10 @@ class Beat:
     def on_close(self, close_ms: int, bars: Mapping[str, Bar], snapshot: Snapshot) -> Intents:
         self.closes += 1
         intents: list[Enter | Exit] = []
+        if self.idle:
+            return intents
         for place, symbol in enumerate(SYMBOLS):
-            beat = (close_ms - START_MS) // MINUTE + place
+            beat = (close_ms - START_MS) // MINUTE + place + self.phase
             if symbol in snapshot.positions:
                 if beat % 3 == 0:
                     intents.append(Exit(symbol=symbol, reason="time_exit"))
@@ -80,12 +94,12 @@ class Beat:
                 intents.append(
                     Enter(
                         symbol=symbol,
-                        side="Buy" if place == 0 else "Sell",
+                        side="Buy" if (place == 0) is not self.flipped else "Sell",
                         notional=Decimal(450),
                         price=Decimal(repr(bars[symbol].close)),
                         reason="entry",
                         leverage=Decimal(5),
-                        stops=STOPS,
+                        stops=self.stops,
                     )
                 )
         return intents
@@ -111,11 +125,11 @@ def bar(symbol: str, place: int, price: Decimal) -> Bar:
     return Bar(symbol, MINUTE, start_ms, shown, shown, shown, shown, 1.0, shown)
 
 
-async def register_beat(pool: Pool) -> None:
+async def register_beat(pool: Pool, *bot_ids: str) -> None:
     await register(
         pool,
         [AccountEntry(ACCOUNT, "paper")],
-        [BotEntry(BOT, ACCOUNT, "beat", "beat", "paper")],
+        [BotEntry(one, ACCOUNT, one, "beat", "paper") for one in bot_ids or (BOT,)],
     )
 
 
@@ -134,7 +148,8 @@ class Sendable:
 
 
 class Life:
-    """The parts of one process. `clock` is wall time; it moves as they wait."""
+    """The parts of one process. `clock` is wall time; it moves as they wait. `bots` are the
+    strategies on the account by bot id; `beat`, `handle` and `session` are the first one's."""
 
     def __init__(
         self,
@@ -144,10 +159,14 @@ class Life:
         *,
         max_queue: int = 20_000,
         lease: Lease | None = None,
+        bots: Mapping[str, Beat] | None = None,
+        netting: bool = False,
     ) -> None:
         self.exchange = exchange
         self.clock = clock
-        self.beat = Beat()
+        self.bots = bots or {BOT: Beat()}
+        self.beat = next(iter(self.bots.values()))
+        self.netting = netting
         self.pool = pool
         self.reader = LedgerReader(pool)
         self.writer = LedgerWriter(pool, clock=clock, lease=lease, max_rows=1, max_queue=max_queue)
@@ -167,7 +186,7 @@ class Life:
         tools = Tools(clock, venue, self.writer, reader, self.supervisor, INSTRUMENTS, EntryRisk())
         account = Account(
             ACCOUNT,
-            bots={BOT: frozenset(SYMBOLS)},
+            bots={bot_id: frozenset(SYMBOLS) for bot_id in self.bots},
             known_bots=await reader.known_bots(ACCOUNT),
             owners={},
             ledger=self.writer,
@@ -195,52 +214,61 @@ class Life:
             PrivateStream("ws://exchange", credentials, account=ACCOUNT, clock=clock),
             tools,
             fence=fence,
-            netting=False,
+            netting=self.netting,
+            last_price=self.exchange.price,
             changed=self.changes.append,
         )
         self.account = account
-        self.handle = BotHandle("beat", BOT, ACCOUNT, lambda: self.beat, plugin="beat")
-        self.session = BotSession(
-            self.handle,
-            account,
+        self.sessions: dict[str, BotSession] = {}
+        for bot_id, beat in self.bots.items():
+            self.sessions[bot_id] = await self._open(bot_id, beat)
+        self.session = next(iter(self.sessions.values()))
+        self.handle = self.session.handle
+        self.service.sessions.update(self.sessions)
+        await self.service.load()
+        self.connect()
+        await self.sweep()
+        for session in self.sessions.values():
+            await self.service.prepare(session)
+            self._catch_up(session, bars or {})
+        await self.quiet()
+
+    async def _open(self, bot_id: str, beat: Beat) -> BotSession:
+        session = BotSession(
+            BotHandle(bot_id, bot_id, ACCOUNT, lambda: beat, plugin="beat"),
+            self.account,
             self.service.gateway,
             instruments=INSTRUMENTS,
             last_close=lambda symbol: None,
-            capital=None,
-            past=await past_of(reader, BOT, ACCOUNT),
-            clock=clock,
+            capital=None if len(self.bots) == 1 else Decimal(10_000),
+            past=await past_of(self.reader, bot_id, ACCOUNT),
+            clock=self.clock,
             changed=lambda bot_id: None,
         )
-        saved = await reader.bot_state(ACCOUNT, BOT)
-        self.session.restore(
+        saved = await self.reader.bot_state(ACCOUNT, bot_id)
+        session.restore(
             None
             if saved is None
             else SavedBot(saved.ordinal, saved.state_json, saved.last_stamp, saved.cursor_json)
         )
-        self.service.sessions[BOT] = self.session
-        await self.service.load()
-        self.connect()
-        await self.sweep()
-        await self.service.prepare(self.session)
-        self._catch_up(bars or {})
-        await self.quiet()
+        return session
 
-    def _catch_up(self, bars: Mapping[int, Mapping[str, Decimal]]) -> None:
+    def _catch_up(self, session: BotSession, bars: Mapping[int, Mapping[str, Decimal]]) -> None:
         for symbol in SYMBOLS:
-            self.session.bar(bar(symbol, -1, Decimal(100)))
-        seen = self.session.last_close(MINUTE, None)
+            session.bar(bar(symbol, -1, Decimal(100)))
+        seen = session.last_close(MINUTE, None)
         missed = []
         for place, prices in sorted(bars.items()):
             shown = {symbol: bar(symbol, place, price) for symbol, price in prices.items()}
             close_ms = START_MS + (place + 1) * MINUTE
             if seen is None or close_ms <= seen:
                 for one in shown.values():
-                    self.session.bar(one)
+                    session.bar(one)
             else:
                 missed.append((MINUTE, close_ms, shown))
-        self.session.replay(missed)
-        self.handle.ready()
-        self.session.started(self.exchange.now_ms)
+        session.replay(missed)
+        session.handle.ready()
+        session.started(self.exchange.now_ms)
 
     async def _send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
@@ -263,7 +291,8 @@ class Life:
 
     def close(self, place: int, prices: Mapping[str, Decimal]) -> None:
         shown = {symbol: bar(symbol, place, price) for symbol, price in prices.items()}
-        self.session.close(MINUTE, START_MS + (place + 1) * MINUTE, shown, None)
+        for session in self.sessions.values():
+            session.close(MINUTE, START_MS + (place + 1) * MINUTE, shown, None)
 
     async def quiet(self) -> None:
         """Waits until every order is answered or known."""

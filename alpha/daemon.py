@@ -163,7 +163,11 @@ class Daemon:
             session=self._http,
         )
         listed = await first_contact(
-            self._public, self._venue_clock, self._clock, self._raise_failure
+            self._public,
+            self._venue_clock,
+            self._clock,
+            check=self._raise_failure,
+            say=partial(setattr, self._live, "no_exchange"),
         )
         instruments = {one.symbol: one for one in listed}
         tools = Tools(

@@ -83,21 +83,30 @@ def _endpoints(config: Config) -> Endpoints:
 
 
 async def first_contact(
-    public: Rest, venue: VenueClock, clock: Clock, check: Callable[[], None]
+    public: Rest,
+    venue: VenueClock,
+    clock: Clock,
+    check: Callable[[], None],
+    say: Callable[[tuple[int, str] | None], None],
 ) -> list[Instrument]:
     """Anchors market time and returns what trades, as soon as the exchange answers: one that is
-    away, or in maintenance, is waited for. `check` raises what has to end the wait."""
-    said = ""
+    away, or in maintenance, is waited for. `check` raises what has to end the wait; `say` is told
+    since when (wall ms) there is no answer, and why, and None in the end."""
+    said, since_ms = "", clock.now_ms()
     while True:
         check()
         try:
             venue.observe(await public.server_time())
-            return await public.instruments()
+            listed = await public.instruments()
         except (RetryLater, MalformedFrame) as error:
+            say((since_ms, str(error)))
             if type(error).__name__ != said:
                 said = type(error).__name__
                 log.warning("exchange_does_not_answer", error=str(error), action="waits for it")
             await clock.sleep(CONTACT_EVERY_S)
+        else:
+            say(None)
+            return listed
 
 
 #: The daemon asks between looking at its own signals: an exchange that hangs must not hide them.

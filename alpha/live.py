@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from alpha import pictures
-from alpha.clock import Clock, Randomness
+from alpha.clock import Clock, Randomness, iso
 from alpha.config import Config
-from alpha.control.desk import DaemonStatus, Status
+from alpha.control.desk import DaemonStatus, Degraded, Status
 from alpha.core.records import Commit
 from alpha.crew import Crew
 from alpha.errors import ConfigError
@@ -32,6 +32,8 @@ class Live:
         self.services: dict[str, AccountService] = {}
         self.sessions: dict[str, BotSession] = {}
         self.market: MarketData | None = None
+        #: Since when (wall ms) the exchange has not answered at start, and why.
+        self.no_exchange: tuple[int, str] | None = None
         self.daemons: list[DaemonStatus] = []
         self._config = config
         self._clock = clock
@@ -133,7 +135,7 @@ class Live:
             self.services,
             self.sessions,
             pictures.idle_bots(self._config, self._crew.handles, self.sessions, self.services),
-            pictures.Health(postgres, redis, self._degraded()),
+            pictures.Health(postgres, redis, self._degraded(), tuple(self._parts())),
             mode=self._config.mode,
             clock=self._clock,
             started=self._started,
@@ -141,6 +143,24 @@ class Live:
             pid=os.getpid(),
             daemons=self.daemons,
         )
+
+    def _parts(self) -> Iterator[Degraded]:
+        """The stores, and an exchange that has not answered yet at all."""
+        writer, mirror, now = self._stores.writer, self._mirror, self._clock.monotonic()
+        now_ms = self._clock.now_ms()
+
+        def since(monotonic: float) -> str:
+            return iso(now_ms - round((now - monotonic) * 1000))
+
+        if writer.degraded_since is not None:
+            part = "disk" if writer.disk_full else "postgres"
+            at = since(writer.degraded_since)
+            yield {"part": part, "since": at, "why": writer.degraded_why}
+        if mirror is not None and mirror.away_since is not None:
+            yield {"part": "redis", "since": since(mirror.away_since), "why": mirror.away_why}
+        if self.no_exchange is not None:
+            since_ms, why = self.no_exchange
+            yield {"part": "exchange", "since": iso(since_ms), "why": why}
 
     def _degraded(self) -> tuple[str, ...]:
         now = self._clock.monotonic()

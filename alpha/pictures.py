@@ -13,6 +13,7 @@ from alpha.control.desk import (
     AccountStatus,
     BotStatus,
     DaemonStatus,
+    Degraded,
     FillSummary,
     PositionStatus,
     Status,
@@ -40,6 +41,7 @@ class Health:
     postgres: str
     redis: str
     degraded: tuple[str, ...]
+    parts: tuple[Degraded, ...]
 
 
 def position_status(
@@ -111,6 +113,22 @@ def account_status(service: AccountService, degraded: tuple[str, ...]) -> Accoun
     }
 
 
+def degraded_accounts(services: Mapping[str, AccountService]) -> list[Degraded]:
+    """Accounts that are not live, and the exchange when it answers none of them."""
+    found: list[Degraded] = []
+    unanswered = [service.recovery.unanswered for service in services.values()]
+    known = [one for one in unanswered if one is not None]
+    if known and len(known) == len(unanswered):
+        since_ms, why = min(known)
+        found.append({"part": "exchange", "since": iso(since_ms), "why": why})
+    for name, service in services.items():
+        account = service.account
+        if not account.live:
+            why = account.why or f"it is {account.status.value}"
+            found.append({"part": f"account:{name}", "since": iso(account.since_ms), "why": why})
+    return found
+
+
 def idle_bots(
     config: Config,
     handles: Mapping[str, BotHandle],
@@ -166,6 +184,7 @@ def status(
         "pid": pid,
         "postgres": health.postgres,
         "redis": health.redis,
+        "degraded": [*health.parts, *degraded_accounts(services)],
         "accounts": {
             name: account_status(service, health.degraded) for name, service in services.items()
         },

@@ -73,6 +73,7 @@ class DatabaseDesk:
             pid=None,
             postgres="ok",
             redis="unknown",
+            degraded=[],
             accounts=accounts,
             bots=bots,
             daemons=await daemons_on(self._pool),

@@ -48,6 +48,15 @@ class BotStatus(TypedDict):
     last_fill: FillSummary | None
 
 
+class Degraded(TypedDict):
+    """Something that is not as it should be. `part`: postgres, redis, exchange, disk, or
+    `account:NAME`; `since` is ISO 8601, UTC."""
+
+    part: str
+    since: str
+    why: str
+
+
 class AccountStatus(TypedDict):
     status: str  # starting, syncing, live, stale, halted; "unknown" from the database
     since_ms: int | None
@@ -81,6 +90,7 @@ class Status(TypedDict):
     pid: int | None
     postgres: str
     redis: str
+    degraded: list[Degraded]
     accounts: dict[str, AccountStatus]
     bots: dict[str, BotStatus]
     daemons: list[DaemonStatus]

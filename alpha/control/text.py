@@ -102,6 +102,9 @@ def status(status: Status) -> str:
         f"mode {status['mode']} · postgres {status['postgres']} · redis {status['redis']}"
         f" · data {age(status['data_age_s'])}"
     ]
+    lines += [
+        f"degraded: {one['part']} since {one['since']} · {one['why']}" for one in status["degraded"]
+    ]
     for name, account in status["accounts"].items():
         degraded = f" · {', '.join(account['degraded'])}" if account["degraded"] else ""
         lines.append(

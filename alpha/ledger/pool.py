@@ -7,7 +7,7 @@ cache is off behind a pooler, where a prepared statement may not outlive its tra
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
@@ -16,8 +16,16 @@ from asyncpg.pool import PoolConnectionProxy
 from alpha.clock import Clock
 from alpha.errors import ConfigError, TimedOut
 
+if TYPE_CHECKING:
+    _PoolOfRecords = asyncpg.Pool[asyncpg.Record]
+else:
+    _PoolOfRecords = asyncpg.Pool
+
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+#: A connection whose question was given up has this long to be usable again.
+RELEASE_WITHIN_S = 2.0
 
 #: PostgreSQL counts timestamptz from 2000-01-01, in microseconds.
 _POSTGRES_EPOCH_MS = 946_684_800_000
@@ -92,6 +100,19 @@ async def connect(dsn: str, *, timeout_s: float = 5.0) -> asyncpg.Connection[asy
     return connection
 
 
+class BoundedPool(_PoolOfRecords):
+    """A pool whose connections come back or are given up: one that died in the middle of a
+    question, without a word, would otherwise be waited for, and its place kept, for ever."""
+
+    async def release(
+        self,
+        connection: PoolConnectionProxy[asyncpg.Record],
+        *,
+        timeout: float | None = RELEASE_WITHIN_S,  # noqa: ASYNC109  (asyncpg's own signature)
+    ) -> None:
+        await super().release(connection, timeout=RELEASE_WITHIN_S if timeout is None else timeout)
+
+
 async def open_pool(
     dsn: str,
     *,
@@ -111,8 +132,13 @@ async def open_pool(
     pause = 0.1
     while True:
         try:
-            pool: Pool = await asyncpg.create_pool(
+            pool = BoundedPool(
                 dsn,
+                max_queries=50_000,
+                max_inactive_connection_lifetime=300.0,
+                connection_class=asyncpg.Connection,
+                record_class=asyncpg.Record,
+                loop=None,
                 min_size=min_size,
                 max_size=max_size,
                 timeout=5.0,
@@ -121,6 +147,7 @@ async def open_pool(
                 server_settings={"timezone": "UTC", "application_name": "alpha"},
                 init=_set_codecs,
             )
+            await pool
         except _REFUSALS as error:
             raise ConfigError(
                 f"expected PostgreSQL at {server_name(dsn)} to accept the configured user, "

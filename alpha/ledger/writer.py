@@ -9,6 +9,7 @@ again for ever; what does not fit is refused, and the caller marks a gap.
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -36,7 +37,9 @@ _LONGEST_PAUSE_S = 2.0
 #: A transaction that takes this long counts as PostgreSQL being away ...
 _SLOW_S = 2.0
 #: ... and after this long it is run again on a new connection.
-_GIVE_UP_S = 30.0
+_GIVE_UP_S = 5.0
+#: SQLSTATEs of a disk that is full or broken.
+_DISK_STATES = ("53100", "58030")
 
 
 class Measure(Protocol):
@@ -88,6 +91,9 @@ class LedgerWriter:
         #: What is held back of poisoned accounts, in order, the refused commit first.
         self.held_back: dict[str, list[Commit]] = {}
         self.degraded_since: float | None = None
+        #: Why, while it is degraded; and whether the server's disk is the reason.
+        self.degraded_why = ""
+        self.disk_full = False
         self.commits = 0
         self.transactions = 0
 
@@ -253,6 +259,7 @@ class LedgerWriter:
         if self.degraded_since is not None:
             log.info("postgres_back", seconds=self._clock.monotonic() - self.degraded_since)
             self.degraded_since = None
+            self.degraded_why, self.disk_full = "", False
             self._change_state("ok")
         for listener in self._listeners:
             listener(commits, commit_no)
@@ -260,6 +267,10 @@ class LedgerWriter:
     # -- when something is wrong --------------------------------------------------------------
 
     def _become_away(self, error: BaseException) -> None:
+        self.degraded_why = _words(error)
+        self.disk_full = (
+            isinstance(error, asyncpg.PostgresError) and error.sqlstate in _DISK_STATES
+        ) or (isinstance(error, OSError) and error.errno == errno.ENOSPC)
         if self.degraded_since is None:
             self.degraded_since = self._clock.monotonic()
             log.error("postgres_away", error=_words(error), queued=self.queued)

@@ -71,11 +71,14 @@ class Mirror:
         self._messages: deque[tuple[str, str]] = deque(maxlen=MAX_MESSAGES)
         self._wake = asyncio.Event()
         self._beat_at = 0.0
+        self._rewriting = False
+        self._lost = False  # a write has found that another token stood there
         self._is_ours = False
         #: Per bot, what each symbol ever shown stands at in Redis; None: not known.
         self._shown: dict[str, dict[str, keys.Fields | None]] = {bot: {} for bot in bots}
         self._orders: dict[str, set[str]] = {bot: set() for bot in bots}
         self.away_since: float | None = None
+        self.away_why = ""
         self.rewrites = 0
         self.failures = 0
 
@@ -171,13 +174,22 @@ class Mirror:
 
     @asynccontextmanager
     async def _multi(self, db: int) -> AsyncIterator[Pipeline]:
-        """One MULTI that ends with the run token; on leaving it is written, or has raised."""
+        """One MULTI that ends with the run token; on leaving it is written, or has raised. It
+        looks at the token that it replaces: one that is not the last we wrote, or gone, means
+        that this Redis has lost something, which the token just written would hide."""
         number = self._written[db] + 1
         async with self._connections[db].pipeline(transaction=True) as multi:
             yield multi
+            multi.get(keys.RUN_TOKEN)
             multi.set(keys.RUN_TOKEN, self._numbered(number))
-            await multi.execute()
-        self._written[db] = number
+            *answers, found, last = await multi.execute(raise_on_error=False)
+        for answer in (*answers, last):
+            if isinstance(answer, Exception):
+                raise answer
+        expected, self._written[db] = self._numbered(number - 1), number
+        if found != expected and not self._rewriting:
+            self._lost = True
+            self._beat_at = self._clock.monotonic()
 
     def _numbered(self, number: int) -> str:
         return f"{self._token}:{number}"
@@ -263,7 +275,7 @@ class Mirror:
         """Reads the run token everywhere; rewrites all where it is not the last we wrote."""
         for db, redis in self._connections.items():
             found = await _text_at(redis, keys.RUN_TOKEN)
-            if found != self._numbered(self._written[db]):
+            if self._lost or found != self._numbered(self._written[db]):
                 log.warning("redis_rewritten", database=db, found="none" if not found else "other")
                 await self._rewrite_all()
                 return
@@ -280,6 +292,7 @@ class Mirror:
         self._beat_at = self._clock.monotonic() + HEARTBEAT_EVERY_S
         self._marked.clear()  # whatever changes from here on is marked again
         self._market_marked = True
+        self._rewriting, self._lost = True, False
         try:
             await self._claim()
             for bot_id, db in self._bots.items():
@@ -289,6 +302,8 @@ class Mirror:
         except _AWAY as error:
             self._failed(error)
             return
+        finally:
+            self._rewriting = False
         self.rewrites += 1
         if self.away_since is not None:
             log.info("redis_back", seconds=round(self._clock.monotonic() - self.away_since, 3))
@@ -306,9 +321,10 @@ class Mirror:
 
     def _failed(self, error: BaseException) -> None:
         self.failures += 1
+        self.away_why = f"{type(error).__name__}: {error}"
         if self.away_since is None:
             self.away_since = self._clock.monotonic()
-            log.error("redis_away", error=f"{type(error).__name__}: {error}")
+            log.error("redis_away", error=self.away_why)
         self._wake.set()
 
 

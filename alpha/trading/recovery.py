@@ -38,7 +38,7 @@ SWEEP_EVERY_S = 60.0
 SECOND_SWEEP_S = 30.0
 #: Pause after a sweep that failed; doubled up to the second figure.
 RETRY_S = 0.5
-RETRY_MOST_S = 5.0
+RETRY_MOST_S = 3.0
 #: A key that the exchange refuses is tried again this often.
 REFUSED_RETRY_S = 8.0
 
@@ -88,6 +88,9 @@ class Recovery:
         self._refused = ""  # why the exchange refuses the key
         self._failing = ""  # what the last sweep failed of
         self._connected_ms = 0  # venue time
+        self._ledger_away = False
+        #: Since when (wall ms) the exchange has not answered this account, and why.
+        self.unanswered: tuple[int, str] | None = None
         self._unsettled = 0  # sweeps in a row that have left a difference
         self._holds = 0
         self._sweep_at: float | None = None
@@ -114,7 +117,12 @@ class Recovery:
         if self._connected:
             self._account.gaps += 1
         self._connected = False
+        self._unanswered_for(why)
         self._become(AccountStatus.STALE, why)
+
+    def _unanswered_for(self, why: str) -> None:
+        since_ms = self.unanswered[0] if self.unanswered is not None else self._clock.now_ms()
+        self.unanswered = since_ms, why
 
     def refused(self, error: AuthRejected) -> None:
         """The exchange refuses the key: the account stands still until it is taken again."""
@@ -135,10 +143,15 @@ class Recovery:
         if account.name in self._queue.poisoned:
             if account.status is not AccountStatus.HALTED:
                 self._become(AccountStatus.HALTED, "")
-        elif account.live and self._queue.degraded_since is not None:
-            account.gaps += 1
-            self._become(AccountStatus.STALE, "PostgreSQL is away")
-            self._ask("PostgreSQL was away")
+        elif self._queue.degraded_since is not None:
+            self._ledger_away = True
+            if account.live:
+                account.gaps += 1
+                self._become(AccountStatus.STALE, "PostgreSQL is away")
+                self._ask("PostgreSQL was away")
+        elif self._ledger_away:
+            self._ledger_away = False
+            self._ask("PostgreSQL is back")
 
     def watch_stream(self) -> None:
         """Called about once a second: a socket that answers pings and brings no executions is
@@ -226,8 +239,12 @@ class Recovery:
         if first:
             self._become(AccountStatus.SYNCING, self._why)
         began = self._clock.monotonic()
-        swept = await self._exchange_part(began)
-        self._refused = ""  # it has answered everything we ask
+        try:
+            swept = await self._exchange_part(began)
+        except AlphaError as error:
+            self._unanswered_for(str(error))
+            raise
+        self._refused, self.unanswered = "", None  # it has answered everything we ask
         if account.name in self._queue.poisoned:
             self._sweep_at = self._clock.monotonic() + SWEEP_EVERY_S
             return

@@ -83,6 +83,7 @@ class MemoryDesk:
             pid=4711,
             postgres="ok",
             redis="ok",
+            degraded=[],
             accounts={"main": account},
             bots=bots,
             daemons=[],

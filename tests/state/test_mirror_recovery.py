@@ -70,6 +70,30 @@ async def test_everything_is_written_again_when_the_token_is_not_ours(
         assert mirror.failures == 0
 
 
+@pytest.mark.parametrize("loss", ["wiped", "older", "another type"])
+async def test_a_loss_is_found_although_writes_go_on(redis_url: str, loss: str) -> None:
+    """The next change comes before the next beat, and leaves a new token behind."""
+    desk, clock = Desk(), SkippingClock()
+    desk.show(SHORT, BTCUSDT="-1", ETHUSDT="2")
+    mirror = mirror_of(desk, redis_url, clock)
+    async with at_work(mirror), reader(redis_url) as redis:
+        await until(lambda: mirror.rewrites == 1, "everything is written")
+        if loss == "wiped":
+            await redis.flushall()
+        else:
+            await redis.delete(BTC, keys.RUN_TOKEN)
+        if loss == "older":
+            await redis.set(keys.RUN_TOKEN, "t1:0")
+        if loss == "another type":
+            await redis.hset(keys.RUN_TOKEN, "a", "b")
+        desk.show(SHORT, BTCUSDT="-1", ETHUSDT="3")
+        mirror.mark(SHORT)
+        await until(lambda: mirror.rewrites == 2, "everything is written again")
+        assert await redis.get(BTC) == "1"
+        assert await redis.get(f"{SHORT}:position:ETHUSDT") == "3"
+        assert await redis.get(keys.MODE) == "paper"
+
+
 async def test_a_beat_that_finds_its_token_rewrites_nothing(redis_url: str) -> None:
     desk, clock = Desk(), SkippingClock()
     mirror = mirror_of(desk, redis_url, clock)

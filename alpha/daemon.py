@@ -285,6 +285,7 @@ class Daemon:
             picture=live.status,
             handles=self._crew.handles,
             rejoin=rejoin,
+            assign=live.assign,
         )
         await serve(
             self._stack,

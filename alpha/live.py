@@ -9,9 +9,9 @@ from alpha import pictures
 from alpha.clock import Clock, Randomness, iso
 from alpha.config import Config
 from alpha.control.desk import DaemonStatus, Degraded, Status
-from alpha.core.records import Commit
+from alpha.core.records import Commit, Override
 from alpha.crew import Crew
-from alpha.errors import ConfigError
+from alpha.errors import ConfigError, NotFound
 from alpha.market.data import MarketData
 from alpha.state import keys
 from alpha.state.mirror import Mirror
@@ -49,6 +49,17 @@ class Live:
         self.services[session.account.name].sessions[session.bot_id] = session
         self.sessions[name] = session
         self._names[session.bot_id] = name
+
+    async def assign(self, override: Override, exec_time: int) -> None:
+        """Gives a stored execution to another bot. Raises NotFound for an account that is not run
+        here, RetryLater while the ledger takes no commits."""
+        service = self.services.get(override.account)
+        if service is None:
+            raise NotFound(
+                f"expected an account of this daemon ({', '.join(sorted(self.services))}), was "
+                f"{override.account!r}; ask the daemon that runs it"
+            )
+        await service.recovery.assign(override, exec_time)
 
     # -- the mirror ---------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
@@ -10,8 +10,9 @@ from alpha.bots.host import BotHandle
 from alpha.bots.states import BotState
 from alpha.clock import Clock
 from alpha.config import Config
-from alpha.control.database_desk import DatabaseDesk
-from alpha.control.desk import Source, Status
+from alpha.control.database_desk import DatabaseDesk, assigned
+from alpha.control.desk import Row, Source, Status
+from alpha.core.records import Override
 from alpha.errors import NotFound
 from alpha.ledger import registry
 from alpha.ledger.pool import CONNECTION_ERRORS, Pool
@@ -21,7 +22,8 @@ log = structlog.get_logger(__name__)
 
 class LiveDesk(DatabaseDesk):
     """`picture` builds the status; `handles` are the running bots by name; `rejoin` brings a bot
-    that had failed back to the present."""
+    that had failed back to the present, `assign` gives a stored execution (and its time) to
+    another bot."""
 
     source: Source = "daemon"
 
@@ -34,11 +36,13 @@ class LiveDesk(DatabaseDesk):
         picture: Callable[[], Status],
         handles: Mapping[str, BotHandle],
         rejoin: Callable[[str], None],
+        assign: Callable[[Override, int], Awaitable[None]],
     ) -> None:
         super().__init__(pool, config, clock)
         self._picture = picture
         self._handles = handles
         self._rejoin = rejoin
+        self._assign = assign
 
     async def data_age_s(self) -> float | None:
         return self._picture()["data_age_s"]
@@ -58,6 +62,13 @@ class LiveDesk(DatabaseDesk):
         handle = self._handle(name)
         handle.pause(registry.OPERATOR_STOP)
         return await self._kept(handle)
+
+    async def assign_fill(
+        self, exec_id: str, owner: str, account: str | None, operator: str
+    ) -> Row:
+        override, exec_time = await self._override(exec_id, owner, account, operator)
+        await self._assign(override, exec_time)
+        return assigned(override)
 
     async def _kept(self, handle: BotHandle) -> str:
         """Writes the state down. What was asked for holds without a database too."""

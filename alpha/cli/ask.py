@@ -44,7 +44,7 @@ async def ask(config: Config, verb: str, arguments: Mapping[str, str]) -> Answer
     try:
         return await socket.ask(config.data_dir, verb, arguments)
     except NotRunning:
-        if verb_named(verb).acts:
+        if verb_named(verb).acts and not verb_named(verb).offline:
             _expect_bot(config, arguments)
             raise
     clock = SystemClock()

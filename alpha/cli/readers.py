@@ -41,14 +41,37 @@ def orders(
     show("orders", {"limit": limit}, config=config, mode=mode, as_json=as_json)
 
 
+fills_app = typer.Typer(help="Show the newest fills; assign one to another bot.")
+
+
+@fills_app.callback(invoke_without_command=True)
 def fills(
+    context: typer.Context,
     config: ConfigOption = None,
     mode: ModeOption = None,
     limit: LimitOption = "20",
     as_json: JsonOption = False,
 ) -> None:
     """Show the newest fills, in ledger order."""
+    if context.invoked_subcommand is not None:
+        return
     show("fills", {"limit": limit}, config=config, mode=mode, as_json=as_json)
+
+
+@fills_app.command("assign")
+def assign(
+    exec_id: Annotated[str, typer.Argument(metavar="EXEC_ID", help="As `alpha fills` shows it.")],
+    bot: Annotated[str, typer.Argument(metavar="BOT", help="Its name or bot_id, or manual.")],
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="NAME", help="Where the id is not unique.")
+    ] = None,
+    config: ConfigOption = None,
+    mode: ModeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give an execution to another bot, or to manual; the books are computed anew."""
+    arguments = {"exec_id": exec_id, "owner": bot, "account": account}
+    show("assign", arguments, config=config, mode=mode, as_json=as_json)
 
 
 def analytics(

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
 from decimal import Decimal
 
-from alpha.clock import Clock, iso
+from alpha.clock import Clock, SystemRandomness, iso
 from alpha.config import Config
 from alpha.control import audit
 from alpha.control.daemons import daemons_on
@@ -22,7 +22,11 @@ from alpha.control.desk import (
     Source,
     Status,
 )
-from alpha.errors import NotRunning, TimedOut
+from alpha.control.verbs import resolve_bot
+from alpha.core.records import MANUAL, Override
+from alpha.errors import NotFound, NotRunning, TimedOut
+from alpha.installation import installation_id
+from alpha.ledger.assign import assign_stored, find_execution
 from alpha.ledger.pool import Pool
 from alpha.ledger.reader import LedgerReader, plain
 from alpha.ledger.reader import Row as LedgerRow
@@ -166,6 +170,38 @@ class DatabaseDesk:
     async def stop_bot(self, name: str) -> str:
         raise self._not_running(name)
 
+    async def assign_fill(
+        self, exec_id: str, owner: str, account: str | None, operator: str
+    ) -> Row:
+        override, exec_time = await self._override(exec_id, owner, account, operator)
+        installation = installation_id(self._config.data_dir, SystemRandomness())
+        await assign_stored(
+            self._pool, override, exec_time, installation=installation, clock=self._clock
+        )
+        return assigned(override)
+
+    async def _override(
+        self, exec_id: str, owner: str, account: str | None, operator: str
+    ) -> tuple[Override, int]:
+        """What was asked for, and the time of the execution. Raises NotFound."""
+        if not await self._migrated():
+            raise NotFound(f"expected an execution of the ledger, was {exec_id!r}: it is empty")
+        name, symbol, exec_time = await find_execution(self._reader, exec_id, account)
+        known = {MANUAL: MANUAL}
+        for bot_id in await self._reader.known_bots(name):
+            known[self._names.get(bot_id, bot_id)] = bot_id
+        override = Override(
+            account=name,
+            symbol=symbol,
+            exec_id=exec_id,
+            bot_id=known[resolve_bot(known, owner)],
+            operator=operator,
+            source="operator",
+            note="",
+            decided_ms=self._clock.now_ms(),
+        )
+        return override, exec_time
+
     def _not_running(self, name: str) -> NotRunning:
         return NotRunning(
             f"{name}: expected a running daemon on {self._config.data_dir}, found none; "
@@ -186,6 +222,16 @@ class DatabaseDesk:
     def _name(self, row: LedgerRow) -> str:
         bot_id = str(row["bot_id"])
         return self._names.get(bot_id, bot_id)
+
+
+def assigned(override: Override) -> Row:
+    """What `fills assign` answers."""
+    return {
+        "exec_id": override.exec_id,
+        "account": override.account,
+        "symbol": override.symbol,
+        "bot_id": override.bot_id,
+    }
 
 
 def _decimal(value: object) -> Decimal:

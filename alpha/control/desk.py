@@ -140,5 +140,11 @@ class Desk(Protocol):
     async def stop_bot(self, name: str) -> str:
         """Stops entries; the bot's position stays protected. Returns the bot's state."""
 
+    async def assign_fill(
+        self, exec_id: str, owner: str, account: str | None, operator: str
+    ) -> Row:
+        """Gives an execution to a bot or to `manual`; the books are computed anew. Returns
+        `exec_id`, `account`, `symbol`, `bot_id`. Raises NotFound for an unknown id."""
+
     async def audit(self, record: CommandRecord) -> None:
         """Writes down who asked for what. Never raises: a database that is away is logged."""

@@ -40,18 +40,18 @@ class Control:
             await self._audit(verb, arguments, actor, "refused", "role", None)
             raise Forbidden(f"{name}: expected the role {verb.role}, was {actor.role}")
         if not verb.acts:
-            return await self._act(verb, arguments)
+            return await self._act(verb, arguments, actor)
         started = self._clock.monotonic()
         try:
-            answer = await self._act(verb, arguments)
+            answer = await self._act(verb, arguments, actor)
         except AlphaError as error:
             await self._audit(verb, arguments, actor, "refused", str(error), started)
             raise
         await self._audit(verb, arguments, actor, "allowed", answer.text, started)
         return answer
 
-    async def _act(self, verb: Verb, arguments: Mapping[str, str]) -> Answer:
-        given = verb.read(arguments)
+    async def _act(self, verb: Verb, arguments: Mapping[str, str], actor: Actor) -> Answer:
+        given = dataclasses.replace(verb.read(arguments), operator=actor.name)
         if given.bot is not None:
             given = dataclasses.replace(given, bot=await find_bot(self.desk, given.bot))
         return await verb.handler(self.desk, given)

@@ -29,9 +29,10 @@ class BadArgument(AlphaError):
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """`bot` is a word, `days` and `limit` are whole numbers within `low` and `high`."""
+    """`days` and `limit` are whole numbers within `low` and `high`, the others words. `owner` is a
+    bot or `manual`; unlike `bot` it may also be one that is no longer in the settings."""
 
-    name: Literal["bot", "days", "limit"]
+    name: Literal["bot", "days", "limit", "exec_id", "owner", "account"]
     required: bool = False
     default: int | None = None
     low: int = 1
@@ -39,7 +40,10 @@ class Argument:
 
     @property
     def is_number(self) -> bool:
-        return self.name != "bot"
+        return self.name in ("days", "limit")
+
+    def takes(self, word: str) -> bool:
+        return self.name == "exec_id" or self.is_number == word.isdigit()
 
     @property
     def usage(self) -> str:
@@ -54,6 +58,10 @@ class Given:
     bot: str | None = None
     days: int = 7
     limit: int = 20
+    exec_id: str = ""
+    owner: str = ""
+    account: str | None = None
+    operator: str = ""  # who asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,8 @@ Handler = Callable[[Desk, Given], Awaitable[Answer]]
 @dataclass(frozen=True, slots=True)
 class Verb:
     """`acts`: it changes something, needs the daemon and leaves a row in the audit log.
-    `confirmation`: it has to be asked for twice on a face where a slip is easy."""
+    `confirmation`: it has to be asked for twice on a face where a slip is easy. `offline`: it
+    acts on the database alone where no daemon runs."""
 
     name: str
     role: Role
@@ -79,6 +88,7 @@ class Verb:
     arguments: tuple[Argument, ...] = ()
     acts: bool = False
     confirmation: bool = False
+    offline: bool = False
 
     @property
     def usage(self) -> str:
@@ -93,7 +103,7 @@ class Verb:
         found: dict[str, str] = {}
         for word in words:
             free = [a for a in self.arguments if a.name not in found]
-            fits = [a for a in free if a.is_number == word.isdigit()]
+            fits = [a for a in free if a.takes(word)]
             if not fits:
                 raise BadArgument(f"expected {self.usage}, found {word!r} too much")
             found[fits[0].name] = word
@@ -112,6 +122,9 @@ class Verb:
             bot=given.get("bot") or None,
             days=_number(known.get("days"), given, 7),
             limit=_number(known.get("limit"), given, 20),
+            exec_id=given.get("exec_id", ""),
+            owner=given.get("owner", ""),
+            account=given.get("account") or None,
         )
 
 
@@ -203,6 +216,12 @@ async def _stop(desk: Desk, given: Given) -> Answer:
     return Answer({"bot": name, "state": state}, words)
 
 
+async def _assign(desk: Desk, given: Given) -> Answer:
+    row = await desk.assign_fill(given.exec_id, given.owner, given.account, given.operator)
+    words = f"{row['exec_id']} ({row['symbol']}, account {row['account']}) is {row['bot_id']}'s now"
+    return Answer(row, words)
+
+
 _BOT = Argument("bot")
 _ONE_BOT = Argument("bot", required=True)
 _LIMIT = Argument("limit", default=20, high=100_000)
@@ -232,6 +251,20 @@ VERBS: dict[str, Verb] = {
             _stop,
             (_ONE_BOT,),
             acts=True,
+        ),
+        Verb(
+            "assign",
+            "admin",
+            "Give an execution to another bot, or to manual; the books are computed anew.",
+            _assign,
+            (
+                Argument("exec_id", required=True),
+                Argument("owner", required=True),
+                Argument("account"),
+            ),
+            acts=True,
+            confirmation=True,
+            offline=True,
         ),
     )
 }

@@ -97,6 +97,13 @@ class LedgerReader:
         rows = await self._fetch("executions_since", account, symbol, after_ms)
         return [execution_from(row) for row in rows]
 
+    async def execution_places(
+        self, exec_id: str, account: str | None = None
+    ) -> list[tuple[str, str, int]]:
+        """(account, symbol, exec_time) of the executions with this id."""
+        rows = await self._fetch("execution_places", exec_id, account)
+        return [(row["account"], row["symbol"], row["exec_time"]) for row in rows]
+
     async def missing_exec_ids(
         self, account: str, keys: Collection[tuple[str, str]]
     ) -> set[tuple[str, str]]:

@@ -10,6 +10,12 @@ SELECT account, symbol, exec_id, order_id, order_link_id, side, exec_type, price
  WHERE account = $1 AND symbol = $2 AND ($3::timestamptz IS NULL OR exec_time > $3)
  ORDER BY exec_time, seq, order_id COLLATE "C", leaves_qty DESC, exec_id COLLATE "C";
 
+-- name: execution_places
+-- Where an execution stands, in every account that has one of this id.
+SELECT account, symbol, exec_time FROM trading.executions
+ WHERE exec_id = $1 AND ($2::text IS NULL OR account = $2)
+ ORDER BY account, symbol;
+
 -- name: missing_exec_ids
 -- Of the given (symbol, exec_id) those that the ledger does not hold.
 SELECT k.symbol, k.exec_id

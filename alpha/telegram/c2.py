@@ -36,6 +36,8 @@ os.environ.setdefault("PTB_TIMEDELTA", "1")
 MAX_AGE_S = 60
 POLL_S = 25
 _ANSWER_WITHIN_S = 20.0
+#: A verb with consequences is run when the same words come twice within this.
+_CONFIRM_WITHIN_S = 60.0
 _MAX_PAUSE_S = 60.0
 _CONFLICT_PAUSE_S = 30.0
 _AUDIT_EVERY_S = 3600.0
@@ -77,6 +79,7 @@ class TelegramC2:
         self._outbox = Outbox(self._bot, clock)
         self._offset = Offset(state_file, token.split(":")[0])
         self._audited: dict[int, float] = {}
+        self._unconfirmed: dict[int, tuple[list[str], float]] = {}  # words asked, and when
         #: Updates that were there before the first answer to a poll are a backlog.
         self._caught_up = False
         self._failing = False
@@ -191,6 +194,8 @@ class TelegramC2:
             return f"unknown command /{name}\n\n{help_text()}"
         if verb.acts and len(words) == 1:
             return await self._menu(verb)
+        if verb.confirmation and not self._is_confirmed(user, words):
+            return f"/{name} changes the books. Send the same again within a minute to do it."
         actor = Actor("telegram", f"telegram:{user}", "admin")
         try:
             async with asyncio.timeout(_ANSWER_WITHIN_S):
@@ -200,6 +205,14 @@ class TelegramC2:
         except TimeoutError:
             return f"/{name}: no answer within {_ANSWER_WITHIN_S:.0f} s; ask again"
         return answer.text
+
+    def _is_confirmed(self, user: int, words: list[str]) -> bool:
+        now = self._clock.monotonic()
+        asked, at = self._unconfirmed.pop(user, ([], 0.0))
+        if asked == words and now - at <= _CONFIRM_WITHIN_S:
+            return True
+        self._unconfirmed[user] = (words, now)
+        return False
 
     async def _menu(self, verb: Verb) -> str:
         """What a verb that acts shows without an argument. Telegram itself sends /start when a

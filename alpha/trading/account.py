@@ -31,9 +31,10 @@ from alpha.core.records import (
     Fill,
     Marks,
     OrderRow,
+    Override,
 )
 from alpha.core.steps import NO_STEPS, QtySteps
-from alpha.trading.orders import OrderTracker, is_made_for_position
+from alpha.trading.orders import OrderTracker, position_owner
 from alpha.trading.waiting import WAIT_S, Waiting, WaitingRows
 
 log = structlog.get_logger(__name__)
@@ -95,12 +96,13 @@ class Account:
         self._shared: set[str] = set()
         self.blocked: dict[str, str] = {}  # symbol -> why it takes no entries
         self.tracker = OrderTracker(name, clock, frozenset(known_bots) | frozenset(bots), reasons)
+        self._overrides = dict(overrides)
         self.rules = AttributionRules(
             account=name,
             bots=frozenset(bots) | frozenset(known_bots),
             owners=dict(owners),
             orders=self.tracker.tags,
-            overrides=dict(overrides),
+            overrides=self._overrides,
             reasons=reasons,
         )
         self.books: dict[str, Book] = {}
@@ -125,6 +127,7 @@ class Account:
         self.overflowed = False
         self._refused_orders: dict[str, None] = {}
         self._refused_decisions: dict[tuple[str, int], DecisionRow] = {}
+        self._refused_overrides: list[Override] = []
         #: Told why the recovery has work to do.
         self.wake: Callable[[str], None] = lambda why: None
 
@@ -259,7 +262,9 @@ class Account:
     def receive_order(self, event: OrderEvent) -> OrderRow | None:
         """Folds an order row; a tag learned late re-attributes the executions of its order."""
         tag_before = self.tracker.tags.get(event.order_id)
-        row = self.tracker.observe(event, self._holder(event))
+        row = self.tracker.observe(
+            event, position_owner(event, self.books.get(event.symbol), self.rules)
+        )
         if row is None:
             return None
         change: BookChange | None = None
@@ -275,23 +280,6 @@ class Account:
             self.fold_settled()
         return row
 
-    def _holder(self, event: OrderEvent) -> str | None:
-        """Whose position a stop of the exchange's own making closes: as the books have it, else
-        as they would have it now."""
-        book = self.books.get(event.symbol)
-        if book is None or not is_made_for_position(event):
-            return None
-        owners = book.owners_of(event.order_id)
-        if not owners:
-            closing = [
-                bot_id
-                for bot_id, at in book.positions().items()
-                if (at.signed_qty > 0) is (event.side == "Sell")
-            ]
-            owner = self.rules.owners.get(event.symbol)
-            owners = frozenset(closing if len(closing) == 1 or owner is None else (owner,))
-        return next(iter(owners)) if len(owners) == 1 else None
-
     def tell_order(self, row: OrderRow) -> None:
         """Tells the order's bot of its new state."""
         listener = self._listeners.get(row.bot_id)
@@ -306,6 +294,20 @@ class Account:
     def receive_wallet(self, event: WalletEvent) -> None:
         if self.wallet is None or event.at_ms >= self.wallet.at_ms:
             self.wallet = event
+
+    # -- whose it is, decided from outside --------------------------------------------------
+
+    def overrule(self, override: Override) -> None:
+        """From now on the execution belongs to the bot; the book does not know it yet, or is read
+        again by the caller."""
+        self._overrides[override.exec_id] = override.bot_id
+
+    def reassign(self, override: Override) -> None:
+        """The same for an execution that its book holds: override and refold are one commit."""
+        self.overrule(override)
+        change = self.books[override.symbol].reattribute(self.rules)
+        self.commit_change(change, orders=self.tracker.owned_by(change), overrides=(override,))
+        self.tell_corrections(change)
 
     # -- the fold ---------------------------------------------------------------------------
 
@@ -342,7 +344,7 @@ class Account:
                 exec_id=row.exec_id,
             )
             self.unexplained.add(change.symbol)
-        self.commit_change(change, received_ns, self._owned_orders(change))
+        self.commit_change(change, received_ns, self.tracker.owned_by(change))
         if change.replaced_after_ms is not None:
             self.tell_corrections(change)
             return
@@ -356,24 +358,12 @@ class Account:
                     "manual_fill", account=self.name, symbol=fill.symbol, exec_id=fill.exec_id
                 )
 
-    def _owned_orders(self, change: BookChange) -> tuple[OrderRow, ...]:
-        """Stops without an id of ours belong to whoever the books say their fills belong to."""
-        owners: dict[str, set[str]] = {}
-        for fill in change.fills:
-            if fill.attribution != "id":
-                owners.setdefault(fill.order_id, set()).add(fill.bot_id)
-        found = (
-            self.tracker.belongs(order_id, next(iter(bots)))
-            for order_id, bots in owners.items()
-            if len(bots) == 1
-        )
-        return tuple(row for row in found if row is not None)
-
     def commit_change(
         self,
         change: BookChange,
         received_ns: int | None = None,
         orders: tuple[OrderRow, ...] = (),
+        overrides: tuple[Override, ...] = (),
     ) -> None:
         """Queues a step of the fold together with the newest `seen` mark, which stays behind
         what waits for its order."""
@@ -383,7 +373,14 @@ class Account:
         if seen > self.marks.seen_ms:
             self.marks = replace(self.marks, seen_ms=seen)
         self.put(
-            Commit(self.name, change=change, orders=orders, marks=self.marks, frame_ns=received_ns)
+            Commit(
+                self.name,
+                change=change,
+                orders=orders,
+                overrides=overrides,
+                marks=self.marks,
+                frame_ns=received_ns,
+            )
         )
 
     def put(self, commit: Commit) -> None:
@@ -392,6 +389,7 @@ class Account:
         if self._ledger.put(commit):
             return
         self._refused_orders.update(dict.fromkeys(row.client_order_id for row in commit.orders))
+        self._refused_overrides += commit.overrides
         for row in commit.decisions:
             self._note_refused(row)
         if not self.overflowed:
@@ -414,10 +412,14 @@ class Account:
         """Queues what was refused, as it is now, and goes on as usual."""
         orders = [self.tracker.get(link_id) for link_id in self._refused_orders]
         decisions = tuple(self._refused_decisions.values())
+        overrides = tuple(self._refused_overrides)
         self._refused_orders, self._refused_decisions = {}, {}
+        self._refused_overrides = []
         self.overflowed = False
         for row in decisions:
             self.put(Commit(self.name, decisions=(row,)))
+        if overrides:
+            self.put(Commit(self.name, overrides=overrides))
         for order in orders:
             if order is not None:
                 self.put(Commit(self.name, orders=(order,)))

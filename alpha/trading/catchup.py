@@ -15,7 +15,7 @@ import structlog
 
 from alpha.core.book import BEGINNING_MS
 from alpha.core.events import Execution
-from alpha.core.records import OrderTag
+from alpha.core.records import OrderTag, Override
 from alpha.errors import NeedsOperator, RetryLater
 from alpha.trading.account import Account
 
@@ -84,6 +84,30 @@ class CatchUp:
             await self._bring({symbol for symbol, _ in missing}, [swept[key] for key in missing])
             await self._drain()
 
+    async def assign(self, override: Override, exec_time: int) -> None:
+        """Gives a stored execution to another bot. The override, and everything that it changes in
+        the books of the symbol, are one transaction; bots are told where a position differs.
+        Raises RetryLater, with nothing done, when the ledger takes no commits."""
+        account, symbol = self._account, override.symbol
+        await self._drain()
+        book = account.books.get(symbol)
+        if book is None or override.exec_id not in book:
+            flat_ms, found = await self._stored(symbol, exec_time)
+            held = self._held(symbol)
+            if flat_ms is not None and any(row.exec_time <= flat_ms for row in held):
+                raise RetryLater("expected the book to stay as it was while read; again")
+        self._expect_ledger()
+        if book is not None and override.exec_id in book:
+            account.reassign(override)
+        else:
+            account.overrule(override)
+            self._replace(symbol, flat_ms, [*found, *held], overrides=(override,))
+        await self._drain()
+
+    def _expect_ledger(self) -> None:
+        if self._account.overflowed or self._queue.degraded_since is not None:
+            raise RetryLater("expected the ledger to take commits, it does not; ask again later")
+
     async def _drain(self) -> None:
         if not await self._queue.drain(DRAIN_S, self._account.name):
             raise RetryLater(f"expected the ledger to be written within {DRAIN_S:.0f} s")
@@ -119,7 +143,10 @@ class CatchUp:
         alone holds into them, and queues them whole. Nothing is awaited between the first book
         that is replaced and the last; bots hear of it only where a position differs."""
         account = self._account
-        stored = [(s, *await self._stored(s, rows)) for s in sorted(symbols)]
+        stored = []
+        for symbol in sorted(symbols):
+            oldest_ms = min((row.exec_time for row in rows if row.symbol == symbol), default=None)
+            stored.append((symbol, *await self._stored(symbol, oldest_ms)))
         parts = [(self._held(s), s, flat_ms, found) for s, flat_ms, found in stored]
         if account.overflowed is not heal or any(
             row.exec_time <= flat_ms
@@ -141,7 +168,13 @@ class CatchUp:
         known = self._account.books.get(symbol)
         return list(known.rows) if known is not None else []
 
-    def _replace(self, symbol: str, flat_ms: int | None, rows: Collection[Execution]) -> None:
+    def _replace(
+        self,
+        symbol: str,
+        flat_ms: int | None,
+        rows: Collection[Execution],
+        overrides: tuple[Override, ...] = (),
+    ) -> None:
         account = self._account
         known = account.books.get(symbol)
         before = known.positions() if known is not None else {}
@@ -151,16 +184,17 @@ class CatchUp:
         for row in rows:
             account.remember([row.key], row.exec_time)
         everything = BEGINNING_MS if flat_ms is None else flat_ms
-        account.commit_change(replace(change, replaced_after_ms=everything))
+        account.commit_change(replace(change, replaced_after_ms=everything), overrides=overrides)
         account.tell_differences(book, before)
 
     async def _stored(
-        self, symbol: str, rows: Collection[Execution]
+        self, symbol: str, oldest_ms: int | None
     ) -> tuple[int | None, list[Execution]]:
-        """A flat moment before everything that memory holds of a symbol and `rows` bring, and
-        what the database has after it."""
+        """A flat moment before everything that memory holds of a symbol and before `oldest_ms`,
+        and what the database has after it."""
         account = self._account
-        times = [row.exec_time for row in (*self._held(symbol), *rows) if row.symbol == symbol]
+        times = [row.exec_time for row in self._held(symbol)]
+        times += [oldest_ms] if oldest_ms is not None else []
         # A book refuses rows at its checkpoint.
         before_ms = min(times) - 1 if times else None
         flat_ms = await self._answer(self._store.last_flat_ms(account.name, symbol, before_ms))

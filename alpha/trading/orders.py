@@ -13,11 +13,19 @@ from dataclasses import replace
 from decimal import Decimal
 
 from alpha.clock import Clock
+from alpha.core.book import Book
 from alpha.core.events import Execution, OrderEvent
 from alpha.core.ids import parse
 from alpha.core.orders import FROM_EXCHANGE, OrderState, advance, is_terminal
 from alpha.core.reasons import ReasonBook, from_exchange
-from alpha.core.records import MANUAL, OrderPurpose, OrderRow, OrderTag
+from alpha.core.records import (
+    MANUAL,
+    AttributionRules,
+    BookChange,
+    OrderPurpose,
+    OrderRow,
+    OrderTag,
+)
 
 ZERO = Decimal(0)
 #: Finished orders kept in memory, so that late frames find their row.
@@ -123,9 +131,21 @@ class OrderTracker:
         self._store(row)
         return row
 
-    def belongs(self, order_id: str, bot_id: str) -> OrderRow | None:
-        """The books have found whose position a stop without an id of ours has closed; the changed
-        row, or None."""
+    def owned_by(self, change: BookChange) -> tuple[OrderRow, ...]:
+        """Stops without an id of ours belong to whoever the books say their fills belong to; the
+        rows that change."""
+        owners: dict[str, set[str]] = {}
+        for fill in change.fills:
+            if fill.attribution != "id":
+                owners.setdefault(fill.order_id, set()).add(fill.bot_id)
+        found = (
+            self._belongs(order_id, next(iter(bots)))
+            for order_id, bots in owners.items()
+            if len(bots) == 1
+        )
+        return tuple(row for row in found if row is not None)
+
+    def _belongs(self, order_id: str, bot_id: str) -> OrderRow | None:
         row = self._rows.get(self._link_by_id.get(order_id, ""))
         if row is None or row.purpose != "stop" or row.bot_id == bot_id:
             return None
@@ -280,6 +300,23 @@ class OrderTracker:
             if gone is not None and gone.exchange_order_id:
                 self._link_by_id.pop(gone.exchange_order_id, None)
                 self.tags.pop(gone.exchange_order_id, None)
+
+
+def position_owner(event: OrderEvent, book: Book | None, rules: AttributionRules) -> str | None:
+    """Whose position a stop of the exchange's own making closes: as the books have it, else as
+    they would have it now. None: nobody's, or the order is of another kind."""
+    if book is None or not is_made_for_position(event):
+        return None
+    owners = book.owners_of(event.order_id)
+    if not owners:
+        closing = [
+            bot_id
+            for bot_id, at in book.positions().items()
+            if (at.signed_qty > 0) is (event.side == "Sell")
+        ]
+        owner = rules.owners.get(event.symbol)
+        owners = frozenset(closing if len(closing) == 1 or owner is None else (owner,))
+    return next(iter(owners)) if len(owners) == 1 else None
 
 
 def is_made_for_position(event: OrderEvent) -> bool:

@@ -21,7 +21,7 @@ import structlog
 from alpha.bybit.rest import Rest
 from alpha.clock import Clock, VenueClock
 from alpha.core.events import CASH_ONLY, Execution
-from alpha.core.records import Commit
+from alpha.core.records import Commit, Override
 from alpha.errors import AlphaError, AuthRejected, RetryLater
 from alpha.ledger.pool import CONNECTION_ERRORS
 from alpha.trading.account import Account, AccountStatus
@@ -229,6 +229,10 @@ class Recovery:
         if self._sweep_at is None:
             return SWEEP_EVERY_S
         return max(self._sweep_at - self._clock.monotonic(), 0.05)
+
+    async def assign(self, override: Override, exec_time: int) -> None:
+        """Gives a stored execution to another bot: `CatchUp.assign`."""
+        await self._catch_up.assign(override, exec_time)
 
     async def close_gap(self) -> None:
         """One sweep. Raises AlphaError or a connection error when it could not be finished;

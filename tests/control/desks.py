@@ -15,6 +15,7 @@ from alpha.control.desk import (
     Source,
     Status,
 )
+from alpha.errors import NotFound
 
 
 class MemoryDesk:
@@ -26,6 +27,7 @@ class MemoryDesk:
         self.states = {"shortseller": "running", "lxalgo": "paused"}
         self.records: list[CommandRecord] = []
         self.fill_rows: list[Row] = []
+        self.assigned: list[tuple[str, str, str]] = []  # execution, owner, who asked
 
     async def data_age_s(self) -> float | None:
         return 0.5
@@ -116,6 +118,14 @@ class MemoryDesk:
             for name in self.states
         ]
         return [row for row in rows if bot in (None, row["bot"])]
+
+    async def assign_fill(
+        self, exec_id: str, owner: str, account: str | None, operator: str
+    ) -> Row:
+        if exec_id not in [row["exec_id"] for row in self.fill_rows]:
+            raise NotFound(f"expected an execution of the ledger, was {exec_id!r}")
+        self.assigned.append((exec_id, owner, operator))
+        return {"exec_id": exec_id, "account": account, "symbol": "BTCUSDT", "bot_id": owner}
 
     async def start_bot(self, name: str) -> str:
         self.states[name] = "running"

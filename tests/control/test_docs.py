@@ -38,6 +38,8 @@ def _commands() -> set[str]:
     for group in app.registered_groups:
         typer = group.typer_instance
         assert typer is not None
+        if typer.registered_callback and typer.registered_callback.invoke_without_command:
+            found.add(f"alpha {group.name}")
         found |= {f"alpha {group.name} {command.name}" for command in typer.registered_commands}
     return found
 

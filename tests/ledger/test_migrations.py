@@ -107,6 +107,12 @@ async def test_the_database_itself_refuses_changes_of_the_ledger(
     )
     with pytest.raises(asyncpg.PostgresError, match="append-only"):
         await pool.execute(statement.format(table, column, column))
+    # Nor does a superuser get past them by taking itself for a replica.
+    async with pool.acquire() as connection:
+        with pytest.raises(asyncpg.PostgresError, match="append-only"):
+            async with connection.transaction():
+                await connection.execute("SET LOCAL session_replication_role = replica")
+                await connection.execute(statement.format(table, column, column))
     assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 1
 
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+import structlog
+
 from alpha import resources
 from alpha.bots.discovery import Catalog
 from alpha.bots.host import BotHandle, open_bot
-from alpha.bots.mark import HookMark
+from alpha.bots.mark import HookMark, mark_of
 from alpha.clock import Clock
 from alpha.config import Config
 from alpha.core.reasons import BUILTIN, ReasonBook
@@ -18,6 +20,8 @@ from alpha.ledger import registry
 from alpha.ledger.pool import Connection, Pool
 from alpha.ledger.reader import LedgerReader
 from alpha.trading.session import BotSession, LastFill, Past
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,9 @@ def open_crew(config: Config, clock: Clock, environ: Mapping[str, str]) -> Crew:
     plugins = {name: catalog.get(bot.plugin) for name, bot in config.enabled_bots.items()}
     for plugin in plugins.values():
         book = plugin.reason_book(book)
-    mark = HookMark(config.data_dir / "run" / "hook.mark", clock)
+    mark = HookMark(mark_of(config.data_dir), clock)
+    if (left := mark.left_running) is not None:
+        log.critical("bot_not_started", bot=left.bot, why=f"the process ended in {left}")
     handles: dict[str, BotHandle] = {}
     for name, plugin in plugins.items():
         bot = config.bots[name]

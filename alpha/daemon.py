@@ -31,6 +31,7 @@ from alpha.core.risk import EntryRisk
 from alpha.crew import open_crew, report_crew
 from alpha.errors import AlphaError
 from alpha.exchange import Venue, first_contact, market_has_ended, open_exchange
+from alpha.guard import Lifeline
 from alpha.installation import DataDirLock, installation_id
 from alpha.ledger import observations, registry
 from alpha.ledger.lease import Lease, LeaseHeld, LeaseLost
@@ -61,22 +62,31 @@ ACCOUNTS_WITHIN_S = 10.0
 KEPT_TO_THE_END = ("ledger", "lease", "mirror")
 
 
-def run(config: Config, options: RunOptions) -> int:
-    """Runs one daemon to its end; the exit code. Raises AlphaError for what stops it."""
+def run(config: Config, options: RunOptions, lifeline: Lifeline | None = None) -> int:
+    """Runs one daemon to its end, its guard at the other end of `lifeline`; the exit code.
+    Raises AlphaError for what stops it."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(config, options, SystemClock(), SystemRandomness()))
+        return runner.run(_run(config, options, lifeline, SystemClock(), SystemRandomness()))
 
 
-async def _run(config: Config, options: RunOptions, clock: Clock, randomness: Randomness) -> int:
+async def _run(
+    config: Config,
+    options: RunOptions,
+    lifeline: Lifeline | None,
+    clock: Clock,
+    randomness: Randomness,
+) -> int:
     with DataDirLock(config.data_dir):
         async with AsyncExitStack() as stack:
-            daemon = Daemon(config, options, clock, randomness, stack)
+            daemon = Daemon(config, options, lifeline, clock, randomness, stack)
             task = asyncio.create_task(daemon.run(), name="daemon")
             daemon.stop_on_signals(task)
             try:
                 await task
             except asyncio.CancelledError:
                 log.info("stopped_while_starting", why=daemon.why)
+            finally:
+                daemon.ending()
     return 0
 
 
@@ -87,6 +97,7 @@ class Daemon:
         self,
         config: Config,
         options: RunOptions,
+        lifeline: Lifeline | None,
         clock: Clock,
         randomness: Randomness,
         stack: AsyncExitStack,
@@ -101,7 +112,8 @@ class Daemon:
         self._serving = False
         self.why = "end of the run"
         self._supervisor = Supervisor(clock, passing=CONNECTION_ERRORS)
-        self._watchdog = Watchdog(clock, os.environ)
+        self._watchdog = Watchdog(clock, os.environ, lifeline)
+        self._lifeline = lifeline
         self._venue_clock = VenueClock(clock)
         self._joined: set[str] = set()  # names of bots that are fed
 
@@ -118,12 +130,18 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop, number)
 
+    def ending(self) -> None:
+        """Whatever is left to do may take as long as it takes."""
+        self._watchdog.stopping()
+
     # -- phases -------------------------------------------------------------------------------
 
     async def run(self) -> None:
         config = self._config
         self._supervisor.keep("loop", self._turn)
         self._supervisor.keep("watchdog", self._watchdog.run)
+        if (lifeline := self._lifeline) is not None:
+            self._supervisor.keep("guard", lambda: lifeline.follow(self._clock), vital=False)
         self._stack.push_async_callback(self._supervisor.cancel)
         accounts = sorted({bot.account for bot in config.bots.values()} or {"main"})
         self._crew = open_crew(config, self._clock, os.environ)

@@ -1,4 +1,4 @@
-"""systemd's watchdog, fed by progress: a daemon that stands still is restarted.
+"""The watchdog, systemd's or our own guard: a daemon that stands still is started again.
 
 Progress means that the event loop turns and that every task that has promised to check in has
 done so within its own limit. PostgreSQL, Redis or the exchange being away is not a lack of
@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from alpha.clock import Clock
+from alpha.guard import PULSE_EVERY_S, Lifeline
 
 log = structlog.get_logger(__name__)
 
@@ -22,13 +23,19 @@ DEFAULT_EVERY_S = 5.0
 
 
 class Watchdog:
-    """`environment` is the process's; without NOTIFY_SOCKET nothing is sent."""
+    """`environment` is the process's; without NOTIFY_SOCKET systemd is told nothing, without
+    `lifeline` no guard is."""
 
-    def __init__(self, clock: Clock, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, clock: Clock, environment: Mapping[str, str], lifeline: Lifeline | None = None
+    ) -> None:
         self._clock = clock
+        self._lifeline = lifeline
         self._address = environment.get("NOTIFY_SOCKET", "")
         microseconds = environment.get("WATCHDOG_USEC", "")
         self._every_s = int(microseconds) / 2e6 if microseconds.isdigit() else DEFAULT_EVERY_S
+        if lifeline is not None:
+            self._every_s = PULSE_EVERY_S
         self._limits: dict[str, float] = {}
         self._seen: dict[str, float] = {}
         self._late: str | None = None
@@ -66,14 +73,18 @@ class Watchdog:
     def stopping(self) -> None:
         self._is_stopping = True
         self._limits.clear()
+        if self._lifeline is not None:
+            self._lifeline.end()
         self._send("STOPPING=1")
 
     async def run(self) -> None:
-        """Feeds systemd while everybody makes progress."""
+        """Feeds systemd, or the guard, while everybody makes progress."""
         while True:
             late = self.late()
             if late is None:
                 self._send("WATCHDOG=1")
+                if self._lifeline is not None and not self._is_stopping:
+                    self._lifeline.pulse()
             elif late != self._late:
                 log.critical("no_progress", task=late, limit_s=self._limits[late])
             self._late = late

@@ -23,7 +23,8 @@ class Layer(NamedTuple):
 LAYERS = (
     Layer(frozenset({"__init__", "errors"})),
     Layer(frozenset({"clock"})),
-    Layer(frozenset({"core", "embedded", "installation", "resources", "supervision", "watchdog"})),
+    Layer(frozenset({"core", "embedded", "guard", "installation", "resources", "supervision"})),
+    Layer(frozenset({"watchdog"})),
     Layer(frozenset({"bybit", "ledger", "state", "config", "sim"})),
     Layer(frozenset({"bots", "market", "trading", "sync"}), siblings=True),
     Layer(frozenset({"control", "analytics", "backup", "backtest"})),

@@ -66,6 +66,11 @@ class HookMark:
         self._map.close()
 
 
+def mark_of(data_dir: Path) -> Path:
+    """The file of the daemon on this data directory."""
+    return data_dir / "run" / "hook.mark"
+
+
 def read_mark(path: Path) -> RunningHook | None:
     """What runs now, for a watchdog of another thread or process. None: no hook, or no file."""
     try:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from alpha.cli.options import ConfigOption, ModeOption, settings
+
+if TYPE_CHECKING:
+    from alpha.config import Config
+    from alpha.guard import Lifeline
 
 
 def run(
@@ -53,9 +57,30 @@ def run(
     check_start(loaded, live_flag=live)
     for note in loaded.notes:
         print(f"alpha: {note}", file=sys.stderr)
+    lifeline = _guarded(loaded)
     from alpha.daemon import run as run_daemon
 
-    raise typer.Exit(run_daemon(loaded, options))
+    raise typer.Exit(run_daemon(loaded, options, lifeline))
+
+
+def _guarded(config: Config) -> Lifeline | None:
+    """From here on this process is the daemon, and its parent watches over it."""
+    from alpha import guard
+    from alpha.clock import SystemClock
+
+    if not guard.is_wanted(os.environ):
+        return None
+
+    def running_hook() -> str | None:
+        from alpha.bots.mark import mark_of, read_mark
+
+        hook = read_mark(mark_of(config.data_dir))
+        return None if hook is None else str(hook)
+
+    started = guard.start(SystemClock(), running_hook)
+    if isinstance(started, int):
+        raise typer.Exit(started)
+    return started
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:

@@ -1,7 +1,8 @@
 """Stops of a symbol that several bots of an account may trade: conditional orders of our own,
 so that each bot's quantity has its own, and the reason comes back on the fill.
 
-Each leg (stop loss, take profit, trailing stop) of a bot's position is one order. Its id is
+Each leg (stop, take profit) of a bot's position is one order; of stop loss and trailing stop the
+nearer one is there. Its id is
 decided from the position and the revision, so that it can be sent any number of times and exists
 once. What there is on the exchange is compared with what there should be, again and again: an
 order is created, amended or cancelled, and is gone only when the exchange shows it. They are
@@ -38,7 +39,8 @@ log = structlog.get_logger(__name__)
 
 ZERO = Decimal(0)
 STOP_LOSS, TAKE_PROFIT, TRAILING = "stop_loss", "take_profit", "trailing_stop"
-LEGS = (STOP_LOSS, TRAILING, TAKE_PROFIT)
+STOPS = (STOP_LOSS, TRAILING)
+LEGS = (*STOPS, TAKE_PROFIT)
 #: Conditional orders that the exchange takes per symbol (Bybit V5, Place Order).
 MOST_PER_SYMBOL = 10
 #: A trailing stop is moved at most this often; a cancel that shows no effect is repeated.
@@ -108,9 +110,9 @@ class OwnStops:
         ]
 
     def is_covered(self, key: Key) -> bool:
-        """The exchange has taken a stop loss for the position."""
+        """The exchange has taken a stop for the position."""
         return any(
-            row.reason == STOP_LOSS and OrderState(row.state) in ACCEPTED
+            row.reason != TAKE_PROFIT and OrderState(row.state) in ACCEPTED
             for row in self.working(key)
         )
 
@@ -126,13 +128,21 @@ class OwnStops:
         wanted = self._prices(key, state, position) if qty > 0 else {}
         small = self._sizing.is_small(*key, qty)
         kept: dict[str, OrderRow] = {}
+        held_back: list[OrderRow] = []
         for row in sorted(rows, key=lambda row: row.client_order_id, reverse=True):
             leaving = row.client_order_id in self._requests.cancel_at
             fits = row.reason in wanted and row.side == side and not leaving
             fits = fits and (small or not row.reduce_only)
             if fits and row.reason not in kept:
                 kept[row.reason] = row
+            elif row.reason not in kept and row.reason not in wanted and qty > 0 and not leaving:
+                held_back.append(row)
             else:
+                self._cancel_soon(row)
+        for row in held_back:
+            # The stop that takes its place is there first.
+            taken = any(OrderState(kept[leg].state) in ACCEPTED for leg in STOPS if leg in kept)
+            if taken or row.reason == TAKE_PROFIT or row.side != side:
                 self._cancel_soon(row)
         if not self._in_doubt(key) and not (small and entering):
             for leg in LEGS:
@@ -140,7 +150,7 @@ class OwnStops:
                     self._settle_leg(
                         (key, leg), state, kept.get(leg), side, wanted[leg], qty, entering
                     )
-        self._watch_bare(key, state, must=STOP_LOSS in wanted)
+        self._watch_bare(key, state, must=any(leg in wanted for leg in STOPS))
         self._forget_finished()
 
     def _closing(self, key: Key) -> Decimal:
@@ -182,7 +192,12 @@ class OwnStops:
             found[TAKE_PROFIT] = levels.take_profit
         trailing = self._trailing(key, state, position, levels)
         if trailing is not None:
-            found[TRAILING] = trailing
+            ahead = 1 if position.signed_qty > 0 else -1
+            fixed = found.get(STOP_LOSS)
+            # One of the two: both would fire in one move of the market, and close twice as much.
+            if fixed is None or (trailing - fixed) * ahead > 0:
+                found.pop(STOP_LOSS, None)
+                found[TRAILING] = trailing
         return found
 
     def _trailing(

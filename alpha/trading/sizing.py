@@ -60,7 +60,7 @@ class Sizing:
         account = self._account
         why = why or account.blocked.get(intent.symbol)
         if replayed:
-            why = "stale: its bar closed before this process started"
+            why = "stale: its bar came late, after a start or a gap"
         elif not account.live:
             why = f"account {account.name} is {account.status}, expected live"
         elif not self._fence.entries_allowed():

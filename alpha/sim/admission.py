@@ -16,6 +16,8 @@ from alpha.sim.state import State
 LINK_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
 MAX_CONDITIONAL = 10
 MAX_ACTIVE = 500
+CENT = Decimal("0.01")
+SMP_TYPES = frozenset({"None", "CancelMaker", "CancelTaker", "CancelBoth"})
 TIMES_IN_FORCE = frozenset({"GTC", "IOC", "FOK", "PostOnly"})
 
 
@@ -27,11 +29,15 @@ def check_new(state: State, account: str, request: OrderRequest) -> None:
     check_link(state, account, request.link_id)
     if request.time_in_force not in TIMES_IN_FORCE:
         raise Refusal(10001, "params error: timeInForce invalid")
-    if request.order_type == "Limit":
+    if request.order_type == "Limit" and not request.bbo_side:
         check_price(spec, request.price)
     check_trigger(state.books[request.symbol], request)
     if request.reduce_only and (request.stop_loss or request.take_profit):
         raise Refusal(10001, "params error: reduceOnly order can not set TP/SL")
+    check_limit_legs(spec, request.tpsl_mode, request.tp_limit, request.sl_limit)
+    check_slippage(request)
+    if request.smp_type not in SMP_TYPES:
+        raise Refusal(10001, "params error: smpType invalid")
     check_caps(state, account, request)
 
 
@@ -46,13 +52,46 @@ def check_link(state: State, account: str, link_id: str) -> None:
         raise Refusal(110072, "OrderLinkedID is duplicate")
 
 
-def check_qty(spec: InstrumentSpec, qty: Decimal, *, market: bool) -> None:
+def check_limit_legs(spec: InstrumentSpec, mode: str, *prices: Decimal | None) -> None:
+    """Stops of the whole position are market orders; partial ones may be limit orders."""
+    for price in prices:
+        if price is not None and mode != "Partial":
+            raise Refusal(10001, "params error: tpOrderType and slOrderType Limit need Partial")
+        if price is not None:
+            check_price(spec, price)
+
+
+def check_slippage(request: OrderRequest) -> None:
+    """Whole ticks from 1 to 10000, or 0.01 to 10 per cent in steps of 0.01, of market orders."""
+    kind, value = request.slippage_type, request.slippage
+    if not kind and value is None:
+        return
+    stops = request.take_profit or request.stop_loss
+    if request.order_type != "Market" or request.trigger_price is not None or stops:
+        raise Refusal(10001, "params error: slippageTolerance is for plain market orders")
+    if kind == "TickSize":
+        if value is None or value % 1 != 0 or not 1 <= value <= 10_000:
+            raise Refusal(110108, "slippageTolerance of type TickSize must be within 1 and 10000")
+    elif kind == "Percent":
+        if value is None or value % CENT != 0 or not CENT <= value <= 10:
+            raise Refusal(110109, "slippageTolerance of type Percent must be within 0.01 and 10")
+    else:
+        raise Refusal(10001, "params error: slippageToleranceType invalid")
+
+
+def check_qty(spec: InstrumentSpec, qty: Decimal, *, market: bool, splits: bool = False) -> None:
+    """A quantity on the grid and within the limits; one that `splits` may be any size."""
     if qty <= 0 or qty % spec.qty_step != 0:
         raise Refusal(10001, "Qty invalid")
     if qty < spec.min_qty:
         raise Refusal(10001, "The number of contracts exceeds minimum limit allowed")
-    if qty > (spec.max_market_qty if market else spec.max_qty):
+    if qty > most(spec, market=market) and not splits:
         raise Refusal(10001, "The number of contracts exceeds maximum limit allowed")
+
+
+def most(spec: InstrumentSpec, *, market: bool) -> Decimal:
+    """The largest quantity of one order."""
+    return spec.max_market_qty if market else spec.max_qty
 
 
 def check_price(spec: InstrumentSpec, price: Decimal | None) -> None:
@@ -97,7 +136,7 @@ def check_caps(state: State, account: str, request: OrderRequest) -> None:
     for order in state.open_orders(account, request.symbol):
         if not order.conditional:
             active += 1
-        elif not order.child:
+        elif not order.system:
             conditional += 1
     if request.trigger_price is not None and conditional >= MAX_CONDITIONAL:
         raise Refusal(110009, "The number of stop orders exceeds the maximum allowable limit")

@@ -28,7 +28,7 @@ class Forced:
         held = self.held(account, symbol)
         self._announce(held, "Liq", ms)
         for order in self._state.open_orders(account, symbol):
-            if not order.child:
+            if not order.system:
                 self._matcher.close(order, ms, cancel="CancelAllBeforeLiq")
         spec = self._state.books[symbol].spec
         order = self._order(held, held.size, "CreateByTakeOver_PassThrough", ms)
@@ -51,7 +51,7 @@ class Forced:
         """Closes the position at the mark price; an execution without an order, without a fee."""
         held = self.held(account, symbol)
         for order in self._state.open_orders(account, symbol):
-            if not order.child:
+            if not order.system:
                 self._matcher.close(order, ms, cancel="CancelBySettle")
         order = self._order(held, held.size, "CreateBySettle", ms)
         return self._stops.force(order, "Settle", ZERO, ms, told=False)

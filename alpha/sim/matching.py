@@ -47,8 +47,6 @@ class Matcher:
         book = self._state.books[order.symbol]
         if not self._truncate(order, ms):
             return
-        if order.order_type == "Market":
-            order.price = protection_price(book, order)
         if order.time_in_force == "PostOnly" and crosses(book, order):
             self.close(order, ms, reason="EC_PostOnlyWillTakeLiquidity")
             return
@@ -204,10 +202,20 @@ class Matcher:
 
 
 def protection_price(book: Book, order: Order) -> Decimal:
-    """A market order is an IOC limit order at the mark price, moved by the price limit ratio."""
-    spec = book.spec
-    ratio = spec.price_limit_ratio if order.side == "Buy" else -spec.price_limit_ratio
-    steps = book.last * (1 + ratio) // spec.tick_size
+    """A market order is an IOC limit order at the mark price, moved by the price limit ratio.
+
+    A slippage tolerance draws the limit nearer: so many ticks, or per cent, from the best price.
+    """
+    spec, sign = book.spec, 1 if order.side == "Buy" else -1
+    limit = book.last * (1 + sign * spec.price_limit_ratio)
+    if order.slippage_type in ("TickSize", "Percent"):
+        best = book.ask if order.side == "Buy" else book.bid
+        percent = order.slippage_type == "Percent"
+        away = best * order.slippage / 100 if percent else spec.tick_size * order.slippage
+        limit = min(limit, best + away) if order.side == "Buy" else max(limit, best - away)
+    steps = limit // spec.tick_size
+    if order.slippage and order.side == "Sell" and limit % spec.tick_size:
+        steps += 1
     return max(steps * spec.tick_size, spec.tick_size)
 
 

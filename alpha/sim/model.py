@@ -20,6 +20,7 @@ PLACES = Decimal("0.00000001")
 
 OPEN_STATES = frozenset({"New", "PartiallyFilled", "Untriggered"})
 CHILD_TYPES = frozenset({"StopLoss", "TakeProfit", "TrailingStop"})
+PARTIAL_TYPES = frozenset({"PartialStopLoss", "PartialTakeProfit"})
 
 
 def truncated(value: Decimal) -> Decimal:
@@ -48,7 +49,9 @@ class Order(msgspec.Struct, kw_only=True):
     """One order from acceptance to its end; `price` of a market order is its protection price.
 
     System children of a position (stop loss, take profit, trailing stop) are orders too: they
-    have no link id, close what is there, and name the parent order that brought them.
+    have no link id, close what is there, and name the parent order that brought them. A `child`
+    stands for the whole position; `system` orders are those and the partial ones, of which
+    `pair_id` ends when this one fires.
     """
 
     order_id: str
@@ -85,6 +88,14 @@ class Order(msgspec.Struct, kw_only=True):
     distance: Decimal | None = None
     extreme: Decimal | None = None
     armed: bool = False
+    tpsl_mode: str = ""
+    tp_limit: Decimal | None = None
+    sl_limit: Decimal | None = None
+    pair_id: str = ""
+    slippage_type: str = "UNKNOWN"
+    slippage: Decimal = ZERO
+    smp_type: str = "None"
+    smp_order_id: str = ""
 
     @property
     def leaves(self) -> Decimal:
@@ -97,6 +108,10 @@ class Order(msgspec.Struct, kw_only=True):
     @property
     def child(self) -> bool:
         return self.stop_type in CHILD_TYPES
+
+    @property
+    def system(self) -> bool:
+        return self.child or self.stop_type in PARTIAL_TYPES
 
     @property
     def conditional(self) -> bool:
@@ -242,6 +257,14 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
     tp_trigger_by: str = "LastPrice"
     sl_trigger_by: str = "LastPrice"
     create_type: str = "CreateByUser"
+    tpsl_mode: str = "Full"
+    tp_limit: Decimal | None = None
+    sl_limit: Decimal | None = None
+    slippage_type: str = ""
+    slippage: Decimal | None = None
+    smp_type: str = "None"
+    bbo_side: str = ""
+    bbo_level: int = 0
 
 
 class Amendment(msgspec.Struct, frozen=True, kw_only=True):
@@ -252,10 +275,17 @@ class Amendment(msgspec.Struct, frozen=True, kw_only=True):
     trigger_price: Decimal | None = None
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
+    tp_limit: Decimal | None = None
+    sl_limit: Decimal | None = None
+    tp_trigger_by: str = ""
+    sl_trigger_by: str = ""
 
 
 class StopRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The values of a trading-stop request; None leaves a leg as it is, 0 removes it."""
+    """The values of a trading-stop request; None leaves a leg as it is, 0 removes it.
+
+    Partial mode adds stops of `size` instead of changing those of the whole position.
+    """
 
     symbol: str
     take_profit: Decimal | None = None
@@ -264,3 +294,7 @@ class StopRequest(msgspec.Struct, frozen=True, kw_only=True):
     active_price: Decimal | None = None
     tp_trigger_by: str = "LastPrice"
     sl_trigger_by: str = "LastPrice"
+    tpsl_mode: str = "Full"
+    size: Decimal | None = None
+    tp_limit: Decimal | None = None
+    sl_limit: Decimal | None = None

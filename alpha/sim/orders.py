@@ -11,13 +11,17 @@ import msgspec
 
 from alpha.sim import admission
 from alpha.sim.book import Book
+from alpha.sim.children import Legs, add_partial, check_room
+from alpha.sim.draw import Draw
 from alpha.sim.matching import Matcher
 from alpha.sim.model import (
     ZERO,
     Amendment,
     Order,
     OrderRequest,
+    Position,
     Refusal,
+    Side,
     StopRequest,
 )
 from alpha.sim.state import State
@@ -36,6 +40,8 @@ class OrderDesk:
         state = self._state
         book = state.books[request.symbol]
         admission.check_new(state, account, request)
+        if request.tpsl_mode == "Partial":
+            check_room(state, account, request.symbol, request.take_profit, request.stop_loss)
         order = self._draft(account, request, ms)
         self._size(order, request, book)
         price = order.price if order.order_type == "Limit" else book.last
@@ -47,15 +53,20 @@ class OrderDesk:
         if request.trigger_price is None and not order.reduce_only:
             best = book.ask if order.side == "Buy" else book.bid
             admission.check_margin(state, order, price if order.order_type == "Limit" else best)
+        for part in split(order, admission.most(book.spec, market=order.order_type == "Market")):
+            self._place(part, ms)
+        return order
+
+    def _place(self, order: Order, ms: int) -> None:
+        state = self._state
         order.order_id = state.new_id()
         if order.link_id:
-            state.links[account].add(order.link_id)
+            state.links[order.account].add(order.link_id)
         if order.conditional:
             state.emit_order(order, ms)
-            state.emit_position(account, order.symbol, ms)
+            state.emit_position(order.account, order.symbol, ms)
         else:
             self._stops.run(order, ms)
-        return order
 
     def _draft(self, account: str, request: OrderRequest, ms: int) -> Order:
         book = self._state.books[request.symbol]
@@ -83,6 +94,12 @@ class OrderDesk:
             stop_loss=request.stop_loss or None,
             tp_trigger_by=request.tp_trigger_by if request.take_profit else "",
             sl_trigger_by=request.sl_trigger_by if request.stop_loss else "",
+            tpsl_mode=request.tpsl_mode if request.take_profit or request.stop_loss else "",
+            tp_limit=request.tp_limit,
+            sl_limit=request.sl_limit,
+            slippage_type=request.slippage_type or "UNKNOWN",
+            slippage=request.slippage or ZERO,
+            smp_type=request.smp_type,
             last_price_on_created=book.last,
             created_ms=ms,
             updated_ms=ms,
@@ -91,15 +108,17 @@ class OrderDesk:
     def _size(self, order: Order, request: OrderRequest, book: Book) -> None:
         """Checks the quantity; a reduce-only order is cut to the position that it can close."""
         held = self._state.position(order.account, order.symbol)
+        market = request.order_type == "Market"
         if order.reduce_only:
             room = admission.reducible(held, order.side)
             if order.qty == 0 and order.close_on_trigger:
-                order.qty = room
-            admission.check_qty(book.spec, order.qty, market=request.order_type == "Market")
+                order.qty = min(room, admission.most(book.spec, market=market))
+            splits = not order.conditional
+            admission.check_qty(book.spec, order.qty, market=market, splits=splits)
             if not order.conditional:
                 order.qty = min(order.qty, room)
             return
-        admission.check_qty(book.spec, order.qty, market=request.order_type == "Market")
+        admission.check_qty(book.spec, order.qty, market=market)
 
     # -- changing and ending --------------------------------------------------------------
 
@@ -118,7 +137,7 @@ class OrderDesk:
         if order.child:
             self._amend_child(order, changed, ms)
             return order
-        for name in ("qty", "price", "trigger_price", "take_profit", "stop_loss"):
+        for name in AMENDED:
             setattr(order, name, getattr(changed, name))
         book = state.books[symbol]
         limit = order.order_type == "Limit" and not order.conditional
@@ -151,15 +170,28 @@ class OrderDesk:
                 order.trigger_direction, new.trigger_price, book.last, order.trigger_by
             )
             order.trigger_price = new.trigger_price
-        if new.take_profit is not None:
-            order.take_profit = new.take_profit or None
-        if new.stop_loss is not None:
-            order.stop_loss = new.stop_loss or None
-        if not order.reduce_only and not order.child:
+        self._apply_stops(order, new)
+        if not order.reduce_only:
             base = order.price if order.order_type == "Limit" else order.trigger_price or book.last
             admission.check_stops(order.side, base, order.take_profit, order.stop_loss)
             if new.qty is not None or new.price is not None:
                 admission.check_notional(spec, order.qty, base)
+
+    def _apply_stops(self, order: Order, new: Amendment) -> None:
+        if new.take_profit is not None:
+            order.take_profit = new.take_profit or None
+            order.tp_trigger_by = order.tp_trigger_by or "LastPrice"
+        if new.stop_loss is not None:
+            order.stop_loss = new.stop_loss or None
+            order.sl_trigger_by = order.sl_trigger_by or "LastPrice"
+        order.tp_trigger_by = new.tp_trigger_by or order.tp_trigger_by
+        order.sl_trigger_by = new.sl_trigger_by or order.sl_trigger_by
+        if (order.take_profit or order.stop_loss) and not order.tpsl_mode:
+            order.tpsl_mode = "Full"
+        spec = self._state.books[order.symbol].spec
+        admission.check_limit_legs(spec, order.tpsl_mode, new.tp_limit, new.sl_limit)
+        order.tp_limit = new.tp_limit or order.tp_limit
+        order.sl_limit = new.sl_limit or order.sl_limit
 
     def _check_reach(self, order: Order, changed: Order) -> None:
         """A resting order grows no further than its position, or the margin, allows."""
@@ -180,14 +212,34 @@ class OrderDesk:
         if order.stop_type == "TrailingStop" or changed.trigger_price is None:
             raise Refusal(10001, "order not modified")
         held = self._state.position(order.account, order.symbol)
-        self._stops.set_leg(held, order.stop_type, changed.trigger_price, None, ms)
+        self._stops.set_leg(held, order.stop_type, changed.trigger_price, ms)
         self._state.emit_position(order.account, order.symbol, ms)
 
     def cancel(self, account: str, symbol: str, order_id: str, link_id: str, ms: int) -> Order:
         order = self._state.find_order(account, symbol, order_id, link_id)
         if order is None:
-            raise Refusal(110001, "order not exists or too late to cancel")
+            return self._late(account, symbol, order_id, link_id, ms)
         self._cancel(order, ms)
+        return order
+
+    def _late(self, account: str, symbol: str, order_id: str, link_id: str, ms: int) -> Order:
+        """A cancel that lost its race: refused, or accepted and answered by a second Filled."""
+        order = self._state.just_filled.get(account)
+        named = order is not None and (
+            order.order_id == order_id if order_id else order.link_id == link_id != ""
+        )
+        if (
+            order is None
+            or not named
+            or order.symbol != symbol
+            or ms - order.updated_ms > RACE_MS
+            or not Draw(self._state.salt, "race", order.order_id).chance(RACE_PERCENT)
+        ):
+            raise Refusal(110001, "order not exists or too late to cancel")
+        order.cancel_type = "CancelByUser"
+        order.reject_reason = "EC_OrigClOrdIDDoesNotExist"
+        self._state.emit_order(order, ms)
+        del self._state.just_filled[account]
         return order
 
     def cancel_all(
@@ -199,7 +251,7 @@ class OrderDesk:
             for order in self._state.open_orders(account, symbol)
             if not (which == "Order" and order.conditional)
             and not (which == "StopOrder" and not order.conditional)
-            and not (which == "StopOrder" and stop_type == "Stop" and order.child)
+            and not (which == "StopOrder" and stop_type == "Stop" and order.system)
         ][:MAX_CANCELLED]
         for order in chosen:
             self._cancel(order, ms)
@@ -211,7 +263,7 @@ class OrderDesk:
             if order.stop_type == "TrailingStop":
                 self._stops.set_trailing(held, ZERO, None, ms)
             else:
-                self._stops.set_leg(held, order.stop_type, ZERO, None, ms)
+                self._stops.set_leg(held, order.stop_type, ZERO, ms)
             return
         reason = "EC_NoError" if order.conditional else "EC_PerCancelRequest"
         self._matcher.close(order, ms, cancel="CancelByUser", reason=reason)
@@ -234,17 +286,50 @@ class OrderDesk:
             if price is not None and (price < 0 or price % tick != 0):
                 raise Refusal(10001, "params error: tp/sl/ts price invalid")
         admission.check_stops(held.side, book.last, request.take_profit, request.stop_loss)
-        changed = False
-        if request.take_profit is not None:
-            changed |= self._stops.set_leg(held, "TakeProfit", request.take_profit, None, ms)
-        if request.stop_loss is not None:
-            changed |= self._stops.set_leg(held, "StopLoss", request.stop_loss, None, ms)
+        admission.check_limit_legs(book.spec, request.tpsl_mode, request.tp_limit, request.sl_limit)
+        if request.tpsl_mode == "Partial":
+            changed = self._add_partial(held, request, ms)
+        else:
+            changed = self._set_whole(held, request, ms)
         if request.trailing is not None:
             active = request.active_price or None
             changed |= self._stops.set_trailing(held, request.trailing, active, ms)
         if not changed:
             raise Refusal(34040, "not modified")
         state.emit_position(account, request.symbol, ms)
+
+    def _set_whole(self, held: Position, request: StopRequest, ms: int) -> bool:
+        changed = False
+        legs = (
+            ("TakeProfit", request.take_profit, request.tp_trigger_by),
+            ("StopLoss", request.stop_loss, request.sl_trigger_by),
+        )
+        for leg, price, by in legs:
+            if price is not None:
+                changed |= self._stops.set_leg(held, leg, price, ms, by=by)
+        return changed
+
+    def _add_partial(self, held: Position, request: StopRequest, ms: int) -> bool:
+        """Every call adds stops of a size of their own; they are removed by cancelling them."""
+        if not request.take_profit and not request.stop_loss:
+            return False
+        spec = self._state.books[held.symbol].spec
+        size = request.size
+        if size is None or size % spec.qty_step != 0 or not 0 < size <= held.size:
+            raise Refusal(10001, "params error: tpSize or slSize invalid")
+        legs = Legs(
+            qty=size,
+            take_profit=request.take_profit or None,
+            stop_loss=request.stop_loss or None,
+            tp_limit=request.tp_limit,
+            sl_limit=request.sl_limit,
+            tp_trigger_by=request.tp_trigger_by,
+            sl_trigger_by=request.sl_trigger_by,
+        )
+        account, symbol = held.account, held.symbol
+        check_room(self._state, account, symbol, legs.take_profit, legs.stop_loss)
+        add_partial(self._state, held, legs, ms)
+        return True
 
     def set_leverage(self, account: str, symbol: str, leverage: Decimal, ms: int) -> None:
         state = self._state
@@ -267,12 +352,34 @@ class OrderDesk:
 
 
 MAX_CANCELLED = 500
+RACE_MS = 60_000
+RACE_PERCENT = 50
+AMENDED = (
+    *("qty", "price", "trigger_price", "take_profit", "stop_loss"),
+    *("tp_trigger_by", "sl_trigger_by", "tp_limit", "sl_limit", "tpsl_mode"),
+)
+
+
+def split(order: Order, most: Decimal) -> list[Order]:
+    """A reduce-only order above the largest size becomes several; the others have no link id."""
+    parts = [order]
+    rest = order.qty - most if order.reduce_only and not order.conditional else ZERO
+    if rest > 0:
+        order.qty = most
+    while rest > 0:
+        parts.append(msgspec.structs.replace(order, link_id="", qty=min(rest, most)))
+        rest -= parts[-1].qty
+    return parts
 
 
 def nearest_allowed(book: Book, request: OrderRequest) -> Decimal:
     """A limit price outside the band around the mark price moves silently to its edge."""
-    price = request.price or ZERO
     spec = book.spec
+    price = request.price or ZERO
+    if request.bbo_side:
+        opposite_side: Side = "Buy" if request.side == "Sell" else "Sell"
+        taker = request.side if request.bbo_side == "Counterparty" else opposite_side
+        price = book.levels(taker)[request.bbo_level - 1][0]
     if request.side == "Buy":
         edge = book.last * (1 + spec.price_limit_ratio) // spec.tick_size * spec.tick_size
         return min(price, edge)

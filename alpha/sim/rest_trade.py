@@ -7,6 +7,7 @@ the frames that the request causes, as it happens on the real wire; which, is dr
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from alpha.sim.draw import Draw
 from alpha.sim.engine import Engine
@@ -93,8 +94,9 @@ class TradeApi:
         params.linear()
         if params.integer("positionIdx", 0) != 0:
             raise Refusal(10001, "position idx not match position mode")
-        if params.text("tpslMode", "Full") != "Full":
-            raise Refusal(10001, "params error: tpslMode Partial is not offered here")
+        sizes = {params.decimal("tpSize"), params.decimal("slSize")} - {None}
+        if len(sizes) > 1:
+            raise Refusal(10001, "params error: tpSize and slSize must be equal")
         request = StopRequest(
             symbol=params.needed("symbol"),
             take_profit=params.decimal("takeProfit"),
@@ -103,6 +105,10 @@ class TradeApi:
             active_price=params.decimal("activePrice"),
             tp_trigger_by=trigger_by(params, "tpTriggerBy"),
             sl_trigger_by=trigger_by(params, "slTriggerBy"),
+            tpsl_mode=tpsl_mode(params),
+            size=next(iter(sizes), None),
+            tp_limit=limit_leg(params, "tp"),
+            sl_limit=limit_leg(params, "sl"),
         )
         exchange = self._engine.exchange
         await self._engine.perform(lambda ms: exchange.trading_stop(call.account, request, ms))
@@ -144,9 +150,8 @@ def order_request(params: Params) -> OrderRequest:
     qty = params.decimal("qty")
     if qty is None:
         raise Refusal(10001, "params error: qty is required")
-    if params.text("tpslMode", "Full") != "Full":
-        raise Refusal(10001, "params error: tpslMode Partial is not offered here")
     order_type = params.order_type()
+    bbo_side, bbo_level = bbo(params) if order_type == "Limit" else ("", 0)
     return OrderRequest(
         symbol=params.needed("symbol"),
         side=params.side(),
@@ -165,7 +170,43 @@ def order_request(params: Params) -> OrderRequest:
         stop_loss=params.decimal("stopLoss"),
         tp_trigger_by=trigger_by(params, "tpTriggerBy"),
         sl_trigger_by=trigger_by(params, "slTriggerBy"),
+        tpsl_mode=tpsl_mode(params),
+        tp_limit=limit_leg(params, "tp"),
+        sl_limit=limit_leg(params, "sl"),
+        slippage_type=params.text("slippageToleranceType"),
+        slippage=params.decimal("slippageTolerance"),
+        smp_type=params.text("smpType", "None"),
+        bbo_side=bbo_side,
+        bbo_level=bbo_level,
     )
+
+
+def tpsl_mode(params: Params) -> str:
+    mode = params.text("tpslMode", "Full")
+    if mode not in ("Full", "Partial"):
+        raise Refusal(10001, "params error: tpslMode invalid")
+    return mode
+
+
+def limit_leg(params: Params, leg: str) -> Decimal | None:
+    """The limit price of a take profit (`tp`) or stop loss (`sl`) that is a limit order."""
+    if params.text(f"{leg}OrderType", "Market") != "Limit":
+        return None
+    price = params.decimal(f"{leg}LimitPrice")
+    if price is None:
+        raise Refusal(10001, f"params error: {leg}LimitPrice is required")
+    return price
+
+
+def bbo(params: Params) -> tuple[str, int]:
+    """Which side of the book, and which of its five levels, gives a limit order its price."""
+    side = params.text("bboSideType")
+    if not side:
+        return "", 0
+    level = params.integer("bboLevel", 0)
+    if side not in ("Queue", "Counterparty") or not 1 <= level <= 5:
+        raise Refusal(10001, "params error: bboSideType or bboLevel invalid")
+    return side, level
 
 
 def amendment(params: Params) -> Amendment:
@@ -176,12 +217,16 @@ def amendment(params: Params) -> Amendment:
         trigger_price=params.decimal("triggerPrice"),
         take_profit=params.decimal("takeProfit"),
         stop_loss=params.decimal("stopLoss"),
+        tp_limit=params.decimal("tpLimitPrice"),
+        sl_limit=params.decimal("slLimitPrice"),
+        tp_trigger_by=trigger_by(params, "tpTriggerBy", ""),
+        sl_trigger_by=trigger_by(params, "slTriggerBy", ""),
     )
 
 
-def trigger_by(params: Params, name: str) -> str:
-    by = params.text(name, "LastPrice")
-    if by not in TRIGGERS:
+def trigger_by(params: Params, name: str, default: str = "LastPrice") -> str:
+    by = params.text(name, default)
+    if by != default and by not in TRIGGERS:
         raise Refusal(10001, f"params error: {name} invalid")
     return by
 

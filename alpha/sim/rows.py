@@ -90,11 +90,11 @@ def order_row(order: Order) -> WireRow:
         "avgPrice": average(order.cum_value, order.cum_qty, "0"),
         "leavesQty": text(leaves),
         "leavesValue": text(leaves * order.price),
-        "tpslMode": "Full" if order.child else "UNKNOWN",
+        "tpslMode": order.tpsl_mode or "UNKNOWN",
         "feeCurrency": "",
         "closedPnl": text(order.closed_pnl),
-        "slippageTolerance": "0",
-        "slippageToleranceType": "UNKNOWN",
+        "slippageTolerance": text(order.slippage),
+        "slippageToleranceType": order.slippage_type,
         "rpiTakerAccess": False,
         "rpiMatchedQty": "0",
     }
@@ -107,7 +107,7 @@ def order_rest_row(order: Order) -> WireRow:
         "avgPrice": average(order.cum_value, order.cum_qty, ""),
         "leavesQty": text(order.leaves) if order.open else "",
         "leavesValue": text(order.leaves * order.price) if order.open else "",
-        "tpslMode": "Full" if order.child else "",
+        "tpslMode": order.tpsl_mode,
     }
 
 
@@ -145,10 +145,10 @@ def _order(order: Order) -> WireRow:
         "closeOnTrigger": order.close_on_trigger,
         "reduceOnly": order.reduce_only,
         "smpGroup": 0,
-        "smpType": "None",
-        "smpOrderId": "",
-        "slLimitPrice": "0",
-        "tpLimitPrice": "0",
+        "smpType": order.smp_type,
+        "smpOrderId": order.smp_order_id,
+        "slLimitPrice": text(order.sl_limit, "0"),
+        "tpLimitPrice": text(order.tp_limit, "0"),
         "createType": order.create_type,
         "marketUnit": "",
         "createdTime": str(order.created_ms),

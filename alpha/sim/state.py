@@ -57,6 +57,7 @@ class State:
         self.orders: dict[str, dict[str, Order]] = {symbol: {} for symbol in self.books}
         self.links: dict[str, set[str]] = {}
         self.sequences: dict[str, int] = {symbol: FIRST_SEQ for symbol in self.books}
+        self.just_filled: dict[str, Order] = {}
         self.issued = 0
         self._emissions: list[Emission] = []
         self._orders: dict[str, Order] = {}
@@ -121,6 +122,8 @@ class State:
             self.orders[order.symbol][order.order_id] = order
         else:
             self.orders[order.symbol].pop(order.order_id, None)
+            if order.status == "Filled" and order.order_type == "Limit":
+                self.just_filled[order.account] = order
 
     def put_position(self, position: Position) -> None:
         self._positions[position.account, position.symbol] = position

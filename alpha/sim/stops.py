@@ -7,18 +7,13 @@ path meets them. Into a new bar the price jumps: what lies in the gap fires at t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 
-from alpha.sim.matching import Matcher
+from alpha.sim.children import add_partial, children, legs_of, new_child
+from alpha.sim.matching import Matcher, protection_price
 from alpha.sim.model import ZERO, Execution, Order, Position, Side, opposite
+from alpha.sim.selfmatch import prevented
 from alpha.sim.state import State
-
-CHILD_CREATE_TYPES = {
-    "StopLoss": "CreateByStopLoss",
-    "TakeProfit": "CreateByTakeProfit",
-    "TrailingStop": "CreateByTrailingStop",
-}
 
 
 class Stops:
@@ -32,11 +27,15 @@ class Stops:
 
     def run(self, order: Order, ms: int) -> None:
         """Matches an order and lets the position's stops follow what it did."""
+        if order.order_type == "Market":
+            order.price = protection_price(self._state.books[order.symbol], order)
+        if prevented(self._state, self._matcher, order, ms):
+            return
         before = self._state.position(order.account, order.symbol).side
         filled = order.cum_qty
         self._matcher.execute(order, ms)
         if order.cum_qty > filled:
-            self._follow(order, before, ms)
+            self._follow(order, before, order.cum_qty - filled, ms)
 
     def fill(self, order: Order, qty: Decimal, ms: int) -> None:
         """Fills a resting order and lets the position's stops follow."""
@@ -44,7 +43,7 @@ class Stops:
         filled = order.cum_qty
         self._matcher.fill_resting(order, qty, ms)
         if order.cum_qty > filled:
-            self._follow(order, before, ms)
+            self._follow(order, before, order.cum_qty - filled, ms)
 
     def force(
         self, order: Order, exec_type: str, rate: Decimal, ms: int, *, told: bool = True
@@ -52,19 +51,27 @@ class Stops:
         """Fills an order of the exchange's own and lets the position's stops follow."""
         before = self._state.position(order.account, order.symbol).side
         execution = self._matcher.force(order, exec_type, rate, ms, told=told)
-        self._follow(order, before, ms)
+        self._follow(order, before, execution.qty, ms)
         return execution
 
-    def _follow(self, order: Order, before: str, ms: int) -> None:
+    def _follow(self, order: Order, before: str, filled: Decimal, ms: int) -> None:
         held = self._state.position(order.account, order.symbol)
         if before and held.side != before:
             self.clear(held, ms)
         if held.size > 0 and held.side == order.side:
-            if order.stop_loss is not None:
-                self.set_leg(held, "StopLoss", order.stop_loss, order, ms)
-            if order.take_profit is not None:
-                self.set_leg(held, "TakeProfit", order.take_profit, order, ms)
+            if order.tpsl_mode == "Partial":
+                add_partial(self._state, held, legs_of(order, min(filled, held.size)), ms)
+            else:
+                self._set_whole(held, order, ms)
         self._resize(held, ms)
+
+    def _set_whole(self, held: Position, order: Order, ms: int) -> None:
+        """The stops that an order has brought become those of the whole position."""
+        link, tp_by, sl_by = order.link_id, order.tp_trigger_by, order.sl_trigger_by
+        if order.stop_loss is not None:
+            self.set_leg(held, "StopLoss", order.stop_loss, ms, parent_link_id=link, by=sl_by)
+        if order.take_profit is not None:
+            self.set_leg(held, "TakeProfit", order.take_profit, ms, parent_link_id=link, by=tp_by)
 
     def _resize(self, held: Position, ms: int) -> None:
         """System children and resting reduce-only orders shrink or grow with the position."""
@@ -72,7 +79,7 @@ class Stops:
             if order.child and held.size > 0 and order.qty != held.size:
                 order.qty = held.size
                 self._state.emit_order(order, ms)
-            elif order.reduce_only and not order.conditional and not order.child:
+            elif order.reduce_only and not order.conditional:
                 room = held.size if held.side != order.side else ZERO
                 if room == 0:
                     self._matcher.close(order, ms, cancel="CancelByReduceOnly")
@@ -82,20 +89,23 @@ class Stops:
 
     # -- a position's own stops -----------------------------------------------------------
 
-    def children(self, held: Position) -> Iterator[Order]:
-        for order in self._state.open_orders(held.account, held.symbol):
-            if order.child:
-                yield order
-
     def clear(self, held: Position, ms: int) -> None:
         """The position's side has ended: its stops end with it."""
         held.take_profit = held.stop_loss = held.trailing = None
         self._state.put_position(held)
-        for child in self.children(held):
-            self._matcher.close(child, ms, cancel="CancelByTpSlTsClear")
+        for order in self._state.open_orders(held.account, held.symbol):
+            if order.system:
+                self._matcher.close(order, ms, cancel="CancelByTpSlTsClear")
 
     def set_leg(
-        self, held: Position, leg: str, price: Decimal, parent: Order | None, ms: int
+        self,
+        held: Position,
+        leg: str,
+        price: Decimal,
+        ms: int,
+        *,
+        parent_link_id: str = "",
+        by: str = "LastPrice",
     ) -> bool:
         """Sets, moves or (price 0) removes the stop loss or take profit; False if unchanged."""
         current = held.stop_loss if leg == "StopLoss" else held.take_profit
@@ -107,7 +117,7 @@ class Stops:
         else:
             held.take_profit = value
         self._state.put_position(held)
-        child = next((c for c in self.children(held) if c.stop_type == leg), None)
+        child = next((c for c in children(self._state, held) if c.stop_type == leg), None)
         if value is None:
             if child is not None:
                 self._matcher.close(child, ms, cancel="CancelByUser")
@@ -115,8 +125,8 @@ class Stops:
             child.trigger_price = value
             self._state.emit_order(child, ms)
         else:
-            falls = (leg == "StopLoss") == (held.side == "Buy")
-            child = self._new_child(held, leg, 2 if falls else 1, parent, ms)
+            child = new_child(self._state, held, leg, by, ms)
+            child.parent_link_id = parent_link_id
             child.trigger_price = value
             self._state.emit_order(child, ms)
         return True
@@ -125,7 +135,9 @@ class Stops:
         self, held: Position, distance: Decimal, active: Decimal | None, ms: int
     ) -> bool:
         """Sets, changes or (distance 0) removes the trailing stop; False if unchanged."""
-        child = next((c for c in self.children(held) if c.stop_type == "TrailingStop"), None)
+        child = next(
+            (c for c in children(self._state, held) if c.stop_type == "TrailingStop"), None
+        )
         same_start = active is None or (child is not None and child.trigger_price == active)
         if (held.trailing or ZERO) == distance and same_start:
             return False
@@ -136,8 +148,7 @@ class Stops:
                 self._matcher.close(child, ms, cancel="CancelByUser")
             return True
         if child is None:
-            direction = 2 if held.side == "Buy" else 1
-            child = self._new_child(held, "TrailingStop", direction, None, ms)
+            child = new_child(self._state, held, "TrailingStop", "LastPrice", ms)
         last = self._state.mark(held.symbol)
         child.distance = distance
         child.trigger_price = active or child.trigger_price or last
@@ -146,33 +157,6 @@ class Stops:
             child.extreme = last if child.armed else None
         self._state.emit_order(child, ms)
         return True
-
-    def _new_child(
-        self, held: Position, leg: str, direction: int, parent: Order | None, ms: int
-    ) -> Order:
-        side: Side = "Sell" if held.side == "Buy" else "Buy"
-        return Order(
-            order_id=self._state.new_id(),
-            account=held.account,
-            symbol=held.symbol,
-            side=side,
-            order_type="Market",
-            qty=held.size,
-            price=ZERO,
-            time_in_force="IOC",
-            link_id="",
-            parent_link_id=parent.link_id if parent is not None else "",
-            reduce_only=True,
-            close_on_trigger=True,
-            status="Untriggered",
-            create_type=CHILD_CREATE_TYPES[leg],
-            stop_type=leg,
-            trigger_direction=direction,
-            trigger_by="LastPrice",
-            last_price_on_created=self._state.mark(held.symbol),
-            created_ms=ms,
-            updated_ms=ms,
-        )
 
     # -- the market's path ----------------------------------------------------------------
 
@@ -265,6 +249,9 @@ class Stops:
             self._matcher.close(order, ms, reason="EC_NoEnoughQtyToFill")
             return
         self.run(order, ms)
+        pair = state.orders[order.symbol].get(order.pair_id)
+        if pair is not None:
+            self._matcher.close(pair, ms, cancel="CancelByTpSlTsClear")
 
 
 def trail_level(order: Order) -> Decimal | None:

@@ -18,7 +18,8 @@ from tests.sim.pure import ACCOUNT, COIN, SPEC, Bench, D
 SIDES = st.sampled_from(["Buy", "Sell"])
 STEPS = st.integers(60, 3000)
 AWAY = st.integers(1, 60)
-CREATE_REFUSALS = {10001, 110003, 110007, 110009, 110017, 110092, 110093, 110094}
+SMP = ["CancelMaker", "CancelTaker", "CancelBoth"]
+CREATE_REFUSALS = {10001, 110003, 110007, 110009, 110017, 110061, 110092, 110093, 110094}
 AMEND_REFUSALS = {10001, 110007, 110064, 110094}
 
 
@@ -80,6 +81,42 @@ class Day(RuleBasedStateMachine):
             stop_loss=self._price(-sign * stop),
             take_profit=self._price(sign * profit),
         )
+        self._save()
+
+    @rule(side=SIDES, steps=STEPS, stop=AWAY, profit=AWAY, limit=st.integers(0, 5))
+    def market_with_partial_stops(
+        self, side: Side, steps: int, stop: int, profit: int, limit: int
+    ) -> None:
+        sign = 1 if side == "Buy" else -1
+        self._create(
+            side,
+            steps,
+            stop_loss=self._price(-sign * stop),
+            take_profit=self._price(sign * profit),
+            tp_limit=self._price(sign * (profit + limit)) if limit else None,
+            tpsl_mode="Partial",
+        )
+        self._save()
+
+    @precondition(lambda self: self.bench.position() != 0)
+    @rule(steps=STEPS, stop=AWAY)
+    def partial_stop(self, steps: int, stop: int) -> None:
+        held = self.bench.position()
+        request = StopRequest(
+            symbol=COIN,
+            stop_loss=self._price(-stop if held > 0 else stop),
+            tpsl_mode="Partial",
+            size=min(abs(held), D(steps) / 1000),
+        )
+        try:
+            self.bench.exchange.trading_stop(ACCOUNT, request, self.bench.ms)
+        except Refusal as refusal:
+            assert refusal.code == 110061
+        self._save()
+
+    @rule(side=SIDES, steps=STEPS, away=st.integers(-8, 8), smp=st.sampled_from(SMP))
+    def limit_without_self_match(self, side: Side, steps: int, away: int, smp: str) -> None:
+        self._create(side, steps, price=self._price(away), smp_type=smp)
         self._save()
 
     @rule(side=SIDES, steps=STEPS, away=st.integers(-8, 8), reduce=st.booleans())
@@ -184,6 +221,9 @@ class Day(RuleBasedStateMachine):
         assert {o.stop_type for o in children} == {k for k, v in wanted.items() if v is not None}
         for child in children:
             assert child.qty == held.size > 0 and opposite(child.side) == held.side
+        partial = [o for o in self.bench.open_orders() if o.system and not o.child]
+        assert held.size > 0 or not partial
+        assert all(o.side != held.side for o in partial)
         for order in self.bench.open_orders():
             if order.reduce_only and not order.conditional:
                 assert held.side not in ("", order.side) and order.leaves <= held.size
@@ -194,9 +234,9 @@ class Day(RuleBasedStateMachine):
         for order in self.bench.open_orders():
             if order.conditional and order.distance is None and order.trigger_price is not None:
                 if order.trigger_direction == 1:
-                    assert order.trigger_price > book.last or order.child
+                    assert order.trigger_price > book.last or order.system
                 else:
-                    assert order.trigger_price < book.last or order.child
+                    assert order.trigger_price < book.last or order.system
 
     @invariant()
     def a_restart_finds_the_same_exchange(self) -> None:

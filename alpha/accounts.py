@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -21,6 +21,7 @@ from alpha.config import Config
 from alpha.crew import Crew, past_of
 from alpha.ledger import registry
 from alpha.live import Live
+from alpha.state import keys
 from alpha.stores import Stores
 from alpha.trading.account import Account
 from alpha.trading.fence import LeaseFence
@@ -35,7 +36,7 @@ COMPARE_LIMIT_S = 10.0
 @dataclass(frozen=True, slots=True)
 class AccountOpener:
     """Opens accounts into `live`. `accepts_entries` is asked before each entry; `stopped` are
-    the ids of the bots that an operator has stopped."""
+    the ids of the bots that stay paused, and why."""
 
     config: Config
     clock: Clock
@@ -46,7 +47,7 @@ class AccountOpener:
     tools: Tools
     live: Live
     watchdog: Watchdog
-    stopped: Collection[str]
+    stopped: Mapping[str, str]
     accepts_entries: Callable[[str], bool]
 
     async def open(self, name: str) -> None:
@@ -79,6 +80,7 @@ class AccountOpener:
         self.live.services[name] = service
         for handle in handles:
             await self._open_session(handle, service)
+        service.account.manual.announce = lambda message: self.live.publish(keys.EVENTS, message)
         await service.load()
         service.start()
 
@@ -96,6 +98,7 @@ class AccountOpener:
             qty_steps=await reader.qty_steps(name),
             overrides=await reader.overrides(name),
             reasons=self.crew.reasons,
+            manual_policies={h.bot_id: self.config.bots[h.name].manual_trades for h in handles},
         )
 
     async def _open_session(self, handle: BotHandle, service: AccountService) -> None:
@@ -120,7 +123,7 @@ class AccountOpener:
         )
         service.account.listen(handle.bot_id, Announcer(session, self.live.publish))
         if handle.bot_id in self.stopped:
-            handle.pause(registry.OPERATOR_STOP)
+            handle.pause(self.stopped[handle.bot_id])
         self.live.add_session(session)
 
     def _last_close(self, symbol: str) -> Decimal | None:

@@ -106,7 +106,7 @@ async def report_crew(
         )
         for session in crew:
             state, why = session.handle.state.value, session.handle.state_reason
-            if stopped and why != registry.OPERATOR_STOP:
+            if stopped and why not in registry.LASTING_PAUSES:
                 state, why = "disabled", "the daemon was stopped"
             await registry.set_status(pool, session.bot_id, account, state, why)
 

@@ -163,7 +163,7 @@ class Daemon:
         self._supervisor.keep("lease", stores.lease.renew)
         if stores.servers is not None:
             self._supervisor.keep("servers", stores.servers.watch, vital=False)
-        stopped = await registry.stopped_by_operator(stores.pool)
+        stopped = await registry.paused_to_stay(stores.pool)
         await register_bots(stores.pool, config, self._crew.handles, self._crew.reasons)
         await self._open_faces()
         venue = await open_exchange(self._stack, config, accounts, self._clock)

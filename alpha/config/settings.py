@@ -116,6 +116,8 @@ class BotSettings(Section):
     shared_account: bool = False
     #: USDT that this bot works with on a shared account.
     capital: Annotated[Number | None, Field(gt=0)] = None
+    #: What a trade by hand in one of its symbols means for the bot.
+    manual_trades: Literal["ignore", "adopt", "pause"] = "ignore"
     redis_db: Annotated[int, Field(ge=0)] = 0
     settings: dict[str, object] = Field(default_factory=dict)
 

@@ -397,6 +397,12 @@ class Book:
         past.add(self._rows[:count], rules)
         return past.position(bot_id)
 
+    def owners_now(self, row: Execution, rules: AttributionRules) -> frozenset[str]:
+        """To whom an execution would belong as the next one."""
+        held = {bot: lots.signed_qty for bot, lots in self._lots.items() if lots.signed_qty}
+        shares = attribute(row, rules, held, self._qty_steps.at(row.exec_time))
+        return frozenset(share.bot_id for share in shares)
+
     def owners_of(self, order_id: str) -> frozenset[str]:
         """Bots to which executions of an order without an id of ours belong, since the
         checkpoint; empty when none has come."""

@@ -20,6 +20,9 @@ Mode = Literal["live", "demo", "testnet", "paper", "backtest"]
 
 #: Why a bot is paused that a person has stopped: it stays so over restarts.
 OPERATOR_STOP = "stopped by the operator"
+#: The same of a bot whose policy for trades by hand is to pause.
+MANUAL_TRADE = "somebody has traded by hand"
+LASTING_PAUSES = (OPERATOR_STOP, MANUAL_TRADE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +142,11 @@ async def register_qty_steps(
     )
 
 
-async def stopped_by_operator(pool: Pool) -> set[str]:
-    """Bots that a person has stopped and nobody has started since; asked before `register`."""
-    rows = await pool.fetch(load("registry.sql")["stopped_bots"], OPERATOR_STOP)
-    return {row["bot_id"] for row in rows}
+async def paused_to_stay(pool: Pool) -> dict[str, str]:
+    """Bots that a person or their policy has stopped and nobody has started since, and why; asked
+    before `register`."""
+    rows = await pool.fetch(load("registry.sql")["stopped_bots"], list(LASTING_PAUSES))
+    return {row["bot_id"]: row["status_reason"] for row in rows}
 
 
 async def set_status(

@@ -63,4 +63,5 @@ UPDATE trading.bots b
 SELECT account, mode FROM trading.accounts WHERE mode <> $1 ORDER BY account LIMIT 1;
 
 -- name: stopped_bots
-SELECT bot_id FROM trading.bots WHERE status = 'paused' AND status_reason = $1;
+SELECT bot_id, status_reason FROM trading.bots
+ WHERE status = 'paused' AND status_reason = ANY ($1::text[]);

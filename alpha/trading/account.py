@@ -21,7 +21,6 @@ from alpha.core.book import Book
 from alpha.core.events import Execution, OrderEvent, PositionEvent, WalletEvent
 from alpha.core.reasons import BUILTIN, ReasonBook
 from alpha.core.records import (
-    MANUAL,
     AttributionRules,
     BookChange,
     BotPosition,
@@ -34,6 +33,7 @@ from alpha.core.records import (
     Override,
 )
 from alpha.core.steps import NO_STEPS, QtySteps
+from alpha.trading.manual import ManualPolicy, ManualTrades
 from alpha.trading.orders import OrderTracker, position_owner
 from alpha.trading.waiting import WAIT_S, Waiting, WaitingRows
 
@@ -82,6 +82,7 @@ class Account:
         qty_steps: Mapping[str, QtySteps],
         overrides: Mapping[str, str],
         reasons: ReasonBook = BUILTIN,
+        manual_policies: Mapping[str, ManualPolicy] | None = None,
     ) -> None:
         self.name = name
         self.bots = bots
@@ -105,6 +106,7 @@ class Account:
             overrides=self._overrides,
             reasons=reasons,
         )
+        self.manual = ManualTrades(name, clock, bots, manual_policies)
         self.books: dict[str, Book] = {}
         self._ledger = ledger
         self._clock = clock
@@ -187,7 +189,8 @@ class Account:
         for row in rows:
             book = self.book(row.symbol)
             if row.exec_id not in book and row.exec_time > book.after_ms:
-                self._take(book.add((row,), self.rules), received_ns)
+                adopted = self._adopted(row)
+                self._take(book.add((row,), self.rules), received_ns, adopted)
 
     # -- rows whose order is not known yet ----------------------------------------------------
 
@@ -332,9 +335,19 @@ class Account:
             elif book.newest is not None and row.ledger_key <= book.newest:
                 late.setdefault(row.symbol, []).append(row)
         for symbol, rows in late.items():
-            self._take(self.book(symbol).add(rows, self.rules), received_ns)
+            adopted = tuple(override for row in rows for override in self._adopted(row))
+            self._take(self.book(symbol).add(rows, self.rules), received_ns, adopted)
 
-    def _take(self, change: BookChange, received_ns: int | None) -> None:
+    def _adopted(self, row: Execution) -> tuple[Override, ...]:
+        override = self.manual.adoption(row, self.book(row.symbol), self.rules)
+        if override is None:
+            return ()
+        self.overrule(override)
+        return (override,)
+
+    def _take(
+        self, change: BookChange, received_ns: int | None, adopted: tuple[Override, ...]
+    ) -> None:
         for row in change.quarantined:
             log.critical(
                 "unknown_execution_type",
@@ -344,7 +357,9 @@ class Account:
                 exec_id=row.exec_id,
             )
             self.unexplained.add(change.symbol)
-        self.commit_change(change, received_ns, self.tracker.owned_by(change))
+        self.commit_change(change, received_ns, self.tracker.owned_by(change), adopted)
+        if self.marks.verified_ms:  # else it is from before the account was ours to watch
+            self.manual.seen(change, self.rules)
         if change.replaced_after_ms is not None:
             self.tell_corrections(change)
             return
@@ -353,10 +368,6 @@ class Account:
             listener = self._listeners.get(fill.bot_id)
             if listener is not None:
                 listener.told_fill(fill, received_ns or 0)
-            elif fill.bot_id == MANUAL:
-                log.warning(
-                    "manual_fill", account=self.name, symbol=fill.symbol, exec_id=fill.exec_id
-                )
 
     def commit_change(
         self,

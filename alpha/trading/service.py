@@ -100,6 +100,7 @@ class AccountService:
             changed=lambda: changed(account.name),
             reconnect=stream.reconnect,
         )
+        account.manual.pause = self._pause_bot
         self.search = OrderSearch(account, rest, clock=tools.clock, spawn=tools.supervisor.spawn)
         self._sender = Sender(
             account,
@@ -293,6 +294,11 @@ class AccountService:
             decision = session.plan_exit(intent, f"host:{symbol}:{now}", now)
             if decision is not None:
                 self.gateway.carry_out(decision, session)
+
+    def _pause_bot(self, bot_id: str, why: str) -> None:
+        session = self.sessions.get(bot_id)
+        if session is not None:
+            session.handle.pause(why)
 
     def _resend(self, row: OrderRow) -> None:
         """What the exchange never accepted goes out again under the same id."""

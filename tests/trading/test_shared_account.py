@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -15,16 +15,17 @@ from alpha.bybit.signing import Credentials
 from alpha.clock import ManualClock
 from alpha.core.events import Execution, OrderEvent, Side
 from alpha.core.ids import wire_id
-from alpha.core.records import Correction, Fill, OrderRow, Override
+from alpha.core.records import Correction, Fill, Marks, OrderRow, Override
 from alpha.core.steps import QtySteps
 from alpha.ledger.pool import Pool
 from alpha.ledger.reader import LedgerReader
-from alpha.ledger.registry import BotEntry, register, register_qty_steps
+from alpha.ledger.registry import AccountEntry, BotEntry, register, register_qty_steps
 from alpha.ledger.verify import verify
 from alpha.ledger.writer import LedgerWriter
 from alpha.supervision import Supervisor
 from alpha.trading.account import Account
 from alpha.trading.catchup import CatchUp
+from alpha.trading.manual import ManualPolicy
 from alpha.trading.waiting import OrderSearch
 from tests.trading.exchange import KEY, START_MS, HandExchange
 from tests.trading.life import ACCOUNT, NOWHERE
@@ -59,7 +60,17 @@ class Ear:
 class Desk:
     """An account of two bots over a real database; the exchange is asked only by id."""
 
-    def __init__(self, pool: Pool, exchange: HandExchange, clock: ManualClock) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        exchange: HandExchange,
+        clock: ManualClock,
+        *,
+        owners: Mapping[str, str] | None = None,
+        policies: Mapping[str, ManualPolicy] | None = None,
+    ) -> None:
+        self.events: list[Mapping[str, object]] = []
+        self.paused: list[tuple[str, str]] = []
         self.clock = clock
         self.reader = LedgerReader(pool)
         self.writer = LedgerWriter(pool, clock=clock, lease=None)
@@ -69,7 +80,8 @@ class Desk:
             ACCOUNT,
             bots={ANN: frozenset({BTC, ETH}), BOB: frozenset({BTC})},
             known_bots=(ANN, BOB),
-            owners={},
+            owners=owners or {},
+            manual_policies=policies,
             ledger=self.writer,
             clock=clock,
             qty_steps={BTC: QtySteps.always(D("0.001"))},
@@ -342,3 +354,99 @@ async def test_one_that_memory_has_forgotten_is_read_again(desk: Desk, postgres_
         ("e1", "entry"), ("e2", "exit"), ("e3", "entry"), ("e4", "exit"),
     ]  # fmt: skip
     assert (await verify(postgres_dsn)).problems == ()
+
+
+# -- trades by hand -------------------------------------------------------------------------------
+
+
+def by_hand(pool: Pool, exchange: HandExchange, clock: ManualClock, policy: ManualPolicy) -> Desk:
+    """The policy is bob's; ETH is ann's alone, BTC is bob's by configuration."""
+    desk = Desk(pool, exchange, clock, owners={BTC: BOB}, policies={BOB: policy, ANN: policy})
+    desk.account.marks = Marks(ACCOUNT, START_MS, START_MS)
+    desk.account.manual.announce = desk.events.append
+    desk.account.manual.pause = lambda bot_id, why: desk.paused.append((bot_id, why))
+    desk.account.seek = None
+    return desk
+
+
+async def written(desk: Desk) -> dict[tuple[str, str], Decimal]:
+    writing = asyncio.create_task(desk.writer.run())
+    try:
+        return await desk.stored()
+    finally:
+        writing.cancel()
+        await asyncio.wait([writing])
+
+
+@pytest.fixture
+async def two_bots(pool: Pool) -> None:
+    bots = [BotEntry(bot_id, ACCOUNT, bot_id, "test", "paper") for bot_id in (ANN, BOB)]
+    await register(pool, [AccountEntry(ACCOUNT, "paper", owners={BTC: BOB})], bots)
+
+
+@pytest.mark.usefixtures("two_bots")
+async def test_ignored_it_is_manuals_and_everybody_is_told(
+    pool: Pool, exchange: HandExchange, clock: ManualClock
+) -> None:
+    desk = by_hand(pool, exchange, clock, "ignore")
+    desk.receive(execution(1, "Buy", "1", BOB), execution(2, "Buy", "2"))
+    assert await written(desk) == {(BOB, BTC): D(1), ("manual", BTC): D(2)}
+    (event,) = desk.events
+    assert (event["event"], event["exec_id"], event["owners"]) == ("manual_trade", "e2", ["manual"])
+    assert desk.paused == [] and desk.told(BOB) == ["e1"]
+
+
+@pytest.mark.usefixtures("two_bots")
+async def test_adopted_it_adds_to_the_bots_position(
+    pool: Pool, exchange: HandExchange, clock: ManualClock, postgres_dsn: str
+) -> None:
+    desk = by_hand(pool, exchange, clock, "adopt")
+    desk.receive(execution(1, "Buy", "1", BOB), execution(2, "Buy", "2"))
+    desk.receive(execution(3, "Buy", "1", symbol=ETH))  # ann is flat there: nothing to add to
+    desk.receive(execution(4, "Buy", "1", ANN, ETH), execution(5, "Buy", "1", symbol=ETH))
+    assert await written(desk) == {
+        (BOB, BTC): D(3), ("manual", ETH): D(1), (ANN, ETH): D(2),
+    }  # fmt: skip
+    assert desk.told(BOB) == ["e1", "e2"]  # a fill like others, no correction
+    rows = await pool.fetch(
+        "SELECT exec_id, bot_id, operator, source FROM trading.attribution_overrides ORDER BY id"
+    )
+    assert [tuple(row) for row in rows] == [("e2", BOB, BOB, "policy"), ("e5", ANN, ANN, "policy")]
+    assert [event["owners"] for event in desk.events] == [[BOB], ["manual"], [ANN]]
+    assert (await verify(postgres_dsn)).problems == ()
+
+
+@pytest.mark.usefixtures("two_bots")
+async def test_a_late_one_is_adopted_as_well(
+    pool: Pool, exchange: HandExchange, clock: ManualClock, postgres_dsn: str
+) -> None:
+    desk = by_hand(pool, exchange, clock, "adopt")
+    desk.receive(execution(1, "Buy", "1", BOB), execution(3, "Buy", "1", BOB))
+    desk.receive(execution(2, "Buy", "2"))
+    assert await written(desk) == {(BOB, BTC): D(4)}
+    assert [c.after.signed_qty for c in desk.ears[BOB].corrections] == [D(4)]
+    assert (await verify(postgres_dsn)).problems == ()
+
+
+@pytest.mark.usefixtures("two_bots")
+@pytest.mark.parametrize("side", ["Buy", "Sell"])
+async def test_it_pauses_whoever_trades_the_symbol(
+    pool: Pool, exchange: HandExchange, clock: ManualClock, side: Side
+) -> None:
+    desk = by_hand(pool, exchange, clock, "pause")
+    desk.receive(execution(1, "Buy", "1", ANN, ETH), execution(2, "Sell", "1", **STOP))
+    assert desk.paused == []  # neither an own fill nor a stop is by hand
+    desk.receive(execution(3, side, "1", symbol=ETH))
+    assert [bot_id for bot_id, _ in desk.paused] == [ANN]
+    desk.receive(execution(4, side, "1"))
+    assert [bot_id for bot_id, _ in desk.paused] == [ANN, ANN, BOB]
+
+
+@pytest.mark.usefixtures("two_bots")
+async def test_what_was_traded_before_the_first_start_pauses_nobody(
+    pool: Pool, exchange: HandExchange, clock: ManualClock
+) -> None:
+    desk = by_hand(pool, exchange, clock, "pause")
+    desk.account.marks = Marks(ACCOUNT, 0, 0)
+    desk.receive(execution(1, "Buy", "1"))
+    assert desk.paused == [] and desk.events == []

@@ -1,0 +1,110 @@
+"""Trades by hand, or by a program that is not ours, on an account that bots trade.
+
+Each is told: in the log, and to subscribers of events. What it means for a bot is that bot's
+policy, `[bots.NAME] manual_trades`:
+
+* `ignore`: nothing. What a person opens is `manual`'s, beside the bot's own position; what closes
+  a position was the bot's all the same, because the exchange has closed it.
+* `adopt`: where the bot alone owns the symbol and holds a position in it, the trade is made the
+  bot's by an override, as `fills assign` would do it: its position follows.
+* `pause`: the bot takes no entries until somebody starts it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import structlog
+
+from alpha.clock import Clock
+from alpha.core.book import Book
+from alpha.core.events import Execution
+from alpha.core.ids import parse
+from alpha.core.reasons import from_exchange
+from alpha.core.records import MANUAL, AttributionRules, BookChange, Override
+from alpha.ledger.registry import MANUAL_TRADE
+
+log = structlog.get_logger(__name__)
+
+ManualPolicy = Literal["ignore", "adopt", "pause"]
+
+
+class ManualTrades:
+    """Of one account. `bots` maps its bots to their symbols, `policies` those that do not ignore.
+    `pause` stops a bot's entries and `announce` tells the world; both are set by whoever has
+    them."""
+
+    def __init__(
+        self,
+        account: str,
+        clock: Clock,
+        bots: Mapping[str, frozenset[str]],
+        policies: Mapping[str, ManualPolicy] | None = None,
+    ) -> None:
+        self._account = account
+        self._clock = clock
+        self._bots = bots
+        self._policies = dict(policies or {})
+        self.pause: Callable[[str, str], None] = lambda bot_id, why: None
+        self.announce: Callable[[Mapping[str, object]], None] = lambda message: None
+
+    def adoption(self, row: Execution, book: Book, rules: AttributionRules) -> Override | None:
+        """The override by which a bot makes a trade its own that would else be `manual`."""
+        bot_id = self._owner(row.symbol, rules)
+        if bot_id is None or self._policies.get(bot_id) != "adopt":
+            return None
+        if row.exec_id in rules.overrides or not is_by_hand(row, rules):
+            return None
+        if not book.position(bot_id).signed_qty or book.owners_now(row, rules) != {MANUAL}:
+            return None
+        return Override(
+            account=self._account,
+            symbol=row.symbol,
+            exec_id=row.exec_id,
+            bot_id=bot_id,
+            operator=bot_id,
+            source="policy",
+            note="manual_trades = adopt",
+            decided_ms=self._clock.now_ms(),
+        )
+
+    def _owner(self, symbol: str, rules: AttributionRules) -> str | None:
+        """The one bot that owns the symbol: by configuration, or as the only one to trade it."""
+        traders = self._traders(symbol)
+        return rules.owners.get(symbol) or (traders[0] if len(traders) == 1 else None)
+
+    def _traders(self, symbol: str) -> list[str]:
+        return sorted(bot_id for bot_id, symbols in self._bots.items() if symbol in symbols)
+
+    def seen(self, change: BookChange, rules: AttributionRules) -> None:
+        """Tells of the trades by hand among newly folded executions, and pauses the bots that
+        want it so."""
+        for row in change.executions:
+            if not is_by_hand(row, rules):
+                continue
+            owners = sorted({fill.bot_id for fill in change.fills if fill.exec_id == row.exec_id})
+            trade = {
+                "account": self._account,
+                "symbol": row.symbol,
+                "side": row.side,
+                "qty": str(row.qty),
+                "exec_id": row.exec_id,
+                "owners": owners,
+            }
+            log.critical("manual_trade", **trade)
+            self.announce({"event": "manual_trade", **trade})
+            for bot_id in self._traders(row.symbol):
+                if self._policies.get(bot_id) == "pause":
+                    self.pause(bot_id, MANUAL_TRADE)
+
+
+def is_by_hand(row: Execution, rules: AttributionRules) -> bool:
+    """A trade of a person or of a foreign program: neither an id, nor an order row, nor the
+    exchange's own word says otherwise. Closing in the exchange's app is by hand too."""
+    word = from_exchange(row.exec_type, row.create_type, row.stop_order_type)
+    if row.exec_type != "Trade" or not (word is None or row.create_type == "CreateByClosing"):
+        return False
+    own = parse(row.order_link_id, rules.reasons) if row.order_link_id else None
+    is_ours = own is not None and own.bot_id in rules.bots
+    return not is_ours and row.order_id not in rules.orders

@@ -23,7 +23,10 @@ _SECRET_VALUE = re.compile(
     r'("(?:api_?key|api_?secret|secret|sign|signature|token|password)"\s*:\s*")[^"]*', re.IGNORECASE
 )
 _ORIGIN_STRING = re.compile(r"origin_string\[[^\]]*\]?")
-_AUTH_ARGS = re.compile(r'("op"\s*:\s*"auth".*?"args"\s*:\s*\[)[^\]]*', re.DOTALL)
+#: Of a request that is sent back: key and signature, where it was an auth. Nothing else that
+#: arrives has arguments worth keeping.
+_ARGUMENTS = re.compile(r'("args"\s*:\s*\[)[^\]]*')
+_SIGNATURE = re.compile(r"(?<![0-9a-fA-F])[0-9a-fA-F]{64}(?![0-9a-fA-F])")
 _KEPT_CHARACTERS = 2000
 
 
@@ -31,7 +34,8 @@ def without_secrets(text: str) -> str:
     """`text` fit for a log: keys, signatures and echoed sign strings blanked, length bounded."""
     text = _SECRET_VALUE.sub(r"\1***", text)
     text = _ORIGIN_STRING.sub("origin_string[***]", text)
-    text = _AUTH_ARGS.sub(r"\1***", text)
+    text = _ARGUMENTS.sub(r"\1***", text)
+    text = _SIGNATURE.sub("***", text)
     if len(text) > _KEPT_CHARACTERS:
         return f"{text[:_KEPT_CHARACTERS]}... ({len(text)} characters)"
     return text

@@ -64,7 +64,9 @@ class Keyring:
             return None
         key, expires, given = (str(part) for part in args)
         secret = self._secrets.get(key)
-        if secret is None or not expires.isdigit() or int(expires) <= self._clock.now_ms():
+        if secret is None or not (expires.isascii() and expires.isdigit() and len(expires) < 19):
+            return None
+        if int(expires) <= self._clock.now_ms():
             return None
         expected = sign(secret, f"GET/realtime{expires}")
         return key if hmac.compare_digest(expected.encode(), given.encode()) else None

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Literal
 
 from alpha.sim.model import Refusal
 
 Value = str | int | float | bool | None
+
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?(?:[eE][+-]?[0-9]{1,2})?")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+#: Nothing is bought or sold for more, or in smaller parts.
+_MOST, _LEAST = Decimal("1E18"), Decimal("1E-18")
 
 
 class Params:
@@ -40,11 +46,8 @@ class Params:
         shown = self.text(name)
         if not shown:
             return None
-        try:
-            value = Decimal(shown)
-        except InvalidOperation:
-            value = Decimal("NaN")
-        if not value.is_finite():
+        value = Decimal(shown) if _DECIMAL.fullmatch(shown) else None
+        if value is None or abs(value) > _MOST or 0 < abs(value) < _LEAST:
             raise Refusal(10001, f"params error: {name} invalid")
         return value
 
@@ -52,10 +55,9 @@ class Params:
         shown = self.text(name)
         if not shown:
             return default
-        try:
-            return int(shown)
-        except ValueError:
-            raise Refusal(10001, f"params error: {name} invalid") from None
+        if not _INTEGER.fullmatch(shown):
+            raise Refusal(10001, f"params error: {name} invalid")
+        return int(shown)
 
     def limit(self, default: int, most: int) -> int:
         value = self.integer("limit", default)

@@ -120,7 +120,7 @@ class RestApi:
             return Params(dict(parse_qsl(raw, keep_blank_values=True)))
         try:
             return Params(msgspec.json.decode(raw or "{}", type=dict[str, object]))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             raise Refusal(10001, "params error: the body is not a JSON object") from None
 
 

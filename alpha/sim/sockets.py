@@ -107,7 +107,7 @@ class Sockets:
                 continue
             try:
                 message = msgspec.json.decode(received.data, type=dict[str, object])
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, RecursionError):
                 session.say({"success": False, "ret_msg": "error:invalid json", "op": ""})
                 continue
             known = session.account
@@ -127,7 +127,7 @@ def idle_limit(request: web.Request) -> float:
     """Seconds without a ping or data before the cut: ten minutes, or `max_active_time`."""
     asked = request.query.get("max_active_time", "")
     number, unit = asked[:-1], asked[-1:]
-    if number.isdigit() and unit in ("s", "m"):
+    if number.isascii() and number.isdigit() and len(number) < 9 and unit in ("s", "m"):
         seconds = int(number) * (60 if unit == "m" else 1)
         return float(min(max(seconds, 30), IDLE_S))
     return IDLE_S

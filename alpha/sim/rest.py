@@ -16,7 +16,7 @@ from aiohttp import web
 
 from alpha.clock import Clock
 from alpha.sim.auth import Keyring
-from alpha.sim.limits import RateLimits, Standing
+from alpha.sim.limits import AddressLimit, RateLimits, Standing
 from alpha.sim.model import Refusal
 from alpha.sim.params import Params
 from alpha.sim.rows import Json
@@ -69,8 +69,16 @@ Routes = Mapping[tuple[str, str], Endpoint]
 class RestApi:
     """Serves the routes of the modules around it."""
 
-    def __init__(self, routes: Routes, keyring: Keyring, limits: RateLimits, wall: Clock) -> None:
+    def __init__(
+        self,
+        routes: Routes,
+        keyring: Keyring,
+        limits: RateLimits,
+        addresses: AddressLimit,
+        wall: Clock,
+    ) -> None:
         self._routes = routes
+        self._addresses = addresses
         self._keyring = keyring
         self._limits = limits
         self._wall = wall
@@ -78,8 +86,12 @@ class RestApi:
     async def handle(self, request: web.Request, *, early: bool = True) -> web.StreamResponse:
         """Carries a request out; `early` allows the answer to leave before all of it is done."""
         endpoint = self._routes.get((request.method, request.path))
+        if request.path.startswith("/v5/") and not self._addresses.allows(request.remote or ""):
+            return web.Response(status=403, text="access too frequent\n")
         if endpoint is None:
             return web.Response(status=404, text=f"no such endpoint: {request.path}\n")
+        if request.method == "GET" and request.can_read_body:
+            return web.Response(status=403, text="a GET request has no body\n")
         raw = await self._payload(request)
         exchange = Exchanged(self, request, early=early)
         try:

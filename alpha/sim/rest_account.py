@@ -187,7 +187,7 @@ class AccountApi:
             found = await self._by_id(call.account, order_id, link_id)
             found = [item for item in found if item[1].order_id not in hidden]
         elif params.integer("openOnly", 0) == 1:
-            closed = await self._closed(call.account, symbol, RECENT_CLOSED)
+            closed = await self._closed(call.account, symbol)
             found = [item for item in closed if item[0] < mark][:limit]
         else:
             orders = await self._engine.read(lambda ms: self._open(call.account, symbol))
@@ -253,11 +253,13 @@ class AccountApi:
         for mark, order in await self._engine.read(lambda ms: self._open(account, "")):
             if order.order_id == order_id or (not order_id and order.link_id == link_id):
                 return [(mark, order)]
-        query = OrderQuery(account=account, order_id=order_id, link_id=link_id, limit=1)
+        query = OrderQuery(
+            account=account, order_id=order_id, link_id=link_id, recent=RECENT_CLOSED, limit=1
+        )
         return [((o.created_ms, n), o) for n, o in await self._engine.store.orders(query)]
 
-    async def _closed(
-        self, account: str, symbol: str, limit: int
-    ) -> list[tuple[tuple[int, int], Order]]:
-        query = OrderQuery(account=account, symbol=symbol, limit=limit)
+    async def _closed(self, account: str, symbol: str) -> list[tuple[tuple[int, int], Order]]:
+        query = OrderQuery(
+            account=account, symbol=symbol, recent=RECENT_CLOSED, limit=RECENT_CLOSED
+        )
         return [((o.created_ms, n), o) for n, o in await self._engine.store.orders(query)]

@@ -42,6 +42,23 @@ def execution_row(row: Execution) -> WireRow:
     }
 
 
+def fast_row(row: Execution) -> WireRow:
+    """A row of the execution.fast topic: no fee, no type, and no link id of a maker's fill."""
+    return {
+        "category": "linear",
+        "symbol": row.symbol,
+        "execId": row.exec_id,
+        "execPrice": text(row.price),
+        "execQty": text(row.qty),
+        "orderId": row.order_id,
+        "isMaker": row.is_maker,
+        "orderLinkId": "" if row.is_maker else row.link_id,
+        "side": row.side,
+        "execTime": str(row.exec_ms),
+        "seq": row.seq,
+    }
+
+
 def execution_rest_row(row: Execution) -> WireRow:
     """A row of /v5/execution/list."""
     return {**_execution(row), "execFeeV2": text(row.fee), "extraFees": ""}

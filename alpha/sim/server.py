@@ -26,7 +26,7 @@ from alpha.sim.faults_rest import FaultSwitches, FaultyRest
 from alpha.sim.feeds import build_feed
 from alpha.sim.feeds.base import Feed, InstrumentSpec
 from alpha.sim.hub import Hub
-from alpha.sim.limits import RateLimits
+from alpha.sim.limits import ADDRESS_LIMIT, BAN_S, AddressLimit, RateLimits
 from alpha.sim.market import Market, highest_speed
 from alpha.sim.provoke import Event, Provoker
 from alpha.sim.reader import FeedReader
@@ -59,7 +59,8 @@ class SimOptions:
     """Everything that `alpha sim` can be told.
 
     `start_ms` None means the feed's own opening; `linger_s` 0 means to serve for ever, else
-    the process ends after that many seconds of wall time without any client.
+    the process ends after that many seconds of wall time without any client. An address that
+    sends more than `address_limit` REST requests in five seconds is banned for `ban_s`.
     """
 
     state: Path
@@ -74,6 +75,8 @@ class SimOptions:
     ready_file: Path | None = None
     linger_s: float = 0.0
     faults: FaultPlan | None = None
+    address_limit: int = ADDRESS_LIMIT
+    ban_s: float = BAN_S
 
 
 async def serve(options: SimOptions, clock: Clock) -> None:
@@ -183,6 +186,7 @@ class Simulator:
         self.market = Market(self.engine, self.board, reader, clock)
         keyring = Keyring({a.key: a.secret for a in options.accounts}, shown)
         limits = RateLimits(shown)
+        addresses = AddressLimit(clock, options.address_limit, options.ban_s)
         trade, batch = TradeApi(self.engine), BatchApi(self.engine)
         self._provoker = Provoker(self.engine, self.board)
         routes = {
@@ -193,7 +197,9 @@ class Simulator:
             **HistoryApi(self.engine).routes(),
             **self._provoker.routes(),
         }
-        self._rest = FaultyRest(RestApi(routes, keyring, limits, shown), self.faults, clock)
+        self._rest = FaultyRest(
+            RestApi(routes, keyring, limits, addresses, shown), self.faults, clock
+        )
         self._switches = FaultSwitches(self.faults)
         self._sockets = Sockets(self.hub, randomness)
         self._speakers: dict[str, Speaker] = {

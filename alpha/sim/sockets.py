@@ -18,7 +18,7 @@ from alpha.clock import Clock, SystemRandomness
 from alpha.sim.auth import Keyring
 from alpha.sim.board import Board
 from alpha.sim.engine import Engine
-from alpha.sim.frames import TOPICS
+from alpha.sim.frames import TOPICS, conflicting
 from alpha.sim.hub import Hub, Session
 from alpha.sim.limits import RateLimits
 from alpha.sim.model import Refusal
@@ -264,6 +264,9 @@ class PrivateSocket:
                 break
             if topic in session.topics:
                 failure = f"error:already subscribed,topic:{topic}"
+            elif conflicting(topic, session.topics.union(topics)):
+                failure = f"error:subscription conflict,topic:{topic}"
+                break
         if not session.account:
             failure = "error:request not authorized"
         session.say(ack(session, message, failure))

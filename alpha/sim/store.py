@@ -165,7 +165,10 @@ class ClosedQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which closed orders; `forget_ms`: unfilled ones that ended before it are gone."""
+    """Which closed orders; `forget_ms`: unfilled ones that ended before it are gone.
+
+    `recent` above 0 looks only at so many of the account's newest closed orders.
+    """
 
     account: str
     symbol: str = ""
@@ -175,6 +178,7 @@ class OrderQuery(msgspec.Struct, frozen=True, kw_only=True):
     start_ms: int = 0
     end_ms: int = 2**62
     forget_ms: int = 0
+    recent: int = 0
     before: tuple[int, int] = (2**62, 2**62)
     limit: int = 20
 
@@ -342,6 +346,10 @@ class Store:
             "(filled = 1 OR updated_ms >= ?)",
         ]
         values: list[str | int] = [query.account, *query.before, query.forget_ms]
+        if query.recent:
+            newest = "SELECT n FROM orders WHERE account = ? AND open = 0 ORDER BY n DESC LIMIT ?"
+            where.append(f"n IN ({newest})")
+            values += [query.account, query.recent]
         if query.order_id:
             where.append("order_id = ?")
             values.append(query.order_id)

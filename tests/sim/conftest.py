@@ -27,12 +27,20 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession())
 
-        async def run(speed: float = 20.0, balance: str = "10000", name: str = "sim") -> Venue:
+        async def run(
+            speed: float = 20.0,
+            balance: str = "10000",
+            name: str = "sim",
+            address_limit: int = 600,
+            ban_s: float = 600.0,
+        ) -> Venue:
             options = SimOptions(
                 state=tmp_path / name,
                 accounts=(AccountOption(KEY, SECRET, Decimal(balance)),),
                 speed=speed,
                 ready_file=tmp_path / f"{name}.ready",
+                address_limit=address_limit,
+                ban_s=ban_s,
             )
             feed = build_feed("synthetic", seed=1, data=None, start_ms=None)
             simulator = await stack.enter_async_context(simulated(options, feed, SystemClock()))

@@ -81,6 +81,11 @@ class Venue:
             "X-BAPI-SIGN": signature(self.secret, at + self.key + window + payload),
         }
 
+    async def status(self, path: str) -> int:
+        """The HTTP status of an unsigned GET."""
+        async with self._http.get(f"{self.urls['rest']}{path}") as answer:
+            return answer.status
+
     async def raw(self, method: str, path: str, payload: str, headers: Json) -> Json:
         from yarl import URL
 

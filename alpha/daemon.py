@@ -214,7 +214,6 @@ class Daemon:
         for name in accounts:
             await opener.open(name)
         await self._accounts_live()
-        await stores.lease.quiet()
         market, rounds = self._open_market(venue)
         await self._live.open_mirror(market, self._randomness, self._supervisor)
         await self._join_bots(rounds)
@@ -283,6 +282,7 @@ class Daemon:
     async def _join(self, name: str, session: BotSession) -> None:
         while not session.account.live:
             await self._clock.sleep(0.1)
+        await self._stores.lease.quiet()
         await self._live.services[session.account.name].prepare(session)
         await self._rounds.join(session)
         self._joined.add(name)

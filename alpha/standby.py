@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 #: How soon an ended lease is noticed. With its 4 s and the quiet after it, and a start meanwhile,
 #: a takeover stays within 10 s.
-POLL_S = 0.5
+POLL_S = 0.25
 SAY_EVERY_S = 2.0
 ANSWER_WITHIN_S = 4.0
 

@@ -70,6 +70,7 @@ class Live:
         mirror = Mirror(
             self._stores.redis_url,
             mode=self._config.mode,
+            owner="+".join(sorted(self.services)),
             token=randomness.token(),
             bots=bots,
             clock=self._clock,

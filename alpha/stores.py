@@ -55,7 +55,7 @@ async def open_stores(
     where another installation holds an account; None when the run ended while it waited. The
     schema of a database that others work on is not touched."""
     dsn, direct, redis_url, servers = await _servers(stack, config, clock)
-    pool = await open_pool(dsn, clock=clock)
+    pool = await open_pool(dsn, clock=clock, pooler=True if direct != dsn else None)
     stack.push_async_callback(pool.close)
     lease = Lease(
         pool,

@@ -58,9 +58,10 @@ async def _verify(config: Config, account: str | None) -> VerifyResult:
                 raise NotFound("expected a ledger, found a database that no daemon has used yet")
             async with exchange_reader(config, clock) as exchange:
                 return await verify(
-                    found.postgres,
+                    found.postgres_direct,
                     account=account,
                     mirror_reader=mirror_reader(config, found.redis, LedgerReader(pool).commits),
+                    mirrored={bot.bot_id for bot in config.bots.values()},
                     exchange_reader=exchange,
                     clock=clock,
                 )

@@ -58,7 +58,8 @@ async def database_pool(
     host, when it could not."""
     async with stores(config, clock) as found:
         url = found.postgres_direct if direct else found.postgres
-        pool = await open_pool(url, clock=clock, max_size=2, wait_s=READER_WAIT_S)
+        pooler = True if url != found.postgres_direct else None
+        pool = await open_pool(url, clock=clock, max_size=2, wait_s=READER_WAIT_S, pooler=pooler)
         try:
             yield pool
         finally:

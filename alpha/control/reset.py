@@ -88,7 +88,8 @@ async def _forget_bots(config: Config, url: str) -> bool:
                 return False
             ids = {bot_id for bot_id, its_db in bots.items() if its_db == db}
             async for key in redis.scan_iter(count=1000):
-                if ids & set(str(key).split(":")) or key in (keys.RUN_TOKEN, keys.HEARTBEAT):
+                ours = key == keys.HEARTBEAT or str(key).startswith(keys.RUN_TOKENS)
+                if ours or ids & set(str(key).split(":")):
                     await redis.delete(key)
         finally:
             await redis.aclose()

@@ -64,7 +64,8 @@ def server_name(dsn: str) -> str:
 
 
 def through_pooler(dsn: str) -> bool:
-    """Whether the URL looks like PgBouncer's: its own port. Say so explicitly for others."""
+    """Whether the URL looks like PgBouncer's: its own port. One behind another port is known by
+    the `direct_url` beside it."""
     parts = urlsplit(dsn)
     return "6432" in (str(parts.port or ""), parse_qs(parts.query).get("port", [""])[0])
 

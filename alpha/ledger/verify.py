@@ -114,10 +114,12 @@ async def verify(
     *,
     account: str | None = None,
     mirror_reader: MirrorPositions | None = None,
+    mirrored: Collection[str] | None = None,
     exchange_reader: ExchangeTruth | None = None,
     clock: Clock | None = None,
 ) -> VerifyResult:
-    """Verifies one account, or all. Raises NotFound for an unknown account. A Redis or an
+    """Verifies one account, or all. `mirrored`: the bots that `mirror_reader` tells of, when
+    another daemon's are on the same database. Raises NotFound for an unknown account. A Redis or an
     exchange that cannot be reached counts as not asked."""
     wall = clock or SystemClock()
     connection = await connect(dsn)
@@ -127,7 +129,7 @@ async def verify(
             findings = await _read_cut(connection, accounts, account)
         tables: Verdict = "differs" if findings.problems else "ok"
         reader = LedgerReader(connection)
-        redis = await _ask_redis(reader, accounts, mirror_reader, findings, wall)
+        redis = await _ask_redis(reader, accounts, mirror_reader, mirrored, findings, wall)
         exchange = await _ask_exchange(reader, accounts, exchange_reader, findings, wall)
     finally:
         await connection.close()
@@ -282,6 +284,7 @@ async def _ask_redis(
     reader: LedgerReader,
     accounts: list[str],
     mirror: MirrorPositions | None,
+    mirrored: Collection[str] | None,
     findings: _Findings,
     clock: Clock,
 ) -> Verdict:
@@ -294,7 +297,7 @@ async def _ask_redis(
             f"{bot} {symbol}": size
             for account in accounts
             for (bot, symbol), size in (await reader.open_sizes(account)).items()
-            if bot != MANUAL
+            if bot != MANUAL and (mirrored is None or bot in mirrored)
         }
         shown = await mirror()
         found = {f"{bot} {symbol}": size for (bot, symbol), size in shown.items() if bot in bots}

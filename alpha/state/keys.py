@@ -17,7 +17,7 @@ from alpha.state.picture import (
     PositionPicture,
 )
 
-RUN_TOKEN = "alpha:run"
+RUN_TOKENS = "alpha:run:"
 MODE = "alpha:mode"
 HEARTBEAT = "heartbeat:alpha"
 EVENTS = "alpha:events"
@@ -27,6 +27,11 @@ ORDER_TTL_S = 7 * 86_400
 PRICE_TTL_S = 60
 
 Fields = dict[str, str]
+
+
+def run_token(owner: str) -> str:
+    """One for each daemon that shares a Redis; `owner` names its accounts."""
+    return f"{RUN_TOKENS}{owner}"
 
 
 def position(bot_id: str, symbol: str) -> str:

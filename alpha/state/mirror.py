@@ -44,13 +44,15 @@ _FLAT = PositionPicture(Decimal(0))
 
 class Mirror:
     """`pictures` returns the present picture of a bot, `market` that of the market; both are
-    called when something is written, never before. `bots` maps their ids to databases."""
+    called when something is written, never before. `bots` maps their ids to databases. `owner`
+    names the accounts: daemons of others may write to the same Redis."""
 
     def __init__(
         self,
         url: str,
         *,
         mode: str,
+        owner: str,
         token: str,
         bots: Mapping[str, int],
         clock: Clock,
@@ -59,6 +61,7 @@ class Mirror:
     ) -> None:
         self._mode = mode
         self._token = token
+        self._token_key = keys.run_token(owner)
         self._bots = dict(bots)
         self._clock = clock
         self._pictures = pictures
@@ -180,8 +183,8 @@ class Mirror:
         number = self._written[db] + 1
         async with self._connections[db].pipeline(transaction=True) as multi:
             yield multi
-            multi.get(keys.RUN_TOKEN)
-            multi.set(keys.RUN_TOKEN, self._numbered(number))
+            multi.get(self._token_key)
+            multi.set(self._token_key, self._numbered(number))
             *answers, found, last = await multi.execute(raise_on_error=False)
         for answer in (*answers, last):
             if isinstance(answer, Exception):
@@ -274,7 +277,7 @@ class Mirror:
     async def _beat(self) -> None:
         """Reads the run token everywhere; rewrites all where it is not the last we wrote."""
         for db, redis in self._connections.items():
-            found = await _text_at(redis, keys.RUN_TOKEN)
+            found = await _text_at(redis, self._token_key)
             if self._lost or found != self._numbered(self._written[db]):
                 log.warning("redis_rewritten", database=db, found="none" if not found else "other")
                 await self._rewrite_all()

@@ -211,7 +211,7 @@ def test_every_key_is_described_and_no_other() -> None:
         keys.price(symbol),
         keys.candle(symbol, 60_000).replace(":1", ":{interval}"),
         keys.MODE,
-        keys.RUN_TOKEN,
+        keys.run_token("{accounts}"),
     ]
 
 

@@ -101,6 +101,7 @@ def mirror_of(
     return Mirror(
         url,
         mode=mode,
+        owner="main",
         token=token,
         bots=DATABASES,
         clock=clock or SkippingClock(),

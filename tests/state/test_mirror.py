@@ -100,7 +100,7 @@ async def test_a_change_is_one_multi_with_what_has_changed(redis_url: str) -> No
     assert f"SET position:{SHORT}:ETHUSDT 3" in said
     assert f"SET {SHORT}:position:ETHUSDT 3" in said
     assert f"SADD orders:{SHORT}:open shortseller_001-ex-0k2j1aaa" in said
-    assert said[-2] == "SET alpha:run t1:3"
+    assert said[-2] == "SET alpha:run:main t1:3"
     assert not [command for command in said if "position:BTCUSDT" in command]
 
 

@@ -47,13 +47,13 @@ async def test_everything_is_written_again_when_the_token_is_not_ours(
         else:
             # What a crash of the server, or another writer, leaves: values that are not ours.
             await redis.set(BTC, "9")
-            await one.delete(keys.RUN_TOKEN)
+            await one.delete(keys.run_token("main"))
         if loss == "foreign":
-            await one.set(keys.RUN_TOKEN, "somebody:7")
+            await one.set(keys.run_token("main"), "somebody:7")
         if loss == "older":
-            await one.set(keys.RUN_TOKEN, "t1:0")
+            await one.set(keys.run_token("main"), "t1:0")
         if loss == "another type":
-            await one.hset(keys.RUN_TOKEN, "a", "b")
+            await one.hset(keys.run_token("main"), "a", "b")
         clock.skip(6)
         mirror.mark_market()
         await until(lambda: mirror.rewrites == 2, "everything is written again")
@@ -81,11 +81,11 @@ async def test_a_loss_is_found_although_writes_go_on(redis_url: str, loss: str) 
         if loss == "wiped":
             await redis.flushall()
         else:
-            await redis.delete(BTC, keys.RUN_TOKEN)
+            await redis.delete(BTC, keys.run_token("main"))
         if loss == "older":
-            await redis.set(keys.RUN_TOKEN, "t1:0")
+            await redis.set(keys.run_token("main"), "t1:0")
         if loss == "another type":
-            await redis.hset(keys.RUN_TOKEN, "a", "b")
+            await redis.hset(keys.run_token("main"), "a", "b")
         desk.show(SHORT, BTCUSDT="-1", ETHUSDT="3")
         mirror.mark(SHORT)
         await until(lambda: mirror.rewrites == 2, "everything is written again")

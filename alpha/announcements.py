@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from alpha.clock import iso
-from alpha.core.records import Correction, Fill, OrderRow
+from alpha.core.records import Correction, Fill, OrderRow, Tally
 from alpha.state import keys
 from alpha.trading.account import BotListener
 
@@ -32,8 +32,8 @@ class Announcer:
             fill.account, fill.bot_id, fill.symbol, fill.position_after, fill.exec_time
         )
 
-    def told_cash(self, funding: Decimal, realised: Decimal) -> None:
-        self._listener.told_cash(funding, realised)
+    def told_tally(self, tally: Tally) -> None:
+        self._listener.told_tally(tally)
 
     def told_correction(self, correction: Correction) -> None:
         self._listener.told_correction(correction)

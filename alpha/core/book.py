@@ -29,6 +29,8 @@ from alpha.core.records import (
     Fill,
     FundingPayment,
     ReasonSource,
+    RoundTrip,
+    Tally,
 )
 from alpha.core.steps import NO_STEPS, QtySteps
 
@@ -59,6 +61,31 @@ class Effects:
 
     fills: tuple[Fill, ...] = ()
     funding: tuple[FundingPayment, ...] = ()
+    round_trips: tuple[RoundTrip, ...] = ()
+
+
+def tally(effects: Iterable[Effects], less: Iterable[Effects] = ()) -> tuple[Tally, ...]:
+    """The sums of effects, by bot, less those of others; bots without any difference left out."""
+    found: dict[str, Tally] = {}
+
+    def add(bot_id: str, sign: int, fills: int, cash: Decimal, realised: Decimal) -> None:
+        known = found.get(bot_id, Tally(bot_id, 0, ZERO, ZERO))
+        found[bot_id] = Tally(
+            bot_id,
+            known.fills + sign * fills,
+            known.cash + sign * cash,
+            known.realised + sign * realised,
+        )
+
+    for sign, part_of in ((1, effects), (-1, less)):
+        for one in part_of:
+            for fill in one.fills:
+                add(fill.bot_id, sign, 1, fill.realised - fill.fee, ZERO)
+            for payment in one.funding:
+                add(payment.bot_id, sign, 0, payment.amount, ZERO)
+            for trip in one.round_trips:
+                add(trip.bot_id, sign, 0, ZERO, trip.net_pnl)
+    return tuple(one for one in found.values() if one.fills or one.cash or one.realised)
 
 
 @dataclass(slots=True)
@@ -149,8 +176,10 @@ class Book:
             if not names_itself(row, rules):
                 self._unnamed.setdefault(row.order_id, set()).add(row.exec_id)
         if at_end:
+            count = len(self._effects)
             steps = self._fold(ordered, rules)
-            return self._change(steps, executions=tuple(ordered))
+            tallies = tally(self._effects[count:])
+            return self._change(steps, executions=tuple(ordered), tallies=tallies)
         return self._insert(ordered, rules)
 
     def _insert(self, late: Sequence[Execution], rules: AttributionRules) -> BookChange:
@@ -160,10 +189,12 @@ class Book:
             self._rows.insert(index, row)
             self._keys.insert(index, row.ledger_key)
         start, boundary_ms = self._flat_before(late[0].exec_time)
+        old = self._effects[start:]
         steps = self._refold(start, rules)
         return self._change(
             steps,
             executions=tuple(late),
+            tallies=tally(self._effects[start:], less=old),
             replaced_after_ms=boundary_ms,
             corrections=self._corrections(before),
         )
@@ -185,7 +216,10 @@ class Book:
         if later > start:  # what lies before it is as it was: nothing of it is written again
             boundary_ms, steps = later_ms, self._refold(later, rules)
         return self._change(
-            steps, replaced_after_ms=boundary_ms, corrections=self._corrections(before)
+            steps,
+            replaced_after_ms=boundary_ms,
+            corrections=self._corrections(before),
+            tallies=tally(self._effects[start:], less=old[start:]),
         )
 
     def _first_unnamed(self, order_id: str | None) -> int | None:
@@ -239,9 +273,10 @@ class Book:
         if row.exec_type in CASH_ONLY:
             return Effects(funding=tuple(self._funding(row, share, touched) for share in shares))
         fills: list[Fill] = []
+        done = len(touched.round_trips)
         for share in shares:
             fills += self._trade(row, share, rules, touched)
-        return Effects(fills=tuple(fills))
+        return Effects(fills=tuple(fills), round_trips=tuple(touched.round_trips[done:]))
 
     def _lots_of(self, bot_id: str) -> BotLots:
         known = self._lots.get(bot_id)
@@ -298,6 +333,7 @@ class Book:
         executions: tuple[Execution, ...] = (),
         replaced_after_ms: int | None = None,
         corrections: tuple[Correction, ...] = (),
+        tallies: tuple[Tally, ...] = (),
     ) -> BookChange:
         return BookChange(
             account=self.account,
@@ -310,6 +346,7 @@ class Book:
             cycles=tuple(steps.touched.cycles.values()),
             replaced_after_ms=replaced_after_ms,
             corrections=corrections,
+            tallies=tallies,
             quarantined=tuple(row for row in executions if not is_known(row)),
         )
 
@@ -375,6 +412,10 @@ class Book:
                 if own is not None and own.bot_id == bot and reason and not reason.is_entry:
                     found[bot] = found.get(bot, ZERO) + lot.remaining_qty
         return found
+
+    def added_to(self, past: Book) -> tuple[Tally, ...]:
+        """What this book's sums have beyond those of another one of the same time."""
+        return tally(self._effects, less=past._effects)
 
     def fills_of(self, bot_id: str) -> list[Fill]:
         """The bot's fills since the checkpoint, in ledger order."""

@@ -165,6 +165,18 @@ class Correction:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """What a step of the fold has added to a bot's sums; negative where it took something back.
+    `cash` is what has moved its money: realised PnL less fees, plus funding. `realised` is the
+    net result of round trips."""
+
+    bot_id: str
+    fills: int
+    cash: Decimal
+    realised: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class BookChange:
     """What one step of the fold writes. Lists hold whole rows to upsert on their unique keys.
 
@@ -182,6 +194,7 @@ class BookChange:
     cycles: tuple[PositionCycle, ...] = ()
     replaced_after_ms: int | None = None
     corrections: tuple[Correction, ...] = ()
+    tallies: tuple[Tally, ...] = ()
     #: Those of `executions` whose execType is not known: stored, and without any effect here.
     quarantined: tuple[Execution, ...] = ()
 

@@ -31,6 +31,7 @@ from alpha.core.records import (
     Marks,
     OrderRow,
     Override,
+    Tally,
 )
 from alpha.core.steps import NO_STEPS, QtySteps
 from alpha.trading.manual import ManualPolicy, ManualTrades
@@ -59,7 +60,7 @@ class BotListener(Protocol):
 
     def told_fill(self, fill: Fill, received_ns: int) -> None: ...
 
-    def told_cash(self, funding: Decimal, realised: Decimal) -> None: ...
+    def told_tally(self, tally: Tally) -> None: ...
 
     def told_correction(self, correction: Correction) -> None: ...
 
@@ -363,7 +364,7 @@ class Account:
         if change.replaced_after_ms is not None:
             self.tell_corrections(change)
             return
-        self._tell_cash(change)
+        self.tell_tallies(change.tallies)
         for fill in change.fills:
             listener = self._listeners.get(fill.bot_id)
             if listener is not None:
@@ -435,14 +436,15 @@ class Account:
             if order is not None:
                 self.put(Commit(self.name, orders=(order,)))
 
-    def _tell_cash(self, change: BookChange) -> None:
-        for bot_id, listener in self._listeners.items():
-            funding = sum((p.amount for p in change.funding if p.bot_id == bot_id), Decimal(0))
-            ended = sum((t.net_pnl for t in change.round_trips if t.bot_id == bot_id), Decimal(0))
-            if funding or ended:
-                listener.told_cash(funding, ended)
+    def tell_tallies(self, tallies: Iterable[Tally]) -> None:
+        """What the bots' sums have gained, or lost to a correction."""
+        for one in tallies:
+            listener = self._listeners.get(one.bot_id)
+            if listener is not None:
+                listener.told_tally(one)
 
     def tell_corrections(self, change: BookChange) -> None:
+        self.tell_tallies(change.tallies)
         for correction in change.corrections:
             listener = self._listeners.get(correction.bot_id)
             if listener is not None:

@@ -15,7 +15,7 @@ import structlog
 
 from alpha.core.book import BEGINNING_MS
 from alpha.core.events import Execution
-from alpha.core.records import OrderTag, Override
+from alpha.core.records import AttributionRules, OrderTag, Override
 from alpha.errors import NeedsOperator, RetryLater
 from alpha.trading.account import Account
 
@@ -100,8 +100,9 @@ class CatchUp:
         if book is not None and override.exec_id in book:
             account.reassign(override)
         else:
+            before = replace(account.rules, overrides=dict(account.rules.overrides))
             account.overrule(override)
-            self._replace(symbol, flat_ms, [*found, *held], overrides=(override,))
+            self._replace(symbol, flat_ms, [*found, *held], (override,), before)
         await self._drain()
 
     def _expect_ledger(self) -> None:
@@ -174,6 +175,7 @@ class CatchUp:
         flat_ms: int | None,
         rows: Collection[Execution],
         overrides: tuple[Override, ...] = (),
+        rules_before: AttributionRules | None = None,
     ) -> None:
         account = self._account
         known = account.books.get(symbol)
@@ -185,6 +187,11 @@ class CatchUp:
             account.remember([row.key], row.exec_time)
         everything = BEGINNING_MS if flat_ms is None else flat_ms
         account.commit_change(replace(change, replaced_after_ms=everything), overrides=overrides)
+        # The bots' sums hold everything that was folded before, under the rules of then.
+        counted = [row for row in rows if row not in account.late]
+        past = account.new_book(symbol, flat_ms)
+        past.add(counted, rules_before or account.rules)
+        account.tell_tallies(book.added_to(past))
         account.tell_differences(book, before)
 
     async def _stored(

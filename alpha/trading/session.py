@@ -20,7 +20,7 @@ from alpha.core.events import Bar
 from alpha.core.ids import parse
 from alpha.core.instruments import Instrument
 from alpha.core.intents import Exit
-from alpha.core.records import BotPosition, Correction, Fill, OrderRow
+from alpha.core.records import BotPosition, Correction, Fill, OrderRow, Tally
 from alpha.core.snapshot import Snapshot
 from alpha.trading.account import Account
 from alpha.trading.gateway import Gateway
@@ -103,20 +103,20 @@ class BotSession:
     # -- the account tells --------------------------------------------------------------------
 
     def told_fill(self, fill: Fill, received_ns: int) -> None:
-        self.fills += 1
         self.last_fill = LastFill(
             fill.exec_time, fill.symbol, fill.side, fill.qty, fill.price, fill.reason
         )
-        self._cash_flow += fill.realised - fill.fee
         if self._caught_up:
             self._hand_fill(fill, received_ns, replayed=False)
         self._close_what_is_left(fill)
         self._changed(self.bot_id)
 
-    def told_cash(self, funding: Decimal, realised: Decimal) -> None:
-        """Funding received or paid, and the net result of round trips that have ended."""
-        self._cash_flow += funding
-        self.realised += realised
+    def told_tally(self, tally: Tally) -> None:
+        """What fills, funding and round trips have added to the bot's sums, or a correction has
+        taken back."""
+        self.fills += tally.fills
+        self.realised += tally.realised
+        self._cash_flow += tally.cash
 
     def told_correction(self, correction: Correction) -> None:
         if self._caught_up:

@@ -15,7 +15,7 @@ from alpha.bybit.signing import Credentials
 from alpha.clock import ManualClock
 from alpha.core.events import Execution, OrderEvent, Side
 from alpha.core.ids import wire_id
-from alpha.core.records import Correction, Fill, Marks, OrderRow, Override
+from alpha.core.records import Correction, Fill, Marks, OrderRow, Override, Tally
 from alpha.core.steps import QtySteps
 from alpha.ledger.pool import Pool
 from alpha.ledger.reader import LedgerReader
@@ -47,7 +47,7 @@ class Ear:
     def told_fill(self, fill: Fill, received_ns: int) -> None:
         self.fills.append(fill)
 
-    def told_cash(self, funding: Decimal, realised: Decimal) -> None:
+    def told_tally(self, tally: Tally) -> None:
         pass
 
     def told_correction(self, correction: Correction) -> None:

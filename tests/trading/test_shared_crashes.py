@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alpha.core.intents import StopPlan
+from alpha.crew import past_of
 from alpha.embedded.place import Place
 from alpha.ledger.pool import open_pool
 from alpha.ledger.verify import verify
@@ -26,6 +27,7 @@ from tests.trading.test_crashes import Step as Delivery
 from tests.trading.test_crashes import arranged, database, rows_of
 
 D = Decimal
+ZERO = D(0)
 BOTS = ("one_001", "two_001", "three_001")
 FATES = ("", "", "", "unanswered", "lost", "refused", "dies", "dies after")
 #: Moves of a bar, in percent: stop losses lie 5 below or above, take profits 20 away.
@@ -44,6 +46,8 @@ class Step:
     shock: int = 0
     fates: tuple[str, ...] = ()
     stop_fates: tuple[str, ...] = ()
+    #: Funding of the first coin, while orders are under way.
+    rate: Decimal = ZERO
     delivery: Delivery = CALM
 
 
@@ -62,6 +66,7 @@ steps = st.builds(
     shock=st.sampled_from((0, 0, *MOVES)),
     fates=st.lists(st.sampled_from(FATES), max_size=5).map(tuple),
     stop_fates=st.lists(st.sampled_from(FATES), max_size=5).map(tuple),
+    rate=st.sampled_from((ZERO, ZERO, D("0.001"), D("-0.002"))),
     delivery=deliveries,
 )
 
@@ -108,6 +113,8 @@ class Story:
         if step.shock:
             for symbol in SYMBOLS:
                 await exchange.tick(symbol, self._moved(step.shock), close_ms + 1_000)
+        if step.rate:
+            await exchange.fund(SYMBOLS[0], step.rate, exchange.now_ms)
         if delivery.cut:
             exchange.take_frames()
             self.life.disconnect()
@@ -216,6 +223,10 @@ class Story:
         stored = await self.life.pool.fetch("SELECT exec_id FROM trading.executions")
         truth = {row.exec_id for row in await self.life.exchange.truth()}
         assert {row["exec_id"] for row in stored} == truth
+        for bot, session in self.life.sessions.items():
+            past = await past_of(self.life.reader, bot, ACCOUNT)
+            assert (session.fills, session.realised) == (past.fills, past.realised), bot
+            assert session.money()[0] == D(10_000) + past.cash_flow, bot
 
     async def close_all(self) -> None:
         for symbol in SYMBOLS:

@@ -198,6 +198,50 @@ async def test_sockets_frozen_for_ever_are_replaced(server_folder: Path) -> None
         await assert_the_ledger_is_the_book(home)
 
 
+#: Pairs in which one fault hides what the other has done.
+PAIRS: dict[str, tuple[Json, ...]] = {
+    "frames lost, history behind": (
+        {"kind": "lose_frames", "topic": "execution", "for_s": 3.0},
+        {"kind": "history_lag", "seconds": 8.0, "path": "/v5", "for_s": 8.0},
+    ),
+    "socket closed, reads fail": (
+        {"kind": "close_socket", "socket": "private"},
+        {"kind": "ret_code", "code": 10016, "path": "/v5/execution", "for_s": 5.0},
+    ),
+    "replies lost, frames lost": (
+        {"kind": "lose_reply", "path": CREATE, "for_s": 4.0},
+        {"kind": "lose_frames", "socket": "private", "for_s": 4.0},
+    ),
+    "replies lost, questions answered late": (
+        {"kind": "lose_reply", "path": CREATE, "for_s": 3.0},
+        {"kind": "history_lag", "seconds": 4.0, "path": "/v5", "for_s": 8.0},
+        {"kind": "freeze_socket", "socket": "private", "for_s": 3.0},
+    ),
+}
+
+
+@pytest.mark.timeout(300)
+async def test_faults_that_hide_each_other_lose_nothing(server_folder: Path) -> None:
+    settings = CONFIG.format(folder=server_folder, root=ROOT)
+    slow: list[str] = []
+    with installation(server_folder, settings=settings) as home:
+        daemon = home.start()
+        await home.ready()
+        await home.trades(4)
+        async with patient_of(home) as patient:
+            for name, faults in PAIRS.items():
+                await patient.switch(*faults)
+                await patient.clock.sleep(max(float(str(f.get("for_s", 0))) for f in faults))
+                recovered = await patient.recovered_in()
+                tell(name, recovery_s=recovered, hits=await patient.hits())
+                await patient.clear()
+                slow += [name] if recovered is None else []
+                await patient.traded(len(home.truth()))
+        assert slow == []
+        assert home.stop(daemon) == 0
+        await assert_the_ledger_is_the_book(home)
+
+
 def tell(fault: str, **figures: float | None) -> None:
     print(json.dumps({"fault": fault, **figures}), flush=True)
 

@@ -169,6 +169,17 @@ async def test_a_limit_order_rests_is_edited_and_cancelled(client: Any) -> None:
     assert await client.fetch_open_orders(SYMBOL) == []
 
 
+async def test_orders_in_one_request(client: Any) -> None:
+    low = await price(client, 0.8)
+    order = {"symbol": SYMBOL, "type": "limit", "side": "buy", "amount": 0.01, "price": low}
+    placed = await client.create_orders([order, {**order, "amount": 0.02}])
+    opened = await client.fetch_open_orders(SYMBOL)
+    assert {one["id"] for one in opened} == {one["id"] for one in placed}
+    assert {one["amount"] for one in opened} == {0.01, 0.02}
+    await client.cancel_orders([one["id"] for one in placed], SYMBOL)
+    assert await client.fetch_open_orders(SYMBOL) == []
+
+
 async def test_conditional_orders_and_cancel_all(client: Any) -> None:
     low = await price(client, 0.7)
     stop = await client.create_order(

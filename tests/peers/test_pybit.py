@@ -227,6 +227,36 @@ def test_cancel_all_leaves_nothing_open(client: Client) -> None:
     assert client.http.get_open_orders(category="linear", symbol=SYMBOL)["result"]["list"] == []
 
 
+def test_batches_answer_for_each_order(client: Client) -> None:
+    limit = {"symbol": SYMBOL, "side": "Buy", "orderType": "Limit", "qty": "0.01"}
+    low = client.price("0.8")
+    answer = client.http.place_batch_order(
+        category="linear",
+        request=[{**limit, "price": low}, {**limit, "price": low, "qty": "0"}],
+    )
+    codes = [one["code"] for one in answer["retExtInfo"]["list"]]
+    assert codes[0] == 0 and codes[1] != 0
+    order_id = answer["result"]["list"][0]["orderId"]
+    one = {"symbol": SYMBOL, "orderId": order_id}
+    client.http.amend_batch_order(category="linear", request=[{**one, "qty": "0.02"}])
+    until(lambda: client.order(order_id)["qty"] == "0.02", "the amend")
+    client.http.cancel_batch_order(category="linear", request=[one])
+    client.until_status(order_id, "Cancelled")
+
+
+def test_closed_profit_and_the_transaction_log(client: Client) -> None:
+    client.until_status(client.place("Buy", qty="0.02"), "Filled")
+    closing = client.place("Sell", qty="0.02", reduceOnly=True)
+    client.until_status(closing, "Filled")
+    closed = client.http.get_closed_pnl(category="linear", symbol=SYMBOL)["result"]["list"]
+    assert [(row["orderId"], Decimal(row["closedSize"])) for row in closed] == [
+        (closing, Decimal("0.02"))
+    ]
+    log = client.http.get_transaction_log(accountType="UNIFIED", category="linear")
+    fees = [Decimal(row["fee"]) for row in log["result"]["list"] if row["orderId"] == closing]
+    assert sum(fees) == sum(Decimal(row["execFee"]) for row in client.executions(closing))
+
+
 def test_leverage_and_trading_stop(client: Client) -> None:
     client.http.set_leverage(category="linear", symbol=SYMBOL, buyLeverage="7", sellLeverage="7")
     with pytest.raises(InvalidRequestError) as again:

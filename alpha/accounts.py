@@ -77,6 +77,7 @@ class AccountOpener:
             changed=self.live.account_changed,
             pulse=self.watchdog.pulse(f"compare:{name}", COMPARE_LIMIT_S),
         )
+        service.reconciler.done = self.live.reconciled
         self.live.services[name] = service
         for handle in handles:
             await self._open_session(handle, service)

@@ -303,6 +303,7 @@ class Daemon:
             picture=live.status,
             handles=self._crew.handles,
             rejoin=rejoin,
+            reconcilers=live.reconcilers,
             assign=live.assign,
         )
         await serve(

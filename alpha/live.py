@@ -18,6 +18,7 @@ from alpha.state.mirror import Mirror
 from alpha.stores import Stores
 from alpha.supervision import Supervisor
 from alpha.trading.account import AccountStatus
+from alpha.trading.reconcile import Reconciler
 from alpha.trading.service import AccountService
 from alpha.trading.session import BotSession
 
@@ -49,6 +50,14 @@ class Live:
         self.services[session.account.name].sessions[session.bot_id] = session
         self.sessions[name] = session
         self._names[session.bot_id] = name
+
+    def reconciled(self) -> None:
+        """After a full reconciliation the live picture is written anew, too."""
+        if self._mirror is not None:
+            self._mirror.rewrite()
+
+    def reconcilers(self) -> dict[str, Reconciler]:
+        return {name: service.reconciler for name, service in self.services.items()}
 
     async def assign(self, override: Override, exec_time: int) -> None:
         """Gives a stored execution to another bot. Raises NotFound for an account that is not run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
@@ -11,11 +11,12 @@ from alpha.bots.states import BotState
 from alpha.clock import Clock
 from alpha.config import Config
 from alpha.control.database_desk import DatabaseDesk, assigned
-from alpha.control.desk import Row, Source, Status
+from alpha.control.desk import Reconciled, Row, Source, Status
 from alpha.core.records import Override
 from alpha.errors import NotFound
 from alpha.ledger import registry
 from alpha.ledger.pool import CONNECTION_ERRORS, Pool
+from alpha.trading.reconcile import Applied, Reconciler
 
 log = structlog.get_logger(__name__)
 
@@ -36,12 +37,14 @@ class LiveDesk(DatabaseDesk):
         picture: Callable[[], Status],
         handles: Mapping[str, BotHandle],
         rejoin: Callable[[str], None],
+        reconcilers: Callable[[], Mapping[str, Reconciler]],
         assign: Callable[[Override, int], Awaitable[None]],
     ) -> None:
         super().__init__(pool, config, clock)
         self._picture = picture
         self._handles = handles
         self._rejoin = rejoin
+        self._reconcilers = reconcilers
         self._assign = assign
 
     async def data_age_s(self) -> float | None:
@@ -49,6 +52,18 @@ class LiveDesk(DatabaseDesk):
 
     async def status(self) -> Status:
         return self._picture()
+
+    async def reconcile(self) -> Sequence[Row]:
+        found: list[Row] = []
+        for reconciler in self._reconcilers().values():
+            found += [one.as_row() for one in await reconciler.differences()]
+        return found
+
+    async def apply_reconciliation(self, operator: str) -> Sequence[Reconciled]:
+        return [
+            _reconciled(name, await reconciler.apply(operator))
+            for name, reconciler in self._reconcilers().items()
+        ]
 
     async def start_bot(self, name: str) -> str:
         handle = self._handle(name)
@@ -89,3 +104,14 @@ class LiveDesk(DatabaseDesk):
                 f"daemon with --bots {name}"
             )
         return handle
+
+
+def _reconciled(account: str, done: Applied) -> Reconciled:
+    return {
+        "account": account,
+        "found": [one.as_row() for one in done.found],
+        "left": [one.as_row() for one in done.left],
+        "brought": done.brought,
+        "adjusted": list(done.adjusted),
+        "cancelled": list(done.cancelled),
+    }

@@ -100,6 +100,9 @@ def account_status(service: AccountService, degraded: tuple[str, ...]) -> Accoun
     account = service.account
     wallet = account.wallet
     troubles = [f"{symbol}: {why}" for symbol, why in sorted(account.blocked.items())]
+    if service.reconciler.last:
+        count = len(service.reconciler.last)
+        troubles.append(f"{count} differences to the exchange at the newest reconciliation")
     return {
         "status": account.status.value,
         "since_ms": account.since_ms,

@@ -21,14 +21,15 @@ def show(
     config: Path | None,
     mode: str | None,
     as_json: bool,
-) -> None:
-    """Asks and prints. Arguments that are None were not given."""
+) -> Mapping[str, object]:
+    """Asks, prints, and returns the document. Arguments that are None were not given."""
     from alpha.control.wire import encode
 
     loaded = settings(config, {"mode": mode})
     given = {name: value for name, value in arguments.items() if value is not None}
     answer = asyncio.run(ask(loaded, verb, given))
     print(encode(answer.data) if as_json else answer.text)
+    return answer.data
 
 
 async def ask(config: Config, verb: str, arguments: Mapping[str, str]) -> Answer:

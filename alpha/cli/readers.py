@@ -19,6 +19,27 @@ def status(
     show("status", {}, config=config, mode=mode, as_json=as_json)
 
 
+def reconcile(
+    config: ConfigOption = None,
+    mode: ModeOption = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Bring the ledger to agree; needs a running daemon.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show where the ledger and the exchange differ, point by point. Changes nothing without
+    --apply, which brings missing executions in and, for what none explains, books an adjustment
+    to `manual`."""
+    question = "Bring the ledger to agree with the exchange, with adjustments where need be?"
+    if apply and not yes and not typer.confirm(question, err=True):
+        print("nothing was changed")
+        raise typer.Exit(1)
+    verb = "reconcile_apply" if apply else "reconcile"
+    data = show(verb, {}, config=config, mode=mode, as_json=as_json)
+    raise typer.Exit(0 if data["agrees"] else 1)
+
+
 def positions(
     config: ConfigOption = None,
     mode: ModeOption = None,

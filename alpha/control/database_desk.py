@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
 from decimal import Decimal
+from functools import partial
 
 from alpha.clock import Clock, SystemRandomness, iso
 from alpha.config import Config
@@ -18,11 +19,14 @@ from alpha.control.desk import (
     CommandRecord,
     FillSummary,
     PositionStatus,
+    Reconciled,
     Row,
     Source,
     Status,
 )
+from alpha.control.truth import exchange_reader
 from alpha.control.verbs import resolve_bot
+from alpha.core.reasons import BUILTIN
 from alpha.core.records import MANUAL, Override
 from alpha.errors import NotFound, NotRunning, TimedOut
 from alpha.installation import installation_id
@@ -30,6 +34,7 @@ from alpha.ledger.assign import assign_stored, find_execution
 from alpha.ledger.pool import Pool
 from alpha.ledger.reader import LedgerReader, plain
 from alpha.ledger.reader import Row as LedgerRow
+from alpha.trading.differences import Ours, differences
 
 
 class DatabaseDesk:
@@ -99,6 +104,46 @@ class DatabaseDesk:
             orders=_count(row, "orders"),
             fills=_count(row, "fills"),
             last_fill=_fill_summary(newest[-1]) if newest else None,
+        )
+
+    async def reconcile(self) -> Sequence[Row]:
+        if not await self._migrated():
+            raise NotFound("expected a ledger, found a database that no daemon has used yet")
+        async with exchange_reader(self._config, self._clock) as exchange:
+            if exchange is None:
+                raise NotRunning(
+                    "expected an exchange to ask, found none: the built-in one runs with the "
+                    "daemon; start `alpha run`"
+                )
+            found: list[Row] = []
+            for name, rest in exchange.clients.items():
+                rows = await differences(rest, partial(self._ours, name), self._clock)
+                found += [one.as_row() for one in rows]
+            return found
+
+    async def _ours(self, account: str) -> Ours:
+        """An account as the database has it, without a daemon."""
+        reader, held = self._reader, dict[tuple[str, str], Decimal]()
+        for row in await reader.positions():
+            if row["account"] == account:
+                size = _decimal(row["size"])
+                key = (str(row["bot_id"]), str(row["symbol"]))
+                held[key] = size if row["side"] == "long" else -size
+        bots = {bot.bot_id for bot in self._config.bots.values() if bot.account == account}
+        return Ours(
+            account=account,
+            held=held,
+            orders={row.client_order_id: row for row in await reader.open_orders(account)},
+            bots=bots,
+            known=frozenset(await reader.known_bots(account)) | bots,
+            reasons=BUILTIN,
+            missing=partial(reader.missing_exec_ids, account),
+        )
+
+    async def apply_reconciliation(self, operator: str) -> Sequence[Reconciled]:
+        raise NotRunning(
+            f"expected a daemon on {self._config.data_dir}, found none; start it: it alone writes "
+            f"the ledger"
         )
 
     async def bots(self) -> Sequence[Row]:

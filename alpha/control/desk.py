@@ -109,6 +109,19 @@ class CommandRecord:
     duration_ms: float | None = None
 
 
+class Reconciled(TypedDict):
+    """What reconciling one account has done. `found` and `left` are the differences before and
+    after, `brought` counts executions that were missing, `adjusted` are symbols whose rest was
+    accepted as `manual`, `cancelled` ids of orders that nobody looked after."""
+
+    account: str
+    found: list[Row]
+    left: list[Row]
+    brought: int
+    adjusted: list[str]
+    cancelled: list[str]
+
+
 class Desk(Protocol):
     """Where verbs get their answers. Rows are new dictionaries with the documented keys; money
     in them is Decimal, times are ISO 8601 texts. Bots go by their name in the settings."""
@@ -133,6 +146,13 @@ class Desk(Protocol):
 
     async def analytics(self, bot: str | None, days: int) -> Sequence[Row]:
         """One row per bot over round trips that ended in the last `days` days."""
+
+    async def reconcile(self) -> Sequence[Row]:
+        """Where ledger and exchange differ: `account`, `kind` (position, execution, order,
+        orphan), `symbol`, `subject`, `ledger`, `exchange`, `note`. Changes nothing."""
+
+    async def apply_reconciliation(self, operator: str) -> Sequence[Reconciled]:
+        """Brings them to agree. Raises NotRunning without a daemon."""
 
     async def start_bot(self, name: str) -> str:
         """Allows entries again; returns the bot's state. Raises NotRunning without a daemon."""

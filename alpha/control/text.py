@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Context, Decimal, InvalidOperation
 from typing import Literal
 
-from alpha.control.desk import DaemonStatus, Row, Status
+from alpha.control.desk import DaemonStatus, Reconciled, Row, Status
 from alpha.control.wire import plain
 
 Table = Literal["bots", "positions", "orders", "fills"]
@@ -133,6 +133,26 @@ def _daemon(daemon: DaemonStatus) -> str:
     if daemon["role"] == "active":
         return f"daemon {daemon['holder']}: active · accounts {accounts}"
     return f"daemon {daemon['holder']}: standby for {accounts} · seen {daemon.get('seen', '-')}"
+
+
+def differences(rows: Sequence[Row]) -> str:
+    if not rows:
+        return "the ledger and the exchange agree"
+    columns = ("account", "kind", "symbol", "subject", "ledger", "exchange", "note")
+    return grid(columns, [[str(row[column]) or "-" for column in columns] for row in rows])
+
+
+def applied(accounts: Sequence[Reconciled]) -> str:
+    lines = []
+    for one in accounts:
+        lines.append(
+            f"account {one['account']}: {len(one['found'])} differences, "
+            f"{one['brought']} executions brought, "
+            f"adjusted {', '.join(one['adjusted']) or 'nothing'}, "
+            f"cancelled {', '.join(one['cancelled']) or 'nothing'}"
+        )
+        lines.append(differences(one["left"]))
+    return "\n".join(lines) or "no account is open yet"
 
 
 def analytics(rows: Sequence[Row], days: int) -> str:

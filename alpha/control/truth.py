@@ -60,7 +60,7 @@ class RestTruth:
     """What the exchange says over REST, for accounts that have a key."""
 
     def __init__(self, clients: Mapping[str, Rest]) -> None:
-        self._clients = clients
+        self.clients = clients
 
     async def executions(
         self, account: str, after_ms: int, until_ms: int
@@ -75,7 +75,7 @@ class RestTruth:
         return {row.symbol: row.signed_size for row in rows if row.signed_size}
 
     def _client(self, account: str) -> Rest:
-        client = self._clients.get(account)
+        client = self.clients.get(account)
         if client is None:
             raise RetryLater(f"account {account} has no API key in the settings")
         return client

@@ -222,6 +222,25 @@ async def _assign(desk: Desk, given: Given) -> Answer:
     return Answer(row, words)
 
 
+async def _reconcile(desk: Desk, given: Given) -> Answer:
+    rows = await desk.reconcile()
+    age = _rounded(await desk.data_age_s())
+    data = {
+        "source": desk.source,
+        "data_age_s": age,
+        "agrees": not rows,
+        "differences": list(rows),
+    }
+    return Answer(data, text.differences(rows) + text.footer(desk.source, age))
+
+
+async def _reconcile_apply(desk: Desk, given: Given) -> Answer:
+    accounts = await desk.apply_reconciliation(given.operator)
+    left = [row for one in accounts for row in one["left"]]
+    data = {"agrees": not left, "accounts": list(accounts)}
+    return Answer(data, text.applied(accounts))
+
+
 _BOT = Argument("bot")
 _ONE_BOT = Argument("bot", required=True)
 _LIMIT = Argument("limit", default=20, high=100_000)
@@ -242,6 +261,20 @@ VERBS: dict[str, Verb] = {
             "Trades, net PnL, win rate and fees from the ledger.",
             _analytics,
             (_BOT, _DAYS),
+        ),
+        Verb(
+            "reconcile",
+            "viewer",
+            "Where the ledger and the exchange differ, point by point.",
+            _reconcile,
+        ),
+        Verb(
+            "reconcile_apply",
+            "admin",
+            "Bring the ledger to agree with the exchange.",
+            _reconcile_apply,
+            acts=True,
+            confirmation=True,
         ),
         Verb("start", "operator", "Let a bot enter again.", _start, (_ONE_BOT,), acts=True),
         Verb(

@@ -97,6 +97,12 @@ class Mirror:
         self._market_marked = True
         self._wake.set()
 
+    def rewrite(self) -> None:
+        """Has everything written again, soon: what stands there may have been changed by others,
+        and no token shows that."""
+        self._lost, self._beat_at = True, 0.0
+        self._wake.set()
+
     def publish(self, channel: str, message: Mapping[str, object]) -> None:
         """Tells subscribers with the next write. Where that write was in doubt (Redis went away
         in the middle of it) they are told again."""

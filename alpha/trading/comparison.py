@@ -74,6 +74,11 @@ class Comparison:
             else:
                 self._differs(symbol, now, busy=symbol in busy)
 
+    def differing(self) -> list[str]:
+        """Symbols whose sizes differ now, whatever is in flight."""
+        symbols = sorted(set(self._account.exchange) | set(self._account.books))
+        return [symbol for symbol in symbols if not self._agrees(symbol)]
+
     def settle(self) -> list[str]:
         """Symbols, with nothing in flight, in which a sweep just done leaves a difference."""
         account, busy = self._account, self._busy()

@@ -20,7 +20,7 @@ import structlog
 
 from alpha.bybit.rest import Rest
 from alpha.clock import Clock, VenueClock
-from alpha.core.events import CASH_ONLY, Execution
+from alpha.core.events import ADJUSTMENT, CASH_ONLY, Execution
 from alpha.core.records import Commit, Override
 from alpha.errors import AlphaError, AuthRejected, RetryLater
 from alpha.ledger.pool import CONNECTION_ERRORS
@@ -42,6 +42,8 @@ RETRY_MOST_S = 3.0
 #: A key that the exchange refuses is tried again this often.
 REFUSED_RETRY_S = 8.0
 
+#: Execution types that need not come on the stream.
+UNSTREAMED = CASH_ONLY | {ADJUSTMENT}
 #: What REST shows first has to come on the stream within this time.
 STREAM_OWES_S = 3.0
 #: Sweeps before an account goes live with a difference.
@@ -162,7 +164,7 @@ class Recovery:
             if now - since < STREAM_OWES_S:
                 continue
             del self._account.owed[key]
-            if row.exec_type not in CASH_ONLY and row.exec_time > self._connected_ms:
+            if row.exec_type not in UNSTREAMED and row.exec_time > self._connected_ms:
                 log.error("execution_not_on_stream", account=self._account.name, exec_id=key[1])
                 self._reconnect(f"execution {key[1]} did not show within {STREAM_OWES_S:g} s")
                 return

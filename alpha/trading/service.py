@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -28,6 +28,7 @@ from alpha.trading.outcomes import Outcomes
 from alpha.trading.own_stops import OwnStops
 from alpha.trading.position_stops import PositionStops
 from alpha.trading.protection import Protection
+from alpha.trading.reconcile import Reconciler
 from alpha.trading.recovery import REFUSED_RETRY_S, Recovery
 from alpha.trading.sending import Sender
 from alpha.trading.session import BotSession
@@ -101,6 +102,17 @@ class AccountService:
             reconnect=stream.reconnect,
         )
         account.manual.pause = self._pause_bot
+        self.reconciler = Reconciler(
+            account,
+            rest,
+            self.recovery,
+            missing=tools.reader.missing_exec_ids,
+            drain=tools.writer.drain,
+            clock=tools.clock,
+            venue=tools.venue,
+            bots=self.sessions_by_id,
+            may_send=fence.exits_allowed,
+        )
         self.search = OrderSearch(account, rest, clock=tools.clock, spawn=tools.supervisor.spawn)
         self._sender = Sender(
             account,
@@ -231,6 +243,11 @@ class AccountService:
         keep(f"orders:{name}", self.outcomes.watch)
         keep(f"search:{name}", self.search.run)
         keep(f"compare:{name}", self._compare)
+        keep(f"reconcile:{name}", self.reconciler.run, vital=False)
+
+    def sessions_by_id(self) -> Collection[str]:
+        """Ids of the bots that run here."""
+        return self.sessions.keys()
 
     async def _run_stream(self) -> None:
         """For as long as the daemon runs. A key that is refused in the middle of it halts this

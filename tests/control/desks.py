@@ -11,6 +11,7 @@ from alpha.control.desk import (
     CommandRecord,
     FillSummary,
     PositionStatus,
+    Reconciled,
     Row,
     Source,
     Status,
@@ -27,6 +28,7 @@ class MemoryDesk:
         self.states = {"shortseller": "running", "lxalgo": "paused"}
         self.records: list[CommandRecord] = []
         self.fill_rows: list[Row] = []
+        self.differences: list[Row] = []
         self.assigned: list[tuple[str, str, str]] = []  # execution, owner, who asked
 
     async def data_age_s(self) -> float | None:
@@ -90,6 +92,22 @@ class MemoryDesk:
             bots=bots,
             daemons=[],
         )
+
+    async def reconcile(self) -> Sequence[Row]:
+        return self.differences
+
+    async def apply_reconciliation(self, operator: str) -> Sequence[Reconciled]:
+        found, self.differences = self.differences, []
+        return [
+            {
+                "account": "main",
+                "found": found,
+                "left": [],
+                "brought": 0,
+                "adjusted": [f"BTCUSDT by {operator}"],
+                "cancelled": [],
+            }
+        ]
 
     async def bots(self) -> Sequence[Row]:
         return [

@@ -166,3 +166,32 @@ def test_only_acting_verbs_ask_for_more_than_a_viewer() -> None:
     for verb in VERBS.values():
         assert verb.acts == (verb.role != "viewer"), verb.name
         assert issubclass(BadArgument, AlphaError)
+
+
+async def test_differences_are_shown_and_applied_by_an_admin_only(
+    control: Control, desk: MemoryDesk
+) -> None:
+    shown = await control.run("reconcile", {}, VIEWER)
+    assert shown.data["agrees"] is True
+    assert "agree" in shown.text
+    desk.differences = [
+        {
+            "account": "main",
+            "kind": "position",
+            "symbol": "BTCUSDT",
+            "subject": "",
+            "ledger": "0",
+            "exchange": "0.5",
+            "note": "nobody holds it in the ledger",
+        }
+    ]
+    shown = await control.run("reconcile", {}, VIEWER)
+    assert shown.data["agrees"] is False
+    assert "BTCUSDT" in shown.text
+    assert desk.records == []
+    with pytest.raises(Forbidden):
+        await control.run("reconcile_apply", {}, OPERATOR)
+    done = await control.run("reconcile_apply", {}, Actor("cli", "root", "admin"))
+    assert done.data["agrees"] is True
+    assert "adjusted BTCUSDT by root" in done.text
+    assert [record.decision for record in desk.records] == ["refused", "allowed"]

@@ -99,6 +99,7 @@ async def run(options: Options, folder: Path, clock: Clock) -> dict[str, object]
             "starts": sum(daemon.starts for daemon in world.daemons),
             "verify": {"ok": verified["ok"], "problems": verified["problems"]},
             "findings": [finding.shown() for finding in findings[:50]],
+            "hits": dict(injector.hits),
             "not_done": refused,
         }
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -24,6 +25,8 @@ class Injector:
         self.started = 0.0
         #: In the order of their beginning.
         self.struck: list[Struck] = []
+        #: By kind, how often the exchange's own faults have hit something.
+        self.hits: Counter[str] = Counter()
 
     def _now_s(self) -> float:
         return self._clock.monotonic() - self.started
@@ -85,10 +88,10 @@ class Injector:
         faults = [{**detail, **({} if once else {"for_s": fault.for_s})}]
         if with_close:
             faults.append({"kind": "close_socket", "socket": detail["socket"]})
-        body = {"seed": self._world.seed, "faults": faults}
-        refused = await self._world.tell_exchange("/sim/faults", body)
-        if not refused and not once:
-            await self._clock.sleep(fault.for_s)
+        ids, refused = await self._world.fail(faults)
+        if not refused:
+            await self._clock.sleep(0.1 if once else fault.for_s)
+            self.hits[fault.name] += await self._world.hits(ids)
         return refused
 
     async def _provoke(self, fault: Fault) -> str:
@@ -102,7 +105,7 @@ class Injector:
             account, symbol = await self._open_market(account, symbol)
         if detail["event"] != "funding":
             detail["key"] = api_key(account)
-        return await self._world.tell_exchange("/sim/provoke", {**detail, "symbol": symbol})
+        return await self._world.provoke({**detail, "symbol": symbol})
 
     async def _open_market(self, account: str, symbol: str) -> tuple[str, str]:
         markets = self._world.layout.markets

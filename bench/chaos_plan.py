@@ -64,7 +64,7 @@ def _exchange(
 
 
 def _codes(kind: str) -> list[Kind]:
-    paths: list[object] = [CREATE, "/v5/execution/list", "/v5/order", "/v5/position", None]
+    paths: list[object] = [CREATE, CREATE, "/v5/execution", "/v5/position", None, None]
     return [
         _exchange(
             kind, 3, name=f"{kind}_{code}", fixed={"code": code, "probability": 0.7}, path=paths
@@ -97,7 +97,7 @@ KINDS: tuple[Kind, ...] = (
     *_codes("ret_code"),
     *_codes("ret_code_after"),
     _exchange("http_status", 3, fixed=MOST, path=[CREATE, None], code=[500, 502, 503]),
-    _exchange("slow", 3, path=[CREATE, "/v5/execution/list", None], seconds=[0.5, 2, 4]),
+    _exchange("slow", 3, path=[CREATE, CREATE, None], seconds=[0.5, 2, 4]),
     _exchange("history_lag", 5, seconds=[1, 3]),
     _exchange("clock_skew", 3, ms=[-4000, 4000]),
     _exchange("maintenance", 5),

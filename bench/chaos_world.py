@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -216,16 +216,32 @@ class World:
         await self._clock.sleep(down_s)
         await self.start_exchange()
 
-    async def tell_exchange(self, path: str, body: Mapping[str, object]) -> str:
-        """Empty when it did as told, else why not."""
+    async def provoke(self, body: Mapping[str, object]) -> str:
+        """Empty when the exchange did as told, else why not."""
+        status, text = await self._tell("POST", "/sim/provoke", body)
+        return "" if status == 200 and '"ok":true' in text.replace(" ", "") else text[:200]
+
+    async def fail(self, faults: Sequence[Mapping[str, object]]) -> tuple[list[int], str]:
+        """Switches faults of the exchange on: their ids, and why not where there are none."""
+        body = {"seed": self.seed, "faults": faults}
+        status, text = await self._tell("POST", "/sim/faults", body)
+        return (json.loads(text)["ids"], "") if status == 200 else ([], text[:200])
+
+    async def hits(self, ids: Collection[int]) -> int:
+        """How often these faults have struck; 0 where the exchange has forgotten them."""
+        status, text = await self._tell("GET", "/sim/faults", None)
+        faults = json.loads(text)["faults"] if status == 200 else []
+        return sum(fault["hits"] for fault in faults if fault["id"] in ids)
+
+    async def _tell(
+        self, method: str, path: str, body: Mapping[str, object] | None
+    ) -> tuple[int, str]:
         try:
             url = f"http://127.0.0.1:{self.port}{path}"
-            async with self._http.post(url, json=dict(body)) as answer:
-                text = await answer.text()
+            async with self._http.request(method, url, json=body) as answer:
+                return answer.status, await answer.text()
         except (aiohttp.ClientError, TimeoutError) as error:
-            return f"{type(error).__name__}: {error}"
-        # A path that it does not know is answered with a retCode, as Bybit does.
-        return "" if answer.status == 200 and '"retCode"' not in text else text[:200]
+            return 0, f"{type(error).__name__}: {error}"
 
     # -- asking -----------------------------------------------------------------------------
 

@@ -76,6 +76,8 @@ class LiveDesk(DatabaseDesk):
     async def stop_bot(self, name: str) -> str:
         handle = self._handle(name)
         handle.pause(registry.OPERATOR_STOP)
+        if handle.state is BotState.DISABLED:  # the daemon is still starting it: it starts paused
+            return await self._keep(handle, BotState.PAUSED, registry.OPERATOR_STOP)
         return await self._kept(handle)
 
     async def assign_fill(
@@ -86,14 +88,17 @@ class LiveDesk(DatabaseDesk):
         return assigned(override)
 
     async def _kept(self, handle: BotHandle) -> str:
+        return await self._keep(handle, handle.state, handle.state_reason)
+
+    async def _keep(self, handle: BotHandle, state: BotState, reason: str) -> str:
         """Writes the state down. What was asked for holds without a database too."""
         try:
             await registry.set_status(
-                self._pool, handle.bot_id, handle.account, handle.state.value, handle.state_reason
+                self._pool, handle.bot_id, handle.account, state.value, reason
             )
         except CONNECTION_ERRORS as error:
             log.warning("state_not_kept", bot=handle.name, error=type(error).__name__)
-        return handle.state.value
+        return state.value
 
     def _handle(self, name: str) -> BotHandle:
         handle = self._handles.get(name)

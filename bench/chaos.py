@@ -78,6 +78,7 @@ async def run(options: Options, folder: Path, clock: Clock) -> dict[str, object]
             injector = Injector(world, clock, plan)
             await injector.run()
             watch_from = injector.started - started
+            await watch.until_well(SETTLE_WITHIN_S)
             await _stop_entries(world, clock)
             settled_s, findings, exchange = await _at_rest(world, watch, clock)
             verified = await world.active.verify()

@@ -38,7 +38,7 @@ class Struck:
 
 
 #: Bots in these states cannot do their work.
-UNFIT = ("starting", "warming", "failed")
+UNFIT = ("disabled", "starting", "warming", "failed")
 
 
 class Watch:
@@ -74,7 +74,10 @@ class Watch:
             daemon.pid = pid
         accounts, bots = status["accounts"], status["bots"]
         assert isinstance(accounts, dict) and isinstance(bots, dict)
+        layout = self._world.layout  # while it starts, a daemon names only those it has opened
         return (
+            *(name for name in layout.accounts if name not in accounts),
+            *(bot.name for bot in layout.bots if bot.name not in bots),
             *(name for name, row in accounts.items() if row["status"] != "live"),
             *(name for name, row in bots.items() if row["state"] in UNFIT),
             *(name for name in ("postgres", "redis") if status[name] != "ok"),

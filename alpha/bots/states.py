@@ -38,11 +38,16 @@ class StateMachine:
         self.warmed = False
         #: What a platform restriction asked for while a stricter state stood.
         self._reduce_only: str | None = None
+        #: The operator's stop of a bot that has not started yet.
+        self._pause_at_start: str | None = None
 
     def start(self) -> bool:
         """The operator, or the configuration, wants the bot to trade."""
         if self.state in (BotState.DISABLED, BotState.FAILED):
             self.warmed = False
+            pause, self._pause_at_start = self._pause_at_start, None
+            if pause is not None:
+                return self._become(BotState.PAUSED, pause)
             return self._become(BotState.STARTING, "")
         if self.state is BotState.PAUSED:
             return self._resume()
@@ -68,6 +73,9 @@ class StateMachine:
             self.reason = reason
 
     def pause(self, reason: str) -> bool:
+        """Of a bot that has not started yet: it starts paused."""
+        if self.state is BotState.DISABLED:
+            self._pause_at_start = reason
         if self.state in (BotState.DISABLED, BotState.FAILED):
             return False
         return self._become(BotState.PAUSED, reason)

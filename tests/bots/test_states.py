@@ -36,6 +36,9 @@ def step(machine: StateMachine, name: str) -> bool:
         ("start ready fail start", "starting", ""),
         ("start ready disable", "disabled", ""),
         ("pause reduce_only fail ready lift", "disabled", ""),
+        ("pause start", "paused", "pause"),
+        ("pause start ready start", "running", ""),
+        ("start ready disable pause start disable start", "starting", ""),
     ],
 )
 def test_transitions(steps: str, state: str, reason: str) -> None:

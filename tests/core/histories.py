@@ -23,6 +23,7 @@ from alpha.core.records import (
     PositionCycle,
     RoundTrip,
 )
+from alpha.core.steps import QtySteps
 from tests.core.oracle import Tables
 
 ACCOUNT, SYMBOL = "main", "ETHUSDT"
@@ -107,6 +108,7 @@ _KINDS = (
     ("funding", "Funding", "", ""),
     ("funding", "Funding", "", ""),
     ("odd", "Novelty", "", ""),
+    ("adjustment", "Adjustment", "somebody", ""),
 )
 _LINKS = ("en", "ec", "si", "ts", "x1", "zz")
 
@@ -171,6 +173,16 @@ def knowledge(draw: st.DrawFn) -> AttributionRules:
                 st.sampled_from([f"e{n}" for n in range(8)]), st.sampled_from(bots), max_size=2
             )
         ),
+    )
+
+
+def quantity_steps() -> st.SearchStrategy[QtySteps]:
+    """The exchange makes the step finer or coarser while it all happens."""
+    later = st.tuples(st.integers(2, 13), st.sampled_from((1, 2, 3, 5, 10)))
+    return st.lists(later, max_size=2, unique_by=lambda one: one[0]).map(
+        lambda drawn: QtySteps.of(
+            [(0, STEP), *((T0 + at * 1_000, STEP * size / 2) for at, size in drawn)]
+        )
     )
 
 

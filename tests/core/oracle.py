@@ -19,7 +19,9 @@ from alpha.core.records import AttributionRules
 Row = dict[str, object]
 Table = dict[tuple[object, ...], Row]
 FORCED_TYPES = ("BustTrade", "AdlTrade", "Settle", "Delivery")
-TRADING = ("Trade", *FORCED_TYPES, "BlockTrade", "MovePosition", "FutureSpread")
+TRADING = ("Trade", *FORCED_TYPES, "BlockTrade", "MovePosition", "FutureSpread", "Adjustment")
+#: (since, step) in the order of time
+Steps = Sequence[tuple[int, Decimal]]
 CODES = {
     "en": "entry",
     "ec": "ema_cross",
@@ -65,9 +67,9 @@ def pro_rata(amount: Fraction, weights: Sequence[Fraction], total: Fraction) -> 
     return [*shares, amount - sum(shares)]
 
 
-def fold(executions: Iterable[Execution], rules: AttributionRules, step: Decimal) -> Tables:
+def fold(executions: Iterable[Execution], rules: AttributionRules, step: Decimal | Steps) -> Tables:
     known: dict[str, Execution] = {row.exec_id: row for row in executions}
-    oracle = Oracle(rules, Fraction(step))
+    oracle = Oracle(rules, [(0, step)] if isinstance(step, Decimal) else step)
     for row in sorted(
         known.values(),
         key=lambda r: (r.exec_time, r.seq, r.order_id, -r.leaves_qty, r.exec_id),
@@ -79,9 +81,9 @@ def fold(executions: Iterable[Execution], rules: AttributionRules, step: Decimal
 
 
 class Oracle:
-    def __init__(self, rules: AttributionRules, step: Fraction) -> None:
+    def __init__(self, rules: AttributionRules, steps: Steps) -> None:
         self.rules = rules
-        self.step = step
+        self.steps = steps
         self.tables = Tables()
         self.open: dict[str, list[Row]] = {}  # bot -> rows of the lots table, oldest first
         self.cycle: dict[str, Row] = {}  # bot -> row of the cycles table
@@ -115,6 +117,8 @@ class Oracle:
             signed = Fraction(0)
         fee, rules, own = Fraction(row.fee), self.rules, self.own_id(row)
         tag = rules.orders.get(row.order_id)
+        if row.exec_type == "Adjustment":
+            return [("manual", signed, fee, "manual")]
         if row.exec_id in rules.overrides:
             return [(rules.overrides[row.exec_id], signed, fee, "override")]
         if own:
@@ -148,7 +152,7 @@ class Oracle:
         if row.exec_type == "Funding":
             cash = pro_rata(fee, list(held.values()), net)
             return [(bot, Fraction(0), part, "share") for bot, part in zip(bots, cash, strict=True)]
-        step = self.step
+        step = Fraction([step for since, step in self.steps if since <= row.exec_time][-1])
         if any((size / step).denominator > 1 for size in (signed, *held.values())):
             step = Fraction(1, 10**12)
         exact = {bot: abs(signed) * size / net / step for bot, size in held.items()}

@@ -8,8 +8,10 @@ from decimal import Decimal
 import pytest
 
 from alpha.core.attribution import attribute, reason_of
+from alpha.core.book import Book
 from alpha.core.events import Execution
 from alpha.core.records import AttributionRules, OrderTag
+from alpha.core.steps import QtySteps
 from tests.core.histories import STEP, SYMBOL, by, execution, funding, rules
 
 D = Decimal
@@ -106,6 +108,93 @@ def test_opposite_positions_that_cancel_have_no_shares() -> None:
     forced = execution("e1", "Sell", "1", exec_type="BustTrade")
     (share,) = attribute(forced, TWO, {"ann": LONG, "bob": SHORT}, STEP)
     assert (share.bot_id, share.attribution) == ("ann", "open_lot")
+
+
+@pytest.mark.parametrize(("known", "owner"), [(TWO, "manual"), (OWNED, "bob")])
+def test_funding_on_positions_that_cancel_is_whole(known: AttributionRules, owner: str) -> None:
+    """There should be none; if there is, it is the symbol's owner's, or nobody's."""
+    (share,) = attribute(funding("e1", "0.5"), known, {"ann": LONG, "bob": SHORT}, STEP)
+    assert (share.bot_id, share.signed_qty, share.fee) == (owner, D(0), D("0.5"))
+
+
+def test_funding_of_opposite_positions_is_signed() -> None:
+    """The long pays more than the account does, and the short receives the difference."""
+    shares = attribute(funding("e1", "0.1"), TWO, {"ann": D(4), "bob": D(-2)}, STEP)
+    assert [(s.bot_id, s.fee) for s in shares] == [("ann", D("0.2")), ("bob", D("-0.1"))]
+
+
+def test_the_cash_of_shares_is_exact_to_the_last_digit() -> None:
+    shares = attribute(funding("e1", "0.1"), TWO, {"ann": D(1), "bob": D(1), "manual": D(1)}, STEP)
+    assert [s.fee for s in shares[:2]] == [D("0.033333333333")] * 2
+    assert sum(s.fee for s in shares) == D("0.1")
+
+
+def test_an_adjustment_is_manuals_whatever_anybody_says() -> None:
+    row = execution("e1", "Sell", "1", exec_type="Adjustment", create_type="somebody")
+    known = rules("ann", "bob", orders=TAGGED.orders, overrides={"e1": "bob"})
+    (share,) = attribute(row, known, {"ann": LONG, "bob": LONG}, STEP)
+    assert (share.bot_id, share.attribution) == ("manual", "manual")
+
+
+def test_a_forced_row_may_be_given_to_one_bot_whole() -> None:
+    forced = execution("e1", "Sell", "2", exec_type="AdlTrade")
+    known = rules("ann", "bob", overrides={"e1": "bob"})
+    (share,) = attribute(forced, known, {"ann": LONG, "bob": LONG}, STEP)
+    assert (share.bot_id, share.signed_qty, share.attribution) == ("bob", D(-2), "override")
+
+
+@pytest.mark.parametrize(
+    ("exec_type", "create_type", "stop_order_type", "reason"),
+    [
+        ("Trade", "CreateByTakeProfit", "TakeProfit", "take_profit"),
+        ("Trade", "CreateByPartialTakeProfit", "PartialTakeProfit", "take_profit"),
+        ("Trade", "CreateByStopLoss", "StopLoss", "stop_loss"),
+        ("Trade", "CreateByPartialStopLoss", "PartialStopLoss", "stop_loss"),
+        ("Trade", "CreateByTrailingStop", "TrailingStop", "trailing_stop"),
+        ("Trade", "CreateByTrailingProfit", "TrailingStop", "trailing_stop"),
+        ("Trade", "", "TakeProfit", "take_profit"),
+        ("Trade", "UNKNOWN", "PartialStopLoss", "stop_loss"),
+        ("Trade", "CreateByLiq", "", "risk_limit"),
+        ("Trade", "CreateByTakeOver_PassThrough", "", "risk_limit"),
+        ("Trade", "CreateByAdl_PassThrough", "", "risk_limit"),
+        ("BustTrade", "", "", "risk_limit"),
+        ("AdlTrade", "", "", "risk_limit"),
+        ("Trade", "CreateByClosing", "", "manual_exit"),
+        ("Trade", "CreateByAdminClosing", "", "manual_exit"),
+        ("Trade", "CreateByMmRateClose", "MmRateClose", "manual_exit"),
+        ("Trade", "CreateBySettle", "", "manual_exit"),
+        ("Settle", "", "", "manual_exit"),
+        ("Delivery", "", "", "manual_exit"),
+    ],
+)
+def test_the_exchange_names_the_reason_and_the_bot_that_holds_has_it(
+    exec_type: str, create_type: str, stop_order_type: str, reason: str
+) -> None:
+    row = execution(
+        "e1", "Sell", "1", exec_type=exec_type, create_type=create_type,
+        stop_order_type=stop_order_type,
+    )  # fmt: skip
+    for known, held, how in ((ONE, "ann", "sole_bot"), (TWO, "bob", "open_lot")):
+        (share,) = attribute(row, known, {held: LONG}, STEP)
+        assert (share.bot_id, share.attribution) == (held, how)
+        assert reason_of(row, known, "exit") == (reason, "exchange")
+
+
+@pytest.mark.parametrize("reason", ["entry", "stop_loss"])
+def test_the_effect_decides_what_a_fill_is_not_its_side_or_tag(reason: str) -> None:
+    book = Book("main", SYMBOL, qty_steps=QtySteps.always(STEP))
+    rows = [
+        by("ann", "e1", "Sell", "1", reason=reason),  # opens a short
+        by("ann", "e2", "Buy", "3", reason=reason),  # closes it and opens a long: two fills
+        by("bob", "e3", "Sell", "1", reason=reason),  # opens bob's short beside ann's long
+    ]
+    fills = book.add(rows, TWO).fills
+    assert [(f.bot_id, f.effect, f.leg, f.qty, f.reason) for f in fills] == [
+        ("ann", "entry", 1, D(1), reason),
+        ("ann", "exit", 0, D(1), reason),
+        ("ann", "entry", 1, D(2), reason),
+        ("bob", "entry", 1, D(1), reason),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from tests.core.histories import (
     deliveries,
     histories,
     knowledge,
+    quantity_steps,
 )
 
 ZERO = Decimal(0)
@@ -106,6 +107,36 @@ def test_what_is_learned_late_ends_as_if_known_from_the_start(
     again = book.reattribute(known)
     assert not (again.fills or again.funding or again.lots or again.round_trips or again.cycles)
     assert again.replaced_after_ms is None and again.corrections == ()
+
+
+@thorough
+@given(data=st.data(), rows=histories(), known=knowledge(), steps=quantity_steps())
+def test_executions_orders_and_decisions_come_in_any_order_among_each_other(
+    data: st.DataObject, rows: list[Execution], known: AttributionRules, steps: QtySteps
+) -> None:
+    """Funding, flips, forced fills, bots opposite to each other, adjustments, a quantity step that
+    changes: whatever is learned before, between or after the executions."""
+    book, model = Book(ACCOUNT, SYMBOL, qty_steps=steps), Model()
+    news: list[list[Execution] | tuple[str, str]] = [*data.draw(deliveries(rows))]
+    news += [("order", order_id) for order_id in known.orders]
+    news += [("override", exec_id) for exec_id in known.overrides]
+    news += [("owner", symbol) for symbol in known.owners]
+    learned = replace(known, orders={}, overrides={}, owners={})
+    for one in data.draw(st.permutations(news)):
+        if isinstance(one, list):
+            model.write(book.add(one, learned))
+            continue
+        what, key = one
+        if what == "order":
+            learned = replace(learned, orders={**learned.orders, key: known.orders[key]})
+        elif what == "override":
+            learned = replace(learned, overrides={**learned.overrides, key: known.overrides[key]})
+        else:
+            learned = replace(learned, owners={key: known.owners[key]})
+        model.write(book.reattribute(learned, key if what == "order" else None))
+    expected = oracle.fold(rows, known, steps.known)
+    model.agrees_with(expected)
+    assert positions(book) == expected.positions
 
 
 @thorough

@@ -16,7 +16,10 @@ from tests.ledger.samples import T0, execution
 
 SYMBOL = "BTCUSDT"
 STEP = Decimal("0.001")
-KINDS = ("ours", "ours", "ours", "tagged", "child", "stop", "person", "funding", "forced", "odd")
+KINDS = (
+    *("ours", "ours", "ours", "tagged", "child", "stop", "person", "funding", "forced", "odd"),
+    "adjustment",
+)
 
 
 @st.composite
@@ -69,7 +72,7 @@ def _execution(draw: st.DrawFn, number: int) -> Execution:
         create_type = "CreateByLiq"
     elif kind == "odd":
         exec_type = draw(st.sampled_from(("BlockTrade", "UNKNOWN")))
-    return Execution(
+    row = Execution(
         account=ACCOUNT,
         symbol=SYMBOL,
         exec_id=f"e{number}",
@@ -93,6 +96,25 @@ def _execution(draw: st.DrawFn, number: int) -> Execution:
         exec_time=T0 + draw(st.integers(0, 9)) * 1_000,
         seq=draw(st.integers(1, 3)),
         received_ms=T0,
+    )
+    return _adjustment(row, number) if kind == "adjustment" else row
+
+
+def _adjustment(row: Execution, number: int) -> Execution:
+    """The same as a difference that a person has accepted."""
+    return replace(
+        row,
+        exec_id=f"adjustment-{number}",
+        order_id="",
+        order_link_id="",
+        exec_type="Adjustment",
+        fee=Decimal(0),
+        fee_rate=None,
+        leaves_qty=Decimal(0),
+        create_type="somebody",
+        order_type="why",
+        seq=0,
+        source="import",
     )
 
 

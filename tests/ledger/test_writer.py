@@ -36,6 +36,7 @@ from tests.ledger.samples import (
 
 TABLES = (
     "trading.executions",
+    "trading.adjustments",
     "trading.fills",
     "trading.funding_payments",
     "trading.position_entries",
@@ -47,7 +48,7 @@ TABLES = (
     "config.marks",
 )
 #: Columns that say when a row was written, not what it says.
-VOLATILE = frozenset({"created_at", "updated_at", "recorded_at", "commit_no"})
+VOLATILE = frozenset({"id", "created_at", "updated_at", "recorded_at", "commit_no"})
 
 
 async def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:

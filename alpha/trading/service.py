@@ -219,7 +219,10 @@ class AccountService:
         """Before a bot decides: leverage of its symbols, stops of its open positions, exits
         that ended before they were done."""
         for symbol in sorted({one.symbol for one in session.handle.subscriptions}):
-            leverage = session.handle.leverage(symbol) or self._tools.default_leverage
+            crew = [s for s in self.sessions.values() if symbol in self.account.bots[s.bot_id]]
+            declared = [one.handle.leverage(symbol) for one in crew]
+            known = [leverage for leverage in declared if leverage is not None]
+            leverage = max(known, default=self._tools.default_leverage)
             if leverage is not None:
                 await self._leverage.ensure(symbol, leverage)
         await self._resume_stops(session.bot_id)

@@ -72,6 +72,7 @@ class HandExchange:
         self.away = False
         self.refuse: dict[str, tuple[int, str]] = {}  # path -> retCode and words
         self.lags = False  # execution/list shows nothing
+        self.forgotten: set[str] = set()  # order link ids
         self.refuse_conditional: tuple[int, str] | None = None
         self.creates: list[str] = []  # ids that reached the exchange and were taken
         self.asked: list[str] = []
@@ -109,6 +110,11 @@ class HandExchange:
         async with self.engine.lock:
             self.engine.exchange.funding(symbol, rate, at_ms)
             await self.engine.settle()
+
+    async def forget(self, order: Order) -> None:
+        """The order is gone without a word, and no endpoint knows it."""
+        self.engine.exchange.state.orders[order.symbol].pop(order.order_id)
+        self.forgotten.add(order.link_id)
 
     def take_frames(self) -> list[bytes]:
         frames, self.ear.frames = self.ear.frames, []
@@ -184,6 +190,10 @@ class HandExchange:
             code, words = self.refuse[path]
             return _envelope(code, words, {})
         if self.lags and path == "/v5/execution/list":
+            return _envelope(0, "OK", {"list": [], "nextPageCursor": ""})
+        if values.get("orderLinkId") in self.forgotten and method == "GET":
+            return _envelope(0, "OK", {"list": [], "nextPageCursor": ""})
+        if values.get("orderId") and self.forgotten and method == "GET":
             return _envelope(0, "OK", {"list": [], "nextPageCursor": ""})
         if self.refuse_conditional and "triggerPrice" in values and path == "/v5/order/create":
             return _envelope(*self.refuse_conditional, {})

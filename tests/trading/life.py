@@ -20,6 +20,7 @@ from alpha.bybit.stream import PrivateStream, StreamState
 from alpha.clock import Clock, ManualClock, VenueClock
 from alpha.core.instruments import Instrument
 from alpha.core.intents import StopPlan
+from alpha.core.records import OrderRow
 from alpha.core.risk import EntryRisk
 from alpha.crew import past_of
 from alpha.errors import RetryLater
@@ -72,6 +73,8 @@ class Beat:
         self.flipped = flipped
         self.stops = stops
         self.idle = idle
+        self.declared: Decimal | None = None
+        self.orders: list[OrderRow] = []
         self.closes = 0
         self.fills = 0
 
@@ -103,6 +106,14 @@ class Beat:
                     )
                 )
         return intents
+
+    @hookimpl
+    def leverage(self, symbol: str) -> Decimal | None:
+        return self.declared
+
+    @hookimpl
+    def on_order(self, order: OrderRow) -> None:
+        self.orders.append(order)
 
     @hookimpl
     def on_fill(self, fill: Fill) -> None:
@@ -161,12 +172,14 @@ class Life:
         lease: Lease | None = None,
         bots: Mapping[str, Beat] | None = None,
         netting: bool = False,
+        default_leverage: Decimal | None = None,
     ) -> None:
         self.exchange = exchange
         self.clock = clock
         self.bots = bots or {BOT: Beat()}
         self.beat = next(iter(self.bots.values()))
         self.netting = netting
+        self.default_leverage = default_leverage
         self.pool = pool
         self.reader = LedgerReader(pool)
         self.writer = LedgerWriter(pool, clock=clock, lease=lease, max_rows=1, max_queue=max_queue)
@@ -183,7 +196,16 @@ class Life:
         self._writing = asyncio.create_task(self.writer.run(), name="ledger")
         venue = VenueClock(clock)
         venue.observe(self.exchange.now_ms)
-        tools = Tools(clock, venue, self.writer, reader, self.supervisor, INSTRUMENTS, EntryRisk())
+        tools = Tools(
+            clock,
+            venue,
+            self.writer,
+            reader,
+            self.supervisor,
+            INSTRUMENTS,
+            EntryRisk(),
+            self.default_leverage,
+        )
         account = Account(
             ACCOUNT,
             bots={bot_id: frozenset(SYMBOLS) for bot_id in self.bots},

@@ -12,7 +12,7 @@ from alpha.core.intents import Enter, Exit, MoveStop, StopPlan
 from alpha.core.records import OrderRow
 from alpha.ledger.pool import Pool
 from alpha.sim.model import Order
-from tests.trading.exchange import START_MS, HandExchange
+from tests.trading.exchange import KEY, START_MS, HandExchange
 from tests.trading.life import ACCOUNT, MINUTE, STOPS, Beat, Life, register_beat
 
 D = Decimal
@@ -312,3 +312,71 @@ async def test_the_exchanges_account_is_named(crew: Crew) -> None:
         ("stop_loss", "open", False),
         ("take_profit", "open", False),
     }
+
+
+async def test_the_highest_leverage_that_a_bot_declares_is_set_once(crew: Crew) -> None:
+    await crew.restart(ONE, TWO)
+    crew.exchange.asked.clear()
+    for beat, leverage in zip(crew.life.bots.values(), (D(3), D(7)), strict=True):
+        beat.declared = leverage
+    for session in crew.life.sessions.values():
+        await crew.life.service.prepare(session)
+    held = crew.exchange.engine.exchange.state.position(KEY, BTC)
+    assert held.leverage == 7
+    assert crew.exchange.asked.count("/v5/position/set-leverage") == 2, "once per symbol"
+
+
+async def test_leverage_that_nobody_declares_is_the_default(crew: Crew) -> None:
+    await crew.life.kill()
+    crew.exchange.take_frames()
+    crew.life = Life(
+        crew.exchange,
+        crew.pool,
+        crew.clock,
+        bots={ONE: Beat(idle=True)},
+        default_leverage=D(4),
+    )
+    await crew.life.start()
+    assert crew.exchange.engine.exchange.state.position(KEY, BTC).leverage == 4
+
+
+async def test_a_bot_hears_of_an_order_that_is_refused_at_once(crew: Crew) -> None:
+    crew.exchange.refuse["/v5/order/create"] = (110007, "ab not enough for new order")
+    await crew.enter(ONE, "Buy")
+    beat = crew.life.bots[ONE]
+    assert [(row.state, row.reject_code) for row in beat.orders] == [("rejected", 110007)]
+    assert crew.life.bots[TWO].orders == []
+
+
+async def test_stops_change_hands_when_a_symbol_comes_to_be_shared(crew: Crew) -> None:
+    await crew.restart(ONE)
+    await crew.enter(ONE, "Buy")
+    event = crew.life.account.exchange[BTC]
+    assert event.stop_loss and event.take_profit
+    await crew.life.stored()
+    await crew.restart(ONE, TWO)
+    await crew.wait(1)
+    event = crew.life.account.exchange[BTC]
+    assert (event.stop_loss, event.take_profit) == (None, None)
+    assert set(crew.stops(ONE)) == {"stop_loss", "take_profit"}
+    await crew.life.stored()
+    await crew.restart(ONE)
+    assert set(crew.stops(ONE)) == {"stop_loss", "take_profit"}
+    await crew.tick("94")
+    assert crew.held(ONE) == 0
+    assert crew.exchange.open_orders(BTC) == []
+
+
+async def test_a_stop_that_the_exchange_has_forgotten_ends_and_is_placed_again(crew: Crew) -> None:
+    await crew.enter(ONE, "Buy")
+    lost = next(o for o in crew.exchange.open_orders(BTC) if "-sl-" in o.link_id)
+    await crew.exchange.forget(lost)
+    await crew.life.sweep()
+    row = crew.life.account.tracker.get(lost.link_id)
+    assert row is not None and row.state == "open", "once is not enough"
+    await crew.clock.sleep(11)
+    await crew.life.sweep()
+    await crew.hear()
+    row = crew.life.account.tracker.get(lost.link_id)
+    assert row is not None and row.state == "deactivated"
+    assert crew.stops(ONE)["stop_loss"] == (crew.held(ONE), lost.trigger_price)

@@ -214,7 +214,10 @@ class Spoken:
         return read
 
     async def _opened(self, turn: int) -> websockets.ClientConnection:
-        socket = await websockets.connect(self._url, max_size=None, ping_interval=None)
+        # Nobody reads between two turns: a bounded queue would hold up the close as well.
+        socket = await websockets.connect(
+            self._url, max_size=None, max_queue=None, ping_interval=None
+        )
         if self._private:
             account = next(self._exchange.accounts)
             expires = time.time_ns() // 1_000_000 + 60_000

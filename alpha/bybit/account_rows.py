@@ -32,6 +32,18 @@ class KeyInfoRow(msgspec.Struct, rename="camel"):
     permissions: dict[str, list[str]] | None = None
 
 
+class TransactionRow(msgspec.Struct, rename="camel"):
+    type: str
+    transaction_time: Number
+    currency: Text = None
+    symbol: Text = None
+    trade_id: Text = None
+    change: Number = None
+    fee: Number = None
+    funding: Number = None
+    cash_balance: Number = None
+
+
 class FundingRateRow(msgspec.Struct, rename="camel"):
     symbol: str
     funding_rate: Number
@@ -101,6 +113,20 @@ class KeyInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Transaction:
+    """One change of the balance. `trade_id` is the execution's id, "" for transfers, bonuses and
+    the like; `paid` is what it cost: the fee less the funding received."""
+
+    kind: str  # TRADE, SETTLEMENT (funding), LIQUIDATION, ADL, TRANSFER_IN, BONUS, ...
+    symbol: str
+    trade_id: str
+    paid: Decimal
+    change: Decimal
+    balance: Decimal | None
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class FundingRate:
     symbol: str
     rate: Decimal
@@ -130,6 +156,20 @@ def key_info(row: KeyInfoRow) -> KeyInfo:
         unified=integer_or("uta", row.uta, 0) == 1,
         read_only=read_only,
         may_trade=not read_only and "Order" in contract and "Position" in contract,
+    )
+
+
+def transaction(row: TransactionRow) -> Transaction:
+    zero = Decimal(0)
+    fee = decimal_or_none("fee", row.fee) or zero
+    return Transaction(
+        kind=row.type,
+        symbol=row.symbol or "",
+        trade_id=row.trade_id or "",
+        paid=fee - (decimal_or_none("funding", row.funding) or zero),
+        change=decimal_or_none("change", row.change) or zero,
+        balance=decimal_or_none("cashBalance", row.cash_balance),
+        at_ms=integer("transactionTime", row.transaction_time),
     )
 
 

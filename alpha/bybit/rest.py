@@ -18,7 +18,7 @@ import stamina
 import structlog
 
 from alpha.bybit import account_rows, rows
-from alpha.bybit.account_rows import AccountInfo, FeeRate, KeyInfo
+from alpha.bybit.account_rows import AccountInfo, FeeRate, KeyInfo, Transaction
 from alpha.bybit.endpoints import Endpoints
 from alpha.bybit.fields import BadField, MalformedFrame, integer
 from alpha.bybit.http import AiohttpTransport, Call, HttpClient, Reply, SentHook, Transport
@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 #: Get Trade History refuses longer windows.
 WINDOW_MS = 7 * 86_400_000
 
-_PAGE = {"executions": 100, "orders": 50, "positions": 200, "instruments": 1000}
+_PAGE = {"executions": 100, "orders": 50, "positions": 200, "instruments": 1000, "transactions": 50}
 _READ_ATTEMPTS = 4
 _READ_TIMEOUT_S = 20.0
 _CURSOR = re.compile(r"[A-Za-z0-9._~%,:=+/\-]+")
@@ -67,6 +67,7 @@ _POSITIONS = msgspec.json.Decoder(list[rows.PositionRow])
 _WALLETS = msgspec.json.Decoder(list[rows.WalletRow])
 _KLINES = msgspec.json.Decoder(list[KlineColumns])
 _INSTRUMENTS = msgspec.json.Decoder(list[account_rows.InstrumentRow])
+_TRANSACTIONS = msgspec.json.Decoder(list[account_rows.TransactionRow])
 _FEE_RATES = msgspec.json.Decoder(list[account_rows.FeeRateRow])
 _ACCOUNT_INFO = msgspec.json.Decoder(account_rows.AccountInfoRow)
 _KEY_INFO = msgspec.json.Decoder(account_rows.KeyInfoRow)
@@ -290,6 +291,19 @@ class Rest:
         # Coins without a balance are left out.
         zero = Decimal(0)
         return WalletEvent(self.account, zero, zero, zero, at_ms, "rest")
+
+    async def transactions(self, start_ms: int, end_ms: int) -> list[Transaction]:
+        """Every change of the USDT balance in a window of at most seven days, newest first (Get
+        Transaction Log)."""
+        query = (
+            f"accountType=UNIFIED&category={LINEAR}&currency={SETTLE_COIN}"
+            f"&startTime={start_ms}&endTime={end_ms}&limit={_PAGE['transactions']}"
+        )
+        found: list[Transaction] = []
+        async for reply, raw in self._pages("/v5/account/transaction-log", query):
+            with _reading(reply):
+                found += [account_rows.transaction(row) for row in _TRANSACTIONS.decode(raw)]
+        return found
 
     async def account_info(self) -> AccountInfo:
         """Margin mode and kind of account (Get Account Info)."""

@@ -138,6 +138,7 @@ class DatabaseDesk:
             known=frozenset(await reader.known_bots(account)) | bots,
             reasons=BUILTIN,
             missing=partial(reader.missing_exec_ids, account),
+            paid=partial(reader.paid, account),
         )
 
     async def apply_reconciliation(self, operator: str) -> Sequence[Reconciled]:

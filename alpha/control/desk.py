@@ -149,7 +149,7 @@ class Desk(Protocol):
 
     async def reconcile(self) -> Sequence[Row]:
         """Where ledger and exchange differ: `account`, `kind` (position, execution, order,
-        orphan), `symbol`, `subject`, `ledger`, `exchange`, `note`. Changes nothing."""
+        orphan, cash), `symbol`, `subject`, `ledger`, `exchange`, `note`. Changes nothing."""
 
     async def apply_reconciliation(self, operator: str) -> Sequence[Reconciled]:
         """Brings them to agree. Raises NotRunning without a daemon."""

@@ -118,6 +118,13 @@ class LedgerReader:
         rows = await self._fetch("exec_ids_in_window", account, after_ms, until_ms)
         return {(row["symbol"], row["exec_id"]) for row in rows}
 
+    async def paid(
+        self, account: str, after_ms: int, until_ms: int
+    ) -> dict[tuple[str, str], Decimal]:
+        """What each execution of a window has cost, by (symbol, exec_id): fees and funding."""
+        rows = await self._fetch("paid_in_window", account, after_ms, until_ms)
+        return {(row["symbol"], row["exec_id"]): trimmed(row["fee"]) for row in rows}
+
     async def open_symbols(self, account: str) -> list[str]:
         """Symbols in which some bot, or `manual`, holds a position."""
         return [row["symbol"] for row in await self._fetch("open_symbols", account)]

@@ -27,6 +27,10 @@ SELECT k.symbol, k.exec_id
 SELECT symbol, exec_id FROM trading.executions
  WHERE account = $1 AND exec_time > $2 AND exec_time <= $3;
 
+-- name: paid_in_window
+SELECT symbol, exec_id, fee FROM trading.executions
+ WHERE account = $1 AND exec_time > $2 AND exec_time <= $3;
+
 -- name: open_symbols
 SELECT DISTINCT symbol FROM trading.positions
  WHERE account = $1 AND closed_at IS NULL ORDER BY symbol;

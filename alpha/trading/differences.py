@@ -24,7 +24,7 @@ REACH_MS = 86_400_000
 LOOK_AGAIN_S = 2.0
 ZERO = Decimal(0)
 
-Kind = Literal["position", "execution", "order", "orphan"]
+Kind = Literal["position", "execution", "order", "orphan", "cash"]
 Key = tuple[str, str]
 
 
@@ -62,7 +62,8 @@ class Difference:
 class Ours:
     """One account as we have it. `held` is signed, by bot (`manual` included) and symbol; `bots`
     are those that are enabled, `known` all that ever traded here; `orders` are not finished, by
-    our id or the exchange's; `missing` tells which (symbol, exec_id) the database lacks."""
+    our id or the exchange's; `missing` tells which (symbol, exec_id) the database lacks, `paid`
+    what those it holds have cost in a window of ms."""
 
     account: str
     held: Mapping[Key, Decimal]
@@ -71,6 +72,7 @@ class Ours:
     known: Collection[str]
     reasons: ReasonBook
     missing: Callable[[Collection[Key]], Awaitable[set[Key]]]
+    paid: Callable[[int, int], Awaitable[Mapping[Key, Decimal]]]
 
     def net(self) -> dict[str, Decimal]:
         sizes: dict[str, Decimal] = {}
@@ -111,7 +113,8 @@ async def look(rest: Rest, ours: Ours) -> list[Difference]:
     for symbol, size in ours.net().items():
         if size and symbol not in shown:  # flat ones are left out of the list
             shown.update({event.symbol: event for event in await rest.positions(symbol)})
-    return [*found, *_positions(ours, shown), *_orders(ours, listed)]
+    cash = await _cash(rest, ours, until_ms)
+    return [*found, *_positions(ours, shown), *_orders(ours, listed), *cash]
 
 
 async def _executions(rest: Rest, ours: Ours, until_ms: int) -> AsyncIterator[Difference]:
@@ -122,6 +125,28 @@ async def _executions(rest: Rest, ours: Ours, until_ms: int) -> AsyncIterator[Di
             what = f"{row.exec_type} {row.side} {row.qty:f} at {row.price:f}"
             note = "the exchange has executed what the ledger lacks"
             yield Difference(ours.account, "execution", symbol, exec_id, "none", what, note)
+
+
+async def _cash(rest: Rest, ours: Ours, until_ms: int) -> list[Difference]:
+    """What executions have cost, as the ledger has it and as the account was charged, and the
+    wallet against the newest balance. Transfers, interest and bonuses are in the log too: they
+    explain themselves, and touch no bot."""
+    log = await rest.transactions(until_ms - REACH_MS, until_ms + 1_000)
+    paid = await ours.paid(until_ms - REACH_MS - 1, until_ms + 1_000)
+    found = []
+    for row in log:
+        held = paid.get((row.symbol, row.trade_id))
+        if held is not None and held != row.paid:
+            note = f"the account was charged otherwise ({row.kind})"
+            sides = f"{held:f}", f"{row.paid:f}"
+            found.append(Difference(ours.account, "cash", row.symbol, row.trade_id, *sides, note))
+    wallet = (await rest.wallet()).wallet
+    newest = next((row.balance for row in log if row.balance is not None), None)
+    if newest is not None and newest != wallet:
+        note = "the wallet is not what the newest change of the balance has left"
+        sides = f"{newest:f}", f"{wallet:f}"
+        found.append(Difference(ours.account, "cash", "", "wallet", *sides, note))
+    return found
 
 
 def _positions(ours: Ours, shown: Mapping[str, PositionEvent]) -> Iterator[Difference]:

@@ -7,9 +7,10 @@ asked for it. Positions that agree again take entries again.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
 import structlog
 
@@ -32,6 +33,7 @@ WINDOWS = 26
 SETTLED_WITHIN_S = 30.0
 
 Missing = Callable[[str, Collection[Key]], Awaitable[set[Key]]]
+Paid = Callable[[str, int, int], Awaitable[Mapping[Key, Decimal]]]
 Drain = Callable[[float, str], Awaitable[bool]]
 
 
@@ -48,7 +50,7 @@ class Applied:
 
 
 class Reconciler:
-    """Of one account. `missing` asks the database, `drain` waits for the ledger's writer,
+    """Of one account. `missing` and `paid` ask the database, `drain` waits for the ledger's writer,
     `may_send` is the fence for exits, `rewrite` has the live picture written again; `bots` tells
     the ids of those that run."""
 
@@ -59,6 +61,7 @@ class Reconciler:
         recovery: Recovery,
         *,
         missing: Missing,
+        paid: Paid,
         drain: Drain,
         clock: Clock,
         venue: VenueClock,
@@ -69,6 +72,7 @@ class Reconciler:
         self._rest = rest
         self._recovery = recovery
         self._missing = missing
+        self._paid = paid
         self._drain = drain
         self._clock = clock
         self._venue = venue
@@ -147,6 +151,7 @@ class Reconciler:
             known=account.rules.bots,
             reasons=account.rules.reasons,
             missing=missing,
+            paid=partial(self._paid, account.name),
         )
 
     # -- bringing the two together ------------------------------------------------------------

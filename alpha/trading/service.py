@@ -107,6 +107,7 @@ class AccountService:
             rest,
             self.recovery,
             missing=tools.reader.missing_exec_ids,
+            paid=tools.reader.paid,
             drain=tools.writer.drain,
             clock=tools.clock,
             venue=tools.venue,

@@ -177,3 +177,34 @@ async def test_an_account_that_is_not_live_is_not_changed(life: Life) -> None:
     life.disconnect()
     with pytest.raises(RetryLater, match="to be live"):
         await life.service.reconciler.apply("root")
+
+
+async def test_fees_and_funding_are_compared_with_the_transaction_log(
+    life: Life, pool: Pool
+) -> None:
+    await enter(life)
+    await hear(life)
+    await life.exchange.fund(BTC, D("0.0003"), START_MS + 120_000)
+    await hear(life)
+    await life.stored()
+    reconciler = life.service.reconciler
+    assert await reconciler.differences() == [], "what was charged is what is stored"
+    row = next(row for row in await life.exchange.truth() if row.exec_type == "Trade")
+    await pool.execute("ALTER TABLE trading.executions DISABLE TRIGGER ALL")
+    await pool.execute(
+        "UPDATE trading.executions SET fee = fee + 1 WHERE exec_id = $1", row.exec_id
+    )
+    await pool.execute("ALTER TABLE trading.executions ENABLE TRIGGER ALL")
+    (found,) = await reconciler.differences()
+    assert (found.kind, found.subject) == ("cash", row.exec_id)
+    assert D(found.ledger) - D(found.exchange) == 1
+
+
+async def test_a_wallet_that_no_transaction_explains_is_shown(life: Life) -> None:
+    await enter(life)
+    await hear(life)
+    await life.stored()
+    life.exchange.engine.exchange.state.accounts[KEY].balance += 5
+    (found,) = await life.service.reconciler.differences()
+    assert (found.kind, found.subject) == ("cash", "wallet")
+    assert D(found.exchange) - D(found.ledger) == 5

@@ -156,7 +156,7 @@ class Lease:
     async def quiet(self) -> None:
         """Waits until nothing that an earlier owner sent can arrive any more."""
         while (left := self._quiet_until - self._clock.monotonic()) > 0:
-            await self._clock.sleep(left)
+            await self._clock.sleep(max(left, 0.001))
 
     async def _refusal(self, connection: Connection, account: str) -> LeaseHeld:
         other = await connection.fetchrow(self._sql["show"], account)

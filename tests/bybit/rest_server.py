@@ -85,7 +85,12 @@ class Exchange:
         return [got.query for got in self.got if got.path == path]
 
 
-def client(url: str, session: aiohttp.ClientSession, secret: str = "demo-secret") -> Rest:
+def client(
+    url: str,
+    session: aiohttp.ClientSession,
+    secret: str = "demo-secret",
+    may_write: Callable[[], bool] | None = None,
+) -> Rest:
     clock = SystemClock()
     return Rest(
         Endpoints(url, "", "", ""),
@@ -94,4 +99,5 @@ def client(url: str, session: aiohttp.ClientSession, secret: str = "demo-secret"
         clock=clock,
         limiter=Limiter(clock),
         session=session,
+        may_write=may_write,
     )

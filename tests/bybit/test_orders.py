@@ -97,6 +97,26 @@ async def test_a_stamp_of_the_callers_is_never_renewed(exchange: Exchange, rest:
     assert len(exchange.got) == 3
 
 
+async def test_nothing_is_written_by_who_does_not_own_the_account(
+    exchange: Exchange, session: aiohttp.ClientSession
+) -> None:
+    """Whatever the kind of write; reading goes on."""
+    rest = client(exchange.url, session, may_write=lambda: False)
+    target = OrderTarget("BTCUSDT", order_link_id="ss1-e-lf9pm51c")
+    for write in (
+        rest.create_order(ENTRY),
+        rest.cancel_order(target),
+        rest.amend_order(AmendOrder(target, qty=D(1))),
+        rest.set_leverage("BTCUSDT", D(5)),
+        rest.trading_stop(TradingStop("BTCUSDT", stop_loss=D(1))),
+    ):
+        with pytest.raises(RetryLater, match="expected to hold the account's lease"):
+            await write
+    assert exchange.got == []
+    exchange.answers["/v5/market/time"] = [b'{"retCode":0,"result":{"timeNano":"1000000"}}']
+    assert await rest.server_time() == 1
+
+
 async def test_a_dropped_answer_leaves_the_outcome_unknown(exchange: Exchange, rest: Rest) -> None:
     def cut(got: Got) -> web.Response:
         # The answer breaks off: what came is no complete body.

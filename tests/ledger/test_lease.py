@@ -74,6 +74,65 @@ async def test_an_expired_lease_is_free_but_its_last_requests_are_waited_for(poo
     assert heir.sendable(clock.monotonic())
 
 
+async def test_a_restart_soon_after_a_takeover_keeps_the_silence(pool: Pool) -> None:
+    clock = ManualClock(1_000_000)
+    await lease_of(pool, "gone").acquire()
+    await expire(pool, 0.1)
+    await lease_of(pool, "heir pid 1", installation="heir").acquire()
+    again = lease_of(pool, "heir pid 2", installation="heir", clock=clock)
+    await again.acquire(take_over=True)
+    assert not again.sendable(clock.monotonic(), is_exit=True)
+    await again.quiet()
+    assert 1_002_000 < clock.now_ms() <= 1_003_501
+    await again.renew_once()
+    assert again.sendable(clock.monotonic())
+
+
+async def test_who_waits_sees_the_owners_and_locks_nothing(pool: Pool) -> None:
+    owner = lease_of(pool, "owner", "main", "second")
+    await owner.acquire()
+    waiting = lease_of(pool, "waiting", "main", "third")
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT * FROM config.leases FOR UPDATE")
+        async with asyncio.timeout(5):
+            (other,) = await waiting.others()
+            assert await waiting.other_daemon() == "owner"
+    assert (other.account, other.holder) == ("main", "owner")
+    assert 0 < other.left_ms <= LIFE_MS
+    assert await owner.others() == []
+    await expire(pool, 0.1)
+    assert await waiting.others() == []
+
+
+async def test_small_writes_need_the_lease_too(pool: Pool) -> None:
+    old = lease_of(pool, "one", installation="data dir")
+    await old.acquire()
+    async with old.owning() as connection:
+        await connection.execute("UPDATE trading.bots SET status = 'running'")
+    await lease_of(pool, "two", installation="data dir").acquire(take_over=True)
+    with pytest.raises(LeaseLost, match="main under epoch 1"):
+        async with old.owning() as connection:
+            await connection.execute("UPDATE trading.bots SET status = 'failed'")
+    assert await pool.fetchval("SELECT count(*) FROM trading.bots WHERE status = 'failed'") == 0
+
+
+async def test_a_renewal_that_waited_counts_from_when_it_was_asked_for(pool: Pool) -> None:
+    """An owner that stopped with a transaction open must not gain the time that it waited."""
+    lease = lease_of(pool, "one")
+    await lease.acquire()
+    async with pool.acquire() as connection:
+        async with connection.transaction():
+            await connection.execute("SELECT * FROM config.leases FOR SHARE")
+            task = asyncio.create_task(lease.renew_once())
+            await SystemClock().sleep(1.0)
+            assert not task.done()
+        await task
+    left_s = await pool.fetchval(
+        "SELECT extract(epoch FROM expires_at - clock_timestamp())::float8 FROM config.leases"
+    )
+    assert left_s < LIFE_MS / 1000 - 0.9
+
+
 async def test_a_released_lease_is_free_at_once(pool: Pool) -> None:
     first, second = lease_of(pool, "one"), lease_of(pool, "two")
     await first.acquire()

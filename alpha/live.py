@@ -105,7 +105,7 @@ class Live:
 
     async def close_mirror(self) -> None:
         if self._mirror is not None:
-            await self._mirror.close()
+            await self._mirror.close(silently=self._stores.lease.lost)
 
     def is_mirrored(self) -> bool:
         """Whether the picture in Redis is alive: new exposure needs it."""

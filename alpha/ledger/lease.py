@@ -138,6 +138,7 @@ class Lease:
             held = {row["account"] for row in rows}
             foreign = [account for account in wanted if account not in held]
         if foreign:
+            self._lost = True
             raise LeaseLost(
                 f"expected to own account {foreign[0]} under epoch "
                 f"{self.epochs.get(foreign[0])}, was not the owner any more; nothing was "
@@ -229,6 +230,11 @@ class Lease:
             self._stalled = True
             log.error("loop_stalled", seconds=round(now - self._turned_at, 3))
         self._turned_at = now
+
+    @property
+    def lost(self) -> bool:
+        """Another owner has come in between."""
+        return self._lost
 
     def is_held(self) -> bool:
         """True while no other process can have become the owner."""

@@ -154,11 +154,12 @@ class Mirror:
             except _AWAY as error:
                 self._failed(error)
 
-    async def close(self) -> None:
-        """Writes what is marked, if Redis takes it soon, and disconnects. `run` has ended."""
+    async def close(self, *, silently: bool = False) -> None:
+        """Writes what is marked, if Redis takes it soon, and disconnects. `run` has ended.
+        `silently`: nothing is written, another daemon shows these bots now."""
         try:
             async with asyncio.timeout(CLOSE_WITHIN_S):
-                if self.healthy and self._is_ours:
+                if self.healthy and self._is_ours and not silently:
                     await self._write_marked()
         except _AWAY as error:
             self._failed(error)

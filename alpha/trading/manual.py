@@ -46,6 +46,7 @@ class ManualTrades:
         self._clock = clock
         self._bots = bots
         self._policies = dict(policies or {})
+        self._told = ""  # the order of which something was told last: its rest is no news
         self.pause: Callable[[str, str], None] = lambda bot_id, why: None
         self.announce: Callable[[Mapping[str, object]], None] = lambda message: None
 
@@ -78,11 +79,12 @@ class ManualTrades:
         return sorted(bot_id for bot_id, symbols in self._bots.items() if symbol in symbols)
 
     def seen(self, change: BookChange, rules: AttributionRules) -> None:
-        """Tells of the trades by hand among newly folded executions, and pauses the bots that
-        want it so."""
+        """Tells of the trades by hand among newly folded executions, once per order, and pauses
+        the bots that want it so."""
         for row in change.executions:
-            if not is_by_hand(row, rules):
+            if row.order_id == self._told or not is_by_hand(row, rules):
                 continue
+            self._told = row.order_id
             owners = sorted({fill.bot_id for fill in change.fills if fill.exec_id == row.exec_id})
             trade = {
                 "account": self._account,

@@ -389,7 +389,8 @@ async def test_ignored_it_is_manuals_and_everybody_is_told(
     pool: Pool, exchange: HandExchange, clock: ManualClock
 ) -> None:
     desk = by_hand(pool, exchange, clock, "ignore")
-    desk.receive(execution(1, "Buy", "1", BOB), execution(2, "Buy", "2"))
+    desk.receive(execution(1, "Buy", "1", BOB), execution(2, "Buy", "1"))
+    desk.receive(execution(3, "Buy", "1", order_id="o2"))  # the rest of the order
     assert await written(desk) == {(BOB, BTC): D(1), ("manual", BTC): D(2)}
     (event,) = desk.events
     assert (event["event"], event["exec_id"], event["owners"]) == ("manual_trade", "e2", ["manual"])

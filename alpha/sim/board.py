@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from alpha.clock import Clock
 from alpha.sim import intervals, publicdata
+from alpha.sim.depth import DEPTHS, DepthTopic
 from alpha.sim.feeds.base import Candle, InstrumentSpec
 from alpha.sim.hub import Hub, Session, encode
 from alpha.sim.publicdata import DayStats, KlineTopic, LiveBar, TickerTopic
@@ -40,6 +41,7 @@ class Board:
         self._sent_s: dict[str, float] = {}
         self._topics_of: dict[str, set[str]] = {symbol: set() for symbol in state.books}
         self._books: set[str] = set()
+        self._depths: dict[str, DepthTopic] = {}
         self._dirty: set[str] = set()
         self._updates = start_ms
         self._last_trade: dict[str, Decimal] = {}
@@ -54,7 +56,7 @@ class Board:
         if parts[0] == "kline":
             return len(parts) == 3 and parts[1] in self.intervals
         if parts[0] == "orderbook":
-            return len(parts) == 3 and parts[1] == "1"
+            return len(parts) == 3 and (parts[1] == "1" or parts[1] in DEPTHS)
         return len(parts) == 2 and parts[0] in ("tickers", "publicTrade")
 
     async def open(self, topic: str) -> None:
@@ -70,8 +72,11 @@ class Board:
         elif parts[0] == "publicTrade":
             if topic not in self._hub.public:
                 self._trades[parts[1]] = []
-        elif parts[0] == "orderbook":
+        elif parts[0] == "orderbook" and parts[1] == "1":
             self._books.add(topic)
+        elif parts[0] == "orderbook" and topic not in self._hub.public:
+            book = self._state.books[parts[2]]
+            self._depths[topic] = DepthTopic(topic, book, self._updates)
         self._topics_of[parts[-1]].add(topic)
 
     async def _new_kline(self, name: str, symbol: str) -> KlineTopic:
@@ -99,6 +104,9 @@ class Board:
             data = await self.ticker(symbol)
             seq = self._state.sequences[symbol]
             session.push(topic, encode(publicdata.ticker_frame(topic, "snapshot", data, ms, seq)))
+        elif topic in self._depths:
+            seq = self._state.sequences[symbol]
+            session.push(topic, encode(self._depths[topic].snapshot(ms, seq)))
         elif parts[0] == "orderbook":
             session.push(topic, encode(self._book_frame(symbol, ms)))
 
@@ -177,6 +185,10 @@ class Board:
             seq = self._state.sequences[symbol]
             data = self._ticker(symbol, self._stats[symbol])
             frame = self._tickers[symbol].frame(data, ms, seq)
+        elif topic in self._depths:
+            delta = self._depths[topic].delta(ms, self._state.sequences[symbol])
+            if delta is not None:
+                self._hub.publish(topic, delta, droppable=False)
         elif kind == "orderbook":
             self._updates += 1
             frame = self._book_frame(symbol, ms)

@@ -201,6 +201,15 @@ class Day(RuleBasedStateMachine):
         size = sum((r.qty if r.side == "Buy" else -r.qty for r in fills), D(0))
         assert self.bench.position() == size
         assert self.bench.balance() == 1_000_000 + sum((r.pnl - r.fee for r in rows), D(0))
+        # Opening fees lie with the position until the fills that close it take them along.
+        taken = sum((r.open_fee for r in fills), D(0))
+        opening = sum(
+            (r.fee - (r.fee * r.closed_size / r.qty).quantize(D("1e-8")) for r in fills), D(0)
+        )
+        held = self.bench.exchange.state.position(ACCOUNT, COIN)
+        assert held.open_fee == opening - taken and (held.size > 0 or held.open_fee == 0)
+        wallet = self.bench.exchange.state.wallet_view(ACCOUNT)
+        assert wallet.account.balance == self.bench.balance()
         filled: dict[str, Decimal] = {}
         for row in fills:
             filled[row.order_id] = filled.get(row.order_id, D(0)) + row.qty

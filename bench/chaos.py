@@ -3,7 +3,8 @@
 `python bench/chaos.py --seed 1 --for 60s --json` runs an exchange, PostgreSQL, Redis and a daemon
 with bots on accounts of their own and on shared ones, lets go wrong what the seed says, waits
 until all is quiet, and compares the exchange's own store with ledger, orders, positions and Redis,
-row by row. Exit code 0 only if nothing is lost, doubled, invented, sent twice or different.
+row by row. Exit code 0 only if something was traded, nothing is lost, doubled, invented, sent
+twice or different, `alpha ledger verify` agrees, and no daemon ended unasked.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import structlog
 
 from alpha.clock import Clock, SystemClock
 from alpha.config import parse_span
-from bench.chaos_compare import Finding, compare, counts
+from bench.chaos_compare import Finding, compare, counts, entries
 from bench.chaos_inject import Injector
 from bench.chaos_plan import NAMES, Fault, random_plan, single_plan
 from bench.chaos_truth import Exchange, own_id, read_database, read_exchange, read_mirror
@@ -35,6 +36,8 @@ from bench.chaos_world import LAYOUT, World
 QUIET_S = 12.0
 #: How long everything may take to come to rest.
 SETTLE_WITHIN_S = 30.0
+#: How long an entry that was decided before its bot was stopped may be on its way.
+ON_THE_WAY_S = 3.0
 #: A difference counts when it is there in so many looks in a row, a second apart: the market goes
 #: on, and stops go on being hit.
 LOOKS = 4
@@ -80,8 +83,12 @@ async def run(options: Options, folder: Path, clock: Clock) -> dict[str, object]
             watch_from = injector.started - started
             await watch.until_well(SETTLE_WITHIN_S)
             await _stop_entries(world, clock)
+            await clock.sleep(ON_THE_WAY_S)
+            sent = entries(await asyncio.to_thread(read_exchange, world))
             settled_s, findings, exchange = await _at_rest(world, watch, clock)
             verified = await world.active.verify()
+            late = entries(await asyncio.to_thread(read_exchange, world)) - sent
+            findings += [Finding("mismatch", one, "no entry after the stop", one) for one in late]
         finally:
             await stopped(watching)
         looks = [type(look)(look.at_s - watch_from, look.away) for look in watch.looks]
@@ -139,8 +146,11 @@ async def _at_rest(
 
 
 def clean(document: dict[str, object]) -> bool:
-    """A run that traded nothing proves nothing."""
-    return bool(document.get("fills")) and not any(document.get(name) for name in NEVER_CLEAN)
+    """A run that traded nothing proves nothing, and a daemon has no business to end."""
+    verify = document.get("verify")
+    verified = isinstance(verify, dict) and verify["ok"] is True
+    different = any(document.get(name) for name in NEVER_CLEAN)
+    return bool(document.get("fills")) and verified and not different and not document["problems"]
 
 
 def _options() -> tuple[argparse.Namespace, list[int]]:

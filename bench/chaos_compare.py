@@ -60,6 +60,7 @@ STATES = {
 #: What an order may be that the exchange does not have.
 UNSEEN = frozenset({"never_accepted", "rejected"})
 BAR_MS = 60_000
+STOP_CODES = ("sl", "ts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +93,15 @@ def compare(
         *_orders(exchange, database),
         *_double_sends(exchange),
         *_positions(exchange, true, database, layout),
-        *_protection(exchange, layout),
+        *_protection(exchange, true, layout),
         *_mirrored(database, mirror, layout),
     ]
+
+
+def entries(exchange: Exchange) -> set[str]:
+    """Ids of all entries that were sent."""
+    ids = [str(order["link_id"]) for order in exchange.orders]
+    return {one for one in ids if (found := own_id(one)) is not None and found[1] in ENTRY_CODES}
 
 
 def counts(findings: list[Finding]) -> dict[str, int]:
@@ -233,19 +240,39 @@ def _positions(
                 yield Finding("mismatch", where, str(held), str(ours))
 
 
-def _protection(exchange: Exchange, layout: Layout) -> Iterator[Finding]:
-    """Every entry asks for a stop loss, so no position that only bots have made lacks one."""
-    own_stops = Counter(
-        (str(order["account"]), str(order["symbol"]))
-        for order in exchange.orders
-        if order["status"] == "Untriggered" and own_id(str(order["link_id"])) is not None
-    )
-    true = fold(exchange, layout)
+def _protection(exchange: Exchange, true: Fold, layout: Layout) -> Iterator[Finding]:
+    """Every entry asks for a stop loss, so no position that only bots have made lacks one. Bots
+    that share a symbol have stop orders of their own, each for the bot's whole position."""
     for market, row in exchange.positions.items():
-        if market in true.doubtful or not signed_size(row):
+        if market in true.doubtful:
             continue
-        if row["stop_loss"] is None and row["trailing"] is None and not own_stops[market]:
+        account, symbol = market
+        traders = [bot.name for bot in layout.bots_of(account) if symbol in bot.symbols]
+        if len(traders) > 1:
+            for bot in traders:
+                yield from _own_stops(exchange, account, symbol, bot, true.held[*market, bot])
+        elif signed_size(row) and row["stop_loss"] is None and row["trailing"] is None:
             yield Finding("mismatch", "stop of " + " ".join(market), "a stop loss", "none")
+
+
+def _own_stops(
+    exchange: Exchange, account: str, symbol: str, bot: str, held: Decimal
+) -> Iterator[Finding]:
+    where = f"stop of {account} {symbol} {bot}"
+    stops = [
+        order
+        for order in exchange.orders
+        if (order["account"], order["symbol"]) == (account, symbol)
+        and order["status"] == "Untriggered"
+        and (found := own_id(str(order["link_id"]))) is not None
+        and found[0] == bot
+    ]
+    if held and not any(f"-{code}-" in str(o["link_id"]) for o in stops for code in STOP_CODES):
+        yield Finding("mismatch", where, "a stop order", "none")
+    for order in stops:
+        qty = number(order["qty"]) if order["side"] == "Sell" else -number(order["qty"])
+        if qty != held:
+            yield Finding("mismatch", f"{where} {order['link_id']}", str(held), str(qty))
 
 
 def _mirrored(database: Database, mirror: Mirror, layout: Layout) -> Iterator[Finding]:

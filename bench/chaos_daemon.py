@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: A daemon that ends by itself is started again after this, as a supervisor would.
 RESTART_S = 1.0
 STOP_WITHIN_S = 20.0
-TAKEN_OVER = "was taken over by another daemon"
+TAKEN_OVER = "has to stop"
 
 
 async def spawn(*words: str, output: TextIO) -> asyncio.subprocess.Process:

@@ -92,6 +92,19 @@ def test_bots_are_stopped_and_started(
     assert [row.command for row in daemon.desk.records] == ["stop", "start"]
 
 
+def test_a_fill_is_given_to_another_bot(
+    daemon: Listening, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.desk.fill_rows = [{"exec_id": "e-1"}]
+    assert main(["fills", "assign", "e-1", "lxalgo", "--account", "main", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["exec_id"], answer["account"], answer["bot_id"]) == ("e-1", "main", "lxalgo")
+    assert [(row.command, row.decision) for row in daemon.desk.records] == [("assign", "allowed")]
+    assert main(["fills", "assign", "e-2", "lxalgo"]) == 2
+    assert "'e-2'" in capsys.readouterr().err
+    assert main(["fills", "assign", "e-1"]) == 2
+
+
 def test_the_daemons_no_keeps_its_exit_code(
     daemon: Listening, capsys: pytest.CaptureFixture[str]
 ) -> None:

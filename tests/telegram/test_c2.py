@@ -61,6 +61,21 @@ async def test_stop_and_start_act_and_are_audited(room: Room) -> None:
     ]
 
 
+async def test_what_changes_the_books_has_to_come_twice(room: Room) -> None:
+    room.desk.fill_rows = [{"exec_id": "1234"}]
+    owners = ("lxalgo", "manual", "manual", "manual")  # other words are no confirmation
+    async with room.running():
+        for number, owner in enumerate(owners):
+            await room.say(f"/assign 1234 {owner}")
+            await room.telegram.until_sent(number + 1)
+            assert len(room.desk.assigned) == (number >= 2)
+    assert ["Send the same again" in sent.text for sent in room.telegram.sent] == [
+        True, True, False, True,
+    ]  # fmt: skip
+    assert room.desk.assigned == [("1234", "manual", f"telegram:{ADMIN}")]
+    assert [(row.command, row.decision) for row in room.desk.records] == [("assign", "allowed")]
+
+
 @pytest.mark.parametrize("command", ["/start", "/stop", "/start ", "/START"])
 async def test_without_an_argument_nothing_acts(room: Room, command: str) -> None:
     before = dict(room.desk.states)

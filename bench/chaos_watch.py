@@ -94,28 +94,26 @@ class Watch:
 
 
 def recovery(looks: list[Look], struck: list[Struck]) -> dict[str, float | None]:
-    """Per kind of fault the longest time from its end to the last look that found an account
-    away, before the next fault began; 0: nobody could see that it was away. A fault that another
-    one followed before all was well says nothing about its kind; None: never well again."""
+    """Per kind of fault the longest time from its end to the look from which on all was well,
+    until the next fault began; 0: nobody could see that anything was away. When the next one
+    began before that, what it took until all was well for the first time. None: never again.
+    A fault that begins before the one before it has ended says nothing about its kind."""
     worst: dict[str, list[float | None]] = defaultdict(list)
-    for number, one in enumerate(struck):
-        if one.refused:
+    done = [one for one in struck if not one.refused]
+    for number, one in enumerate(done):
+        if any(other.ended_s > one.began_s for other in done[:number]):
             continue
-        later = [other.began_s for other in struck[number + 1 :] if not other.refused]
-        earlier = [other.ended_s for other in struck[:number] if not other.refused]
-        if any(end > one.began_s for end in earlier):
+        next_s = min((other.began_s for other in done[number + 1 :]), default=float("inf"))
+        if next_s < one.ended_s:
             continue
-        until_s = min(later, default=float("inf"))
-        after = [look for look in looks if one.ended_s <= look.at_s < until_s]
-        away = [place for place, look in enumerate(after) if not look.well]
-        if until_s < one.ended_s or (after and not after[-1].well and later):
-            continue
+        after = [look for look in looks if look.at_s >= one.ended_s]
+        alone = [look for look in after if look.at_s < next_s]
+        away = [place for place, look in enumerate(alone) if not look.well]
         if not away:
             worst[one.fault.name].append(0.0)
-        elif away[-1] + 1 < len(after):
-            worst[one.fault.name].append(round(after[away[-1] + 1].at_s - one.ended_s, 2))
-        else:
-            worst[one.fault.name].append(None)
+            continue
+        well = next((look for look in after[away[-1] :] if look.well), None)
+        worst[one.fault.name].append(None if well is None else round(well.at_s - one.ended_s, 2))
     return {
         name: None if None in times else max(time for time in times if time is not None)
         for name, times in sorted(worst.items())

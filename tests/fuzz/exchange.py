@@ -133,6 +133,8 @@ class Exchange:
                 status, text = answer.status, await answer.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Died(f"{method} {path}: {type(error).__name__} {error}") from error
+        if status == 403 and b"too frequent" in text:
+            raise Died("expected no ban of the fuzzer's address, was banned; raise address_limit")
         if status in (400, 403, 404, 413, 414):
             return False
         if status != 200:
@@ -260,7 +262,13 @@ async def _running(folder: Path) -> AsyncIterator[dict[str, str]]:
         AccountOption(f"peer{number}", f"secret{number}", Decimal(100_000))
         for number in range(ACCOUNTS)
     )
-    options = SimOptions(state=folder / "sim", accounts=accounts, speed=20.0, ready_file=ready)
+    options = SimOptions(
+        state=folder / "sim",
+        accounts=accounts,
+        speed=20.0,
+        ready_file=ready,
+        address_limit=10**9,  # a banned address would only see bans
+    )
     feed = build_feed("synthetic", seed=1, data=None, start_ms=None)
     async with simulated(options, feed, SystemClock()) as simulator:
         stop = asyncio.Event()

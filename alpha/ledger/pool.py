@@ -114,11 +114,21 @@ class BoundedPool(_PoolOfRecords):
         await super().release(connection, timeout=RELEASE_WITHIN_S if timeout is None else timeout)
 
 
+async def _reach(pool: Pool) -> None:
+    """Raises what asyncpg raises, with the pool given up, when its server does not answer."""
+    try:
+        await pool
+        async with pool.acquire(timeout=5.0):
+            pass
+    except BaseException:
+        pool.terminate()
+        raise
+
+
 async def open_pool(
     dsn: str,
     *,
     clock: Clock,
-    min_size: int = 1,
     max_size: int = 8,
     wait_s: float = 30.0,
     pooler: bool | None = None,
@@ -140,7 +150,8 @@ async def open_pool(
                 connection_class=asyncpg.Connection,
                 record_class=asyncpg.Record,
                 loop=None,
-                min_size=min_size,
+                # One that keeps itself filled logs a traceback for each attempt of an outage.
+                min_size=0,
                 max_size=max_size,
                 timeout=5.0,
                 command_timeout=60.0,
@@ -148,7 +159,7 @@ async def open_pool(
                 server_settings={"timezone": "UTC", "application_name": "alpha"},
                 init=_set_codecs,
             )
-            await pool
+            await _reach(pool)
         except _REFUSALS as error:
             raise ConfigError(
                 f"expected PostgreSQL at {server_name(dsn)} to accept the configured user, "

@@ -10,11 +10,13 @@ from urllib.parse import unquote
 
 import pytest
 import websockets
+from aiohttp.test_utils import make_mocked_request
 
 from alpha.clock import SystemClock
 from alpha.sim.params import Params
 from alpha.sim.rest import Answer, Call, Result
 from alpha.sim.rest_account import AccountApi
+from alpha.sim.sockets import idle_limit
 from tests.sim.conftest import Start
 from tests.sim.pure import Bench
 from tests.sim.wire import Json, Socket, Venue, now_ms, signature
@@ -96,6 +98,17 @@ async def test_2_sockets_take_every_clients_dialect(venue: Venue) -> None:
         pong = await socket.hear(lambda m: True)
         assert (pong["op"], pong["retCode"], pong["retMsg"]) == ("pong", 0, "OK")
         assert pong["data"][0].isdigit() and pong["connId"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [("", 600), ("?max_active_time=30s", 30), ("?max_active_time=2m", 120)]
+    + [("?max_active_time=1s", 30), ("?max_active_time=60m", 600), ("?max_active_time=x", 600)],
+)
+def test_2_silent_sockets_are_cut_after_ten_minutes_or_what_they_asked_for(
+    asked: str, seconds: int
+) -> None:
+    assert idle_limit(make_mocked_request("GET", f"/v5/private{asked}")) == seconds
 
 
 # -- 3: envelopes -------------------------------------------------------------------------

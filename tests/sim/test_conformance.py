@@ -102,8 +102,14 @@ async def test_2_sockets_take_every_clients_dialect(venue: Venue) -> None:
 
 @pytest.mark.parametrize(
     ("asked", "seconds"),
-    [("", 600), ("?max_active_time=30s", 30), ("?max_active_time=2m", 120)]
-    + [("?max_active_time=1s", 30), ("?max_active_time=60m", 600), ("?max_active_time=x", 600)],
+    [
+        ("", 600),
+        ("?max_active_time=30s", 30),
+        ("?max_active_time=2m", 120),
+        ("?max_active_time=1s", 30),
+        ("?max_active_time=60m", 600),
+        ("?max_active_time=x", 600),
+    ],
 )
 def test_2_silent_sockets_are_cut_after_ten_minutes_or_what_they_asked_for(
     asked: str, seconds: int

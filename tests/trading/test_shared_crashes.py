@@ -196,6 +196,7 @@ class Story:
             assert account.net(symbol) == exchange.position(symbol), symbol
             held = account.book(symbol).positions()
             assert set(held) <= set(BOTS), "nothing is anybody else's"
+            assert {position.entry_reason for position in held.values()} <= {"entry"}, "overshot"
             if not self.netting:
                 assert len({position.signed_qty > 0 for position in held.values()}) <= 1
         assert len(set(exchange.creates)) == len(exchange.creates), "no order twice"
@@ -267,6 +268,15 @@ async def play(server: tuple[Place, str], bars: tuple[Step, ...], *, netting: bo
 def test_calm_bars_trade(postgres_template: tuple[Place, str], *, netting: bool) -> None:
     bars = tuple(Step(move=move) for move in (0, 1, 1, -3, -3, 3, 3, -1))
     assert asyncio.run(play(postgres_template, bars, netting=netting)) >= 20
+
+
+@pytest.mark.parametrize("netting", [False, True])
+@pytest.mark.parametrize("shock", [-6, 6])
+def test_stops_that_fire_while_exits_are_under_way(
+    postgres_template: tuple[Place, str], shock: int, *, netting: bool
+) -> None:
+    bars = (Step(), Step(), Step(shock=shock))
+    asyncio.run(play(postgres_template, bars, netting=netting))
 
 
 @pytest.mark.timeout(1_800)

@@ -9,9 +9,10 @@ The first of these that answers decides:
 4. for executions of the exchange's own making (funding, liquidation, ADL, settlement): everyone
    who holds the symbol, in signed shares of the net position;
 5. for executions that close something, or that the system created: the account's only bot, if it
-   holds what is closed (or nobody does and the system created it); then the only holder, `manual`
-   included, of something this closes; then the symbol's configured owner;
-6. `manual`.
+   holds what is closed; then the only holder, `manual` included, of something this closes; then
+   the symbol's configured owner;
+6. `manual`: also what the system does about a position that is older than the ledger, which no
+   bot of ours can have opened.
 
 Opposite positions that add up to nothing have no shares: the exchange charges no funding on them
 and has nothing to force. Should it do so all the same, rule 5 decides.
@@ -100,7 +101,7 @@ def _by_effect(
     if not closes and not created_by_system:
         return MANUAL, "manual"
     sole = _sole(rules)
-    if sole is not None and (sole in closes or not closes):
+    if sole is not None and sole in closes:
         return sole, "sole_bot"
     if len(closes) == 1:
         return closes[0], "open_lot"

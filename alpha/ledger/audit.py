@@ -208,7 +208,7 @@ class _Audit:
             return _NOBODY, "manual"
         if len(self.facts.bots) == 1:
             (only,) = self.facts.bots
-            if only in closing or not closing:
+            if only in closing:
                 return only, "sole_bot"
         if len(closing) == 1:
             return closing[0], "open_lot"

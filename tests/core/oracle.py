@@ -137,7 +137,7 @@ class Oracle:
         of_a_person = row.exec_type == "Trade" and said(row) is None
         if of_a_person and not closes:
             return [("manual", signed, fee, "manual")]
-        if len(rules.bots) == 1 and (not closes or rules.bots & set(closes)):
+        if len(rules.bots) == 1 and rules.bots & set(closes):
             return [(next(iter(rules.bots)), signed, fee, "sole_bot")]
         if len(closes) == 1:
             return [(closes[0], signed, fee, "open_lot")]

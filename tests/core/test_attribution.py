@@ -61,7 +61,7 @@ OVERRIDDEN = rules("ann", "bob", overrides={"e1": "manual"}, orders=TAGGED.order
         (SELL, OWNED, {"ann": LONG, "bob": LONG}, "bob", "symbol"),
         # the system closes or opens
         (STOP, ONE, {"ann": LONG}, "ann", "sole_bot"),
-        (STOP, ONE, {}, "ann", "sole_bot"),
+        (STOP, ONE, {}, "manual", "manual"),
         (STOP, TWO, {"ann": LONG}, "ann", "open_lot"),
         (STOP, TWO, {}, "manual", "manual"),
         (STOP, OWNED, {}, "bob", "symbol"),
@@ -73,7 +73,7 @@ OVERRIDDEN = rules("ann", "bob", overrides={"e1": "manual"}, orders=TAGGED.order
         (funding("e1", "1"), TWO, {"bob": SHORT}, "bob", "open_lot"),
         (funding("e1", "1"), TWO, {}, "manual", "manual"),
         (funding("e1", "1"), OWNED, {}, "bob", "symbol"),
-        (funding("e1", "1"), ONE, {}, "ann", "sole_bot"),
+        (funding("e1", "1"), ONE, {}, "manual", "manual"),
     ],
 )  # fmt: skip
 def test_one_owner(

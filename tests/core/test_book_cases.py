@@ -151,7 +151,7 @@ def test_funding_goes_to_the_lots_by_what_is_left_of_them() -> None:
 def test_funding_when_nobody_holds_is_kept_without_a_lot() -> None:
     _, change = booked(funding("e1", "-0.5"), known=rules("ann"))
     (payment,) = change.funding
-    assert (payment.bot_id, payment.amount, payment.position) == ("ann", D("0.5"), D(0))
+    assert (payment.bot_id, payment.amount, payment.position) == ("manual", D("0.5"), D(0))
     assert change.lots == () and change.cycles == ()
 
 

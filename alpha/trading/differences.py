@@ -96,25 +96,34 @@ async def differences(
     rest: Rest, ours: Callable[[], Awaitable[Ours]], clock: Clock
 ) -> list[Difference]:
     """What two looks both show. Raises AlphaError when the exchange cannot be asked."""
-    first = await look(rest, await ours())
+    first = await look(rest, ours)
     if not first:
         return []
     await clock.sleep(LOOK_AGAIN_S)
     points = {one.point for one in first}
-    return [one for one in await look(rest, await ours()) if one.point in points]
+    return [one for one in await look(rest, ours) if one.point in points]
 
 
-async def look(rest: Rest, ours: Ours) -> list[Difference]:
-    """One look; what moves while it is taken shows as a difference too."""
+async def look(rest: Rest, ours: Callable[[], Awaitable[Ours]]) -> list[Difference]:
+    """One look; what moves while it is taken may show as a difference too."""
+    wallet = (await rest.wallet()).wallet  # before the log, which then has what it has become
     until_ms = await rest.server_time()
-    found = [one async for one in _executions(rest, ours, until_ms)]
-    listed = await rest.open_orders()
+    before = await ours()
+    cash = await _cash(rest, before, until_ms, wallet)
+    found = [one async for one in _executions(rest, before, until_ms)]
+    before = await ours()
     shown = {event.symbol: event for event in await rest.positions()}
-    for symbol, size in ours.net().items():
+    for symbol, size in before.net().items():
         if size and symbol not in shown:  # flat ones are left out of the list
             shown.update({event.symbol: event for event in await rest.positions(symbol)})
-    cash = await _cash(rest, ours, until_ms)
-    return [*found, *_positions(ours, shown), *_orders(ours, listed), *cash]
+    after = await ours()
+    positions = [
+        one
+        for one in _positions(after, shown)
+        if after.net().get(one.symbol, ZERO) == before.net().get(one.symbol, ZERO)
+    ]
+    listed = await rest.open_orders()
+    return [*found, *positions, *_orders(await ours(), listed), *cash]
 
 
 async def _executions(rest: Rest, ours: Ours, until_ms: int) -> AsyncIterator[Difference]:
@@ -127,10 +136,10 @@ async def _executions(rest: Rest, ours: Ours, until_ms: int) -> AsyncIterator[Di
             yield Difference(ours.account, "execution", symbol, exec_id, "none", what, note)
 
 
-async def _cash(rest: Rest, ours: Ours, until_ms: int) -> list[Difference]:
-    """What executions have cost, as the ledger has it and as the account was charged, and the
-    wallet against the newest balance. Transfers, interest and bonuses are in the log too: they
-    explain themselves, and touch no bot."""
+async def _cash(rest: Rest, ours: Ours, until_ms: int, wallet: Decimal) -> list[Difference]:
+    """What executions have cost, as the ledger has it and as the account was charged, and whether
+    a change of the balance has left what was in the wallet a moment before. Transfers, interest
+    and bonuses are in the log too: they explain themselves, and touch no bot."""
     log = await rest.transactions(until_ms - REACH_MS, until_ms + 1_000)
     paid = await ours.paid(until_ms - REACH_MS - 1, until_ms + 1_000)
     found = []
@@ -140,11 +149,10 @@ async def _cash(rest: Rest, ours: Ours, until_ms: int) -> list[Difference]:
             note = f"the account was charged otherwise ({row.kind})"
             sides = f"{held:f}", f"{row.paid:f}"
             found.append(Difference(ours.account, "cash", row.symbol, row.trade_id, *sides, note))
-    wallet = (await rest.wallet()).wallet
-    newest = next((row.balance for row in log if row.balance is not None), None)
-    if newest is not None and newest != wallet:
-        note = "the wallet is not what the newest change of the balance has left"
-        sides = f"{newest:f}", f"{wallet:f}"
+    balances = [row.balance for row in log if row.balance is not None]
+    if balances and wallet not in balances:
+        note = "the wallet is not what any change of the balance has left"
+        sides = f"{balances[0]:f}", f"{wallet:f}"
         found.append(Difference(ours.account, "cash", "", "wallet", *sides, note))
     return found
 

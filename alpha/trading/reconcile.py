@@ -117,7 +117,7 @@ class Reconciler:
         found = await self.differences()
         brought = await self._bring_executions(found)
         left = await self.differences() if found else []
-        adjusted = self._adjust(left, operator)
+        adjusted = await self._adjust(left, operator)
         cancelled = await self._cancel_orphans(left)
         for one in left:
             if one.kind == "order":
@@ -198,14 +198,19 @@ class Reconciler:
                 f"expected the ledger to be written within {SETTLED_WITHIN_S:.0f} s; try again"
             )
 
-    def _adjust(self, left: Collection[Difference], operator: str) -> tuple[str, ...]:
-        """Accepts what no execution explains, as a position of nobody's."""
+    async def _adjust(self, left: Collection[Difference], operator: str) -> tuple[str, ...]:
+        """Accepts what no execution explains, as a position of nobody's: only while both sides
+        are still what the difference says. A symbol that moves is left for another time."""
         done = []
         for one in left:
-            if one.kind != "position" or self._is_moving(one.symbol):
+            if one.kind != "position":
                 continue
-            qty = Decimal(one.exchange) - self._account.net(one.symbol)
-            if qty:
+            shown = await self._rest.positions(one.symbol)
+            size = sum((event.signed_size for event in shown), Decimal(0))
+            held = self._account.net(one.symbol)
+            same = (held, size) == (Decimal(one.ledger), Decimal(one.exchange))
+            qty = size - held
+            if qty and same and not self._is_moving(one.symbol):
                 self._account.receive((self._adjustment(one.symbol, qty, operator),))
                 done.append(one.symbol)
                 log.critical(

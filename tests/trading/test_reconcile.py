@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
+from alpha.bybit.http import HttpAnswer
 from alpha.bybit.requests import RISE, CreateOrder
 from alpha.errors import RetryLater
 from alpha.ledger.pool import Pool
@@ -18,7 +19,7 @@ from alpha.trading.differences import Difference
 from alpha.trading.recovery import SETTLE_SWEEPS
 from tests.trading.exchange import KEY, START_MS, HandExchange
 from tests.trading.life import ACCOUNT, BOT, Life
-from tests.trading.test_faults import BTC, ETH, enter, hear, leave
+from tests.trading.test_faults import BTC, ETH, MINUTE, enter, hear, leave
 
 D = Decimal
 DAY_MS = 86_400_000
@@ -61,6 +62,54 @@ async def test_accounts_that_agree_show_no_difference(life: Life) -> None:
     await hear(life)
     await life.stored()
     assert await life.service.reconciler.differences() == []
+
+
+@asynccontextmanager
+async def trading_all_the_time(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[list[str]]:
+    """Something is traded, and heard of, before each answer of the exchange; gives the paths."""
+    answer, asked = life.exchange._arrived, list[str]()
+
+    async def busy(method: str, path: str, values: Mapping[str, object]) -> HttpAnswer:
+        asked.append(path)
+        at_ms = START_MS + MINUTE + 1_000 * len(asked)
+        life.exchange.market_clock.set(at_ms, at_ms)
+        await life.exchange.trade(ETH, "Buy", D("0.1"), at_ms)
+        for frame in life.exchange.take_frames():
+            life.hear(frame)
+        return await answer(method, path, values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(life.exchange, "_arrived", busy)
+        yield asked
+
+
+async def test_what_moves_while_it_is_looked_at_is_no_difference(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await enter(life)
+    await hear(life)
+    async with trading_all_the_time(life, monkeypatch) as asked:
+        found = await life.service.reconciler.differences()
+    assert "/v5/account/transaction-log" in asked
+    assert points(found) == []
+
+
+async def test_a_symbol_that_moves_is_not_adjusted(
+    life: Life, monkeypatch: pytest.MonkeyPatch, pool: Pool
+) -> None:
+    """A difference found is of a moment: what has changed since is not accepted unseen."""
+    await enter(life)
+    await hear(life)
+    await life.stored()
+    await misplace(life, ETH, D("0.5"))
+    reconciler = life.service.reconciler
+    found = await reconciler.differences()
+    assert [(one.kind, one.symbol) for one in found] == [("position", ETH)]
+    async with trading_all_the_time(life, monkeypatch):
+        assert await reconciler._adjust(found, "root") == ()
+    assert await pool.fetchval("SELECT count(*) FROM trading.adjustments") == 0
 
 
 async def test_what_the_stream_lost_is_shown_and_brought_in(

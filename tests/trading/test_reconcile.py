@@ -18,8 +18,8 @@ from alpha.ledger.verify import verify
 from alpha.trading.differences import Difference
 from alpha.trading.recovery import SETTLE_SWEEPS
 from tests.trading.exchange import KEY, START_MS, HandExchange
-from tests.trading.life import ACCOUNT, BOT, Life
-from tests.trading.test_faults import BTC, ETH, MINUTE, enter, hear, leave
+from tests.trading.life import ACCOUNT, BOT, MINUTE, Life
+from tests.trading.test_faults import BTC, ETH, enter, hear, leave
 
 D = Decimal
 DAY_MS = 86_400_000

@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as ConnectionBroken
 
 TIMEOUT_S = 2.0
+
+if TYPE_CHECKING:
+    _Connection = AbstractConnection
+else:
+    _Connection = object  # stands beside whichever kind the URL asks for
+
+
+class _Telling(_Connection):
+    """Says of a connection that the loop has closed already what it is: broken. Other than
+    asyncio's own loop, uvloop raises a bare RuntimeError from a write on it."""
+
+    async def send_packed_command(
+        self, command: bytes | str | Iterable[bytes], check_health: bool = True
+    ) -> None:
+        try:
+            await super().send_packed_command(command, check_health)
+        except RuntimeError as error:
+            raise ConnectionBroken(f"expected an open connection, was: {error}") from error
 
 
 def open_redis(url: str, database: int, *, timeout_s: float = TIMEOUT_S) -> Redis:
@@ -21,6 +44,8 @@ def open_redis(url: str, database: int, *, timeout_s: float = TIMEOUT_S) -> Redi
         socket_connect_timeout=timeout_s,
         retry=Retry(NoBackoff(), 0),
     )
+    kind = redis.connection_pool.connection_class
+    redis.connection_pool.connection_class = type(f"Telling{kind.__name__}", (_Telling, kind), {})
     options = redis.connection_pool.connection_kwargs
     # The number of the URL would otherwise win over any that is asked for.
     options["db"] = int(options.get("db") or 0) + database

@@ -149,14 +149,13 @@ class Live:
     def status(self) -> Status:
         """The live picture, from memory alone."""
         writer, mirror = self._stores.writer, self._mirror
-        postgres = "ok" if writer.degraded_since is None else "away"
         redis = "ok" if mirror is None or mirror.healthy else "away"
         heard = self.market.heard_at if self.market is not None else None
         return pictures.status(
             self.services,
             self.sessions,
             pictures.idle_bots(self._config, self._crew.handles, self.sessions, self.services),
-            pictures.Health(postgres, redis, self._degraded(), tuple(self._parts())),
+            pictures.Health(writer.state, redis, self._degraded(), tuple(self._parts())),
             mode=self._config.mode,
             clock=self._clock,
             started=self._started,
@@ -188,7 +187,7 @@ class Live:
         found = []
         writer, mirror = self._stores.writer, self._mirror
         if writer.degraded_since is not None:
-            found.append(f"PostgreSQL away for {now - writer.degraded_since:.0f} s")
+            found.append(f"PostgreSQL {writer.state} for {now - writer.degraded_since:.0f} s")
         if mirror is not None and mirror.away_since is not None:
             found.append(f"Redis away for {now - mirror.away_since:.0f} s")
         return tuple(found)

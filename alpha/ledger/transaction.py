@@ -23,6 +23,15 @@ async def write_batch(
     Raises LeaseLost when an account belongs to another daemon now, else what asyncpg raises. The
     transaction is then still open, or its outcome unknown: the caller rolls back or drops the
     connection."""
+    commit_no = await write_uncommitted(connection, batch, lease, reasons)
+    await connection.execute("COMMIT")
+    return commit_no
+
+
+async def write_uncommitted(
+    connection: Connection, batch: Batch, lease: Lease | None, reasons: ReasonBook = BUILTIN
+) -> int:
+    """Everything but the COMMIT, without which nothing of it will ever stand."""
     await connection.execute(_SQL["begin"])
     if lease is not None:
         await lease.check(connection, batch.accounts)
@@ -31,7 +40,6 @@ async def write_batch(
     commit_no = await connection.fetchval(
         _SQL["advance_marks"], *columns.marks(batch.accounts, batch.marks)
     )
-    await connection.execute("COMMIT")
     return int(commit_no)
 
 

@@ -2,8 +2,10 @@
 
 Callers queue a `Commit` and go on; whatever is queued is committed as soon as the previous
 transaction is done, several commits in one transaction. A transaction whose outcome is unknown
-is run again: every statement is idempotent. With PostgreSQL away the queue is kept and tried
-again for ever; what does not fit is refused, and the caller marks a gap.
+is run again as it was: every statement is idempotent. One that took too long and was certainly
+not committed is run again in halves. One that is slow, but answered, is no outage. With
+PostgreSQL away the queue is kept and tried again for ever; what does not fit is refused, and the
+caller marks a gap.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import errno
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import asyncpg
@@ -24,19 +27,21 @@ from alpha.core.records import Commit
 from alpha.errors import NeedsOperator
 from alpha.ledger.batch import Batch, row_count
 from alpha.ledger.lease import Lease
+from alpha.ledger.patience import Patience
 from alpha.ledger.pool import CONNECTION_ERRORS, Pool
-from alpha.ledger.transaction import write_batch
+from alpha.ledger.transaction import write_uncommitted
 
 log = structlog.get_logger(__name__)
 
-WriterState = Literal["ok", "away"]
+WriterState = Literal["ok", "slow", "away"]
 Committed = Callable[[Sequence[Commit], int], None]
 
 _FIRST_PAUSE_S = 0.05
-_LONGEST_PAUSE_S = 2.0
-#: A transaction that takes this long counts as PostgreSQL being away ...
+_LONGEST_PAUSE_S = 1.0
+_CONNECT_WITHIN_S = 3.0
+#: While a transaction takes longer than this there are no entries ...
 _SLOW_S = 2.0
-#: ... and after this long it is run again on a new connection.
+#: ... and after this long PostgreSQL counts as away, and it is run again on a new connection.
 _GIVE_UP_S = 5.0
 #: SQLSTATEs of a disk that is full or broken.
 _DISK_STATES = ("53100", "58030")
@@ -72,6 +77,8 @@ class LedgerWriter:
         self._lease = lease
         self._max_queue = max_queue
         self._max_rows = max_rows
+        #: Rows of a transaction now: halved by one that took too long, doubled by one that did not.
+        self._rows = max_rows
         self._reasons = reasons
         self._latency = frame_to_commit
         self._state_changed = state_changed
@@ -90,10 +97,13 @@ class LedgerWriter:
         self.poisoned: dict[str, NeedsOperator] = {}
         #: What is held back of poisoned accounts, in order, the refused commit first.
         self.held_back: dict[str, list[Commit]] = {}
+        #: Since when PostgreSQL is slow or away: no entries meanwhile.
         self.degraded_since: float | None = None
         #: Why, while it is degraded; and whether the server's disk is the reason.
         self.degraded_why = ""
         self.disk_full = False
+        #: It has failed, or left a transaction unanswered; False while it is merely slow.
+        self.away = False
         self.commits = 0
         self.transactions = 0
 
@@ -129,12 +139,18 @@ class LedgerWriter:
         return self._accepted - self._finished
 
     @property
+    def state(self) -> WriterState:
+        if self.degraded_since is None:
+            return "ok"
+        return "away" if self.away else "slow"
+
+    @property
     def healthy(self) -> bool:
-        """PostgreSQL answers and no account is torn or poisoned."""
+        """PostgreSQL answers in time and no account is torn or poisoned."""
         return self.degraded_since is None and not self._torn and not self.poisoned
 
     def accepts(self, account: str) -> bool:
-        """PostgreSQL answers and commits of this account are taken: it may have entries."""
+        """PostgreSQL answers in time and commits of this account are taken: it may have entries."""
         refused = account in self._torn or account in self.poisoned
         return self.degraded_since is None and not self._stopped and not refused
 
@@ -175,7 +191,7 @@ class LedgerWriter:
         """The next commits, in order, up to the limit of rows; at least one."""
         taken = [self._queue.popleft()]
         rows = row_count(taken[0])
-        while self._queue and rows + row_count(self._queue[0]) <= self._max_rows:
+        while self._queue and rows + row_count(self._queue[0]) <= self._rows:
             commit = self._queue.popleft()
             rows += row_count(commit)
             taken.append(commit)
@@ -189,7 +205,14 @@ class LedgerWriter:
         commits = [commit for commit in commits if commit.account not in self.poisoned]
         if not commits:
             return
-        refusal = await self._try_until_answered(commits)
+        try:
+            refusal = await self._try_until_answered(commits)
+        except _TooSlow:
+            self._rows = max(self._rows // 2, 1)
+            half = len(commits) // 2
+            await self._commit_some(commits[:half])
+            await self._commit_some(commits[half:])
+            return
         if refusal is None:
             self._finish(len(commits))
         elif len(commits) == 1:
@@ -209,12 +232,14 @@ class LedgerWriter:
 
     async def _try_until_answered(self, commits: list[Commit]) -> asyncpg.PostgresError | None:
         """Writes them, again and again while the server is away. Returns the error of a
-        database that refuses the data themselves."""
+        database that refuses the data themselves. Raises _TooSlow when several took too long
+        together and nothing of them stands."""
         batch = Batch.of(commits)
-        pause = _FIRST_PAUSE_S
+        pause, in_doubt = _FIRST_PAUSE_S, False
         while True:
+            writing = _Writing()
             try:
-                commit_no = await self._write(batch)
+                commit_no = await self._write(batch, writing)
             except asyncpg.PostgresError as error:
                 if is_refusal(error):
                     await self._roll_back()
@@ -226,31 +251,44 @@ class LedgerWriter:
                 self._committed(commits, commit_no)
                 return None
             self._drop_connection()
-            self._become_away(trouble)
+            in_doubt = in_doubt or writing.committing
+            if writing.stalled and _is_timeout(trouble):
+                log.warning("ledger_write_again", error=_words(trouble), why="our loop stood still")
+            else:
+                self._become_away(trouble)
+            if _is_of_the_connection(trouble):
+                # Those that lie in the pool may be as dead, and each would have to be waited for.
+                await self._pool.expire_connections()
+            if writing.began and not in_doubt and len(commits) > 1 and _is_timeout(trouble):
+                raise _TooSlow
             await self._clock.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
 
-    async def _write(self, batch: Batch) -> int:
+    async def _write(self, batch: Batch, writing: _Writing) -> int:
         if self._connection is None:
             self._connection = await self._connect()
-        loop = asyncio.get_running_loop()
-        late = loop.call_later(_SLOW_S, self._become_away, TimeoutError(f"over {_SLOW_S} s"))
+        connection, writing.began = self._connection, True
+        patience = Patience(_SLOW_S, _GIVE_UP_S, self._become_slow)
         try:
-            async with asyncio.timeout(_GIVE_UP_S):
-                return await write_batch(self._connection, batch, self._lease, self._reasons)
+            async with patience:
+                number = await write_uncommitted(connection, batch, self._lease, self._reasons)
+                writing.committing = True
+                await connection.execute("COMMIT")
+                return number
         finally:
-            late.cancel()
+            writing.stalled = patience.stalled
 
     async def _connect(self) -> asyncpg.pool.PoolConnectionProxy[asyncpg.Record]:
         """Whatever keeps us from connecting is the server's matter, never the data's."""
         try:
-            return await self._pool.acquire(timeout=5)
+            return await self._pool.acquire(timeout=_CONNECT_WITHIN_S)
         except asyncpg.PostgresError as error:
             raise ConnectionError(_words(error)) from error
 
     def _committed(self, commits: list[Commit], commit_no: int) -> None:
         self.commits += len(commits)
         self.transactions += 1
+        self._rows = min(self._rows * 2, self._max_rows)
         now = self._clock.perf_ns()
         if self._latency is not None:
             for commit in commits:
@@ -258,7 +296,7 @@ class LedgerWriter:
                     self._latency.add((now - commit.frame_ns) / 1e6)
         if self.degraded_since is not None:
             log.info("postgres_back", seconds=self._clock.monotonic() - self.degraded_since)
-            self.degraded_since = None
+            self.degraded_since, self.away = None, False
             self.degraded_why, self.disk_full = "", False
             self._change_state("ok")
         for listener in self._listeners:
@@ -271,10 +309,21 @@ class LedgerWriter:
         self.disk_full = (
             isinstance(error, asyncpg.PostgresError) and error.sqlstate in _DISK_STATES
         ) or (isinstance(error, OSError) and error.errno == errno.ENOSPC)
+        if not self.away:
+            self.away = True
+            self._degrade("away")
+            log.error("postgres_away", error=_words(error), queued=self.queued)
+
+    def _become_slow(self) -> None:
+        if self.degraded_since is None:
+            self.degraded_why = f"a commit takes over {_SLOW_S:g} s"
+            self._degrade("slow")
+            log.warning("postgres_slow", over_s=_SLOW_S, queued=self.queued)
+
+    def _degrade(self, state: WriterState) -> None:
         if self.degraded_since is None:
             self.degraded_since = self._clock.monotonic()
-            log.error("postgres_away", error=_words(error), queued=self.queued)
-            self._change_state("away")
+        self._change_state(state)
 
     def _change_state(self, state: WriterState) -> None:
         if self._state_changed is not None:
@@ -312,6 +361,29 @@ class LedgerWriter:
         if connection is not None:
             with suppress(asyncpg.InterfaceError):
                 connection.terminate()
+
+
+class _TooSlow(Exception):
+    """Several commits took too long in one transaction, which was not committed."""
+
+
+@dataclass(slots=True)
+class _Writing:
+    """How far one attempt has come: statements were sent, COMMIT was sent, our loop stood still."""
+
+    began: bool = False
+    committing: bool = False
+    stalled: bool = False
+
+
+def _is_timeout(error: BaseException) -> bool:
+    return isinstance(error, (TimeoutError, asyncpg.QueryCanceledError))
+
+
+def _is_of_the_connection(error: BaseException) -> bool:
+    """Not the answer of a server: there was none, or the connection is gone."""
+    answered = isinstance(error, asyncpg.PostgresError)
+    return not answered or isinstance(error, asyncpg.PostgresConnectionError)
 
 
 def is_refusal(error: asyncpg.PostgresError) -> bool:

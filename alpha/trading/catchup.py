@@ -52,6 +52,7 @@ class Queue(Protocol):
     """What recovery asks of the ledger writer."""
 
     degraded_since: float | None
+    away: bool
     poisoned: dict[str, NeedsOperator]
 
     async def drain(self, within_s: float, account: str | None = None) -> bool: ...

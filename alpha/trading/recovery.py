@@ -140,12 +140,13 @@ class Recovery:
         self._ask(why)
 
     def watch_ledger(self) -> None:
-        """Called about once a second: an account whose ledger is away is not live."""
+        """Called about once a second: an account whose ledger is away is not live. One that is
+        slow, but answers, takes no entries meanwhile, and that is all."""
         account = self._account
         if account.name in self._queue.poisoned:
             if account.status is not AccountStatus.HALTED:
                 self._become(AccountStatus.HALTED, "")
-        elif self._queue.degraded_since is not None:
+        elif self._queue.away:
             self._ledger_away = True
             if account.live:
                 account.gaps += 1

@@ -6,14 +6,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from alpha.clock import SystemClock
-from alpha.ledger.pool import Pool, open_pool
+from alpha.ledger.pool import Pool
 from alpha.ledger.verify import verify
 from alpha.sim.proxy import FaultProxy
+from tests.proxied import behind_proxy
 from tests.trading.exchange import HandExchange
 from tests.trading.life import ACCOUNT, BOT, Life, register_beat
 from tests.trading.test_faults import BTC, enter, hear, leave
@@ -21,24 +21,6 @@ from tests.until import until
 
 WALL = SystemClock()
 BACK_WITHIN_S = 10.0
-
-
-@asynccontextmanager
-async def behind_proxy(dsn: str) -> AsyncIterator[tuple[FaultProxy, Pool]]:
-    parts = urlsplit(dsn)
-    query = parse_qs(parts.query)
-    proxy = FaultProxy(f"{query['host'][0]}/.s.PGSQL.{query['port'][0]}", 0)
-    port = await proxy.start()
-    pool = await open_pool(
-        f"postgresql://{parts.username}@127.0.0.1:{port}{parts.path}?sslmode=disable",
-        clock=WALL,
-        max_size=4,
-    )
-    try:
-        yield proxy, pool
-    finally:
-        pool.terminate()
-        await proxy.stop()
 
 
 @asynccontextmanager
@@ -108,6 +90,33 @@ async def test_a_database_that_goes_away_and_comes_back(
             assert WALL.monotonic() - began <= BACK_WITHIN_S
             assert life.account.position(BOT, BTC).signed_qty == 0
             await is_stored(life, postgres_dsn)
+
+
+async def test_a_database_that_is_slow_and_answers_is_no_gap(
+    exchange: HandExchange, pool: Pool, postgres_dsn: str
+) -> None:
+    life = Life(exchange, pool, WALL)
+    await life.start()
+    async with at_work(life):
+        await pool.execute(
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN PERFORM pg_sleep(3); RETURN NULL; END $$"
+        )
+        await pool.execute(
+            "CREATE TRIGGER slow AFTER INSERT ON trading.executions"
+            " FOR EACH STATEMENT EXECUTE FUNCTION slow()"
+        )
+        gaps, changes = life.account.gaps, len(life.changes)
+        await enter(life)
+        await hear(life)
+        await until(lambda: not life.writer.accepts(ACCOUNT), "entries are blocked")
+        assert life.writer.state == "slow"
+        await pool.execute("ALTER TABLE trading.executions DISABLE TRIGGER slow")
+        await until(lambda: life.writer.accepts(ACCOUNT), "entries are free again")
+        await WALL.sleep(0.5)
+        assert life.account.live
+        assert (life.account.gaps, len(life.changes)) == (gaps, changes)
+        await is_stored(life, postgres_dsn)
 
 
 async def test_a_full_disk_is_waited_for_and_refuses_nothing_for_good(

@@ -146,7 +146,7 @@ async def test_a_reconnect_without_postgres_tells_the_bots_and_lets_exits_go(
 
 
 async def test_an_account_whose_ledger_is_away_takes_no_entries(life: Life) -> None:
-    life.writer.degraded_since = 1.0
+    life.writer.degraded_since, life.writer.away = 1.0, True
     life.service.recovery.watch_ledger()
     assert life.account.status is AccountStatus.STALE
     assert life.account.gaps == 1

@@ -92,6 +92,8 @@ class BotSession:
         self._caught_up = False
         #: While events are replayed: the newest fill of each symbol that the bot has been shown.
         self._shown: dict[str, Shown] = {}
+        #: The bot's position behind that fill, by symbol: a book is folded anew to know it.
+        self._past: dict[str, BotPosition] = {}
         self._ended: dict[str, OrderRow] = {}  # exits that may have to be followed by another
         account.listen(handle.bot_id, self)
 
@@ -179,6 +181,7 @@ class BotSession:
         before a close: `closes` as (interval, close_ms, bars), and the bot's own fills. Each
         with the picture as of that moment. From then on events are handed on as they come."""
         self._shown = dict(self.handle.cursor.fills)
+        self._past.clear()
         pending = self._fills_not_shown()
         for interval_ms, close_ms, bars in closes:
             while pending and pending[0].exec_time <= close_ms:
@@ -221,6 +224,7 @@ class BotSession:
 
     def _replay_fill(self, fill: Fill) -> None:
         self._shown[fill.symbol] = shown(fill)
+        self._past.pop(fill.symbol, None)
         self._hand_fill(fill, 0, replayed=True)
 
     # -- inside -------------------------------------------------------------------------------
@@ -260,14 +264,12 @@ class BotSession:
     def _positions(self) -> dict[str, BotPosition]:
         if self._caught_up:
             return self.account.positions(self.bot_id)
-        found = {
-            symbol: self.account.books[symbol].position_at(
-                self.bot_id, last.exec_time, last.exec_id, self.account.rules
-            )
-            for symbol, last in self._shown.items()
-            if symbol in self.account.books
-        }
-        return {symbol: position for symbol, position in found.items() if position.signed_qty}
+        for symbol, last in self._shown.items():
+            if symbol in self.account.books and symbol not in self._past:
+                self._past[symbol] = self.account.books[symbol].position_at(
+                    self.bot_id, last.exec_time, last.exec_id, self.account.rules
+                )
+        return {symbol: position for symbol, position in self._past.items() if position.signed_qty}
 
     def open_pnl(self, positions: Mapping[str, BotPosition]) -> Decimal:
         """Unrealised PnL at the latest closes, without exit fees."""

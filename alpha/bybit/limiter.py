@@ -54,6 +54,8 @@ DEFAULT_LIMITS: Mapping[str, int] = {
 #: The address limit: 600 requests per 5 s over everything; a margin stays for other programs.
 IP_LIMIT = 500
 IP_WINDOW_S = 5.0
+#: No account may send more a second; a header that says so is broken.
+HIGHEST_LIMIT = 10_000
 #: Of every 10 tokens this many are not for entries.
 RESERVED_OF_TEN = 3
 ENTRY_PATIENCE_S = 2.0
@@ -146,7 +148,8 @@ class Limiter:
             window.waiting.remove(ticket)
 
     def observe(self, endpoint: str, headers: Mapping[str, str]) -> None:
-        """Learns from X-Bapi-Limit and X-Bapi-Limit-Status; answers without them teach nothing."""
+        """Learns from X-Bapi-Limit and X-Bapi-Limit-Status; answers without them teach nothing,
+        nor do numbers that no limit can be."""
         window = self._window(endpoint)
         limit = _whole(headers.get("X-Bapi-Limit"))
         if limit:
@@ -176,4 +179,7 @@ class Limiter:
 
 
 def _whole(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() else None
+    # The length first: int() refuses thousands of digits.
+    if text is None or len(text) > 9 or not (text.isascii() and text.isdigit()):
+        return None
+    return number if (number := int(text)) <= HIGHEST_LIMIT else None

@@ -108,6 +108,20 @@ async def test_answers_without_headers_teach_nothing() -> None:
     assert clock.now_ms() == 0
 
 
+@pytest.mark.parametrize("absurd", ["10001", "999999999", "9" * 19, "9" * 5000])
+async def test_numbers_that_no_limit_can_be_teach_nothing(absurd: str) -> None:
+    clock = ManualClock(0)
+    limiter = Limiter(clock)
+    limiter.observe(CREATE, {"X-Bapi-Limit": absurd, "X-Bapi-Limit-Status": absurd})
+    await _take(limiter, Priority.EXIT, 10)
+    assert clock.now_ms() == 0
+    await limiter.acquire(CREATE, Priority.EXIT)
+    assert clock.now_ms() == 1000
+    limiter.observe(CREATE, {"X-Bapi-Limit": absurd, "X-Bapi-Limit-Status": "0"})
+    await limiter.acquire(CREATE, Priority.EXIT)
+    assert clock.now_ms() == 2000
+
+
 async def test_too_many_visits_empties_the_window() -> None:
     clock = ManualClock(0)
     limiter = Limiter(clock)

@@ -105,6 +105,13 @@ TRADE = tuple(
         (path, params) for path, some in POSTS.items() for params in some if "/order/" in path
     )
 )
+#: The simulator's subjects, with what they take their inputs from.
+SIMULATED = {
+    "simulator: REST": REQUESTS,
+    "simulator: public socket": PUBLIC,
+    "simulator: private socket": PRIVATE,
+    "simulator: trade socket": TRADE,
+}
 
 
 class Died(Exception):
@@ -247,11 +254,15 @@ async def exchange_subjects(folder: Path) -> AsyncIterator[tuple[Subject, ...]]:
             stack.push_async_callback(one.close)
             return one.feed
 
-        yield (
-            Subject("simulator: REST", REQUESTS, exchange.rest),
-            Subject("simulator: public socket", PUBLIC, spoken("public_ws", False)),
-            Subject("simulator: private socket", PRIVATE, spoken("private_ws", True)),
-            Subject("simulator: trade socket", TRADE, spoken("trade_ws", True)),
+        feeds = (
+            exchange.rest,
+            spoken("public_ws", False),
+            spoken("private_ws", True),
+            spoken("trade_ws", True),
+        )
+        yield tuple(
+            Subject(name, seeds, feed)
+            for (name, seeds), feed in zip(SIMULATED.items(), feeds, strict=True)
         )
 
 

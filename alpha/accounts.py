@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import aiohttp
 
+from alpha.alerts import Alerts
 from alpha.announcements import Announcer
 from alpha.bots.cursor import SavedBot
 from alpha.bots.host import BotHandle
@@ -21,7 +22,6 @@ from alpha.config import Config
 from alpha.crew import Crew, past_of
 from alpha.ledger import registry
 from alpha.live import Live
-from alpha.state import keys
 from alpha.stores import Stores
 from alpha.trading.account import Account
 from alpha.trading.fence import LeaseFence
@@ -46,6 +46,7 @@ class AccountOpener:
     http: aiohttp.ClientSession
     tools: Tools
     live: Live
+    alerts: Alerts
     watchdog: Watchdog
     stopped: Mapping[str, str]
     accepts_entries: Callable[[str], bool]
@@ -81,7 +82,6 @@ class AccountOpener:
         self.live.services[name] = service
         for handle in handles:
             await self._open_session(handle, service)
-        service.account.manual.announce = lambda message: self.live.publish(keys.EVENTS, message)
         await service.load()
         service.start()
 
@@ -100,6 +100,7 @@ class AccountOpener:
             overrides=await reader.overrides(name),
             reasons=self.crew.reasons,
             manual_policies={h.bot_id: self.config.bots[h.name].manual_trades for h in handles},
+            alerts=self.alerts,
         )
 
     async def _open_session(self, handle: BotHandle, service: AccountService) -> None:

@@ -1,4 +1,5 @@
-"""What subscribers of Redis are told as it happens: fills, orders and positions of each bot.
+"""What subscribers of Redis are told as it happens: fills, orders and positions of each bot,
+and alerts.
 
 Messages are for people and dashboards. They may be lost (Redis away), and a fill is told before
 it is committed; whoever needs certainty reads the ledger. `exec_id`, `bot_id` and `leg` name a
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
+from alpha.alerts import Alert, alert_row
 from alpha.clock import iso
 from alpha.core.records import Correction, Fill, OrderRow, Tally
 from alpha.state import keys
@@ -96,6 +98,10 @@ def order_message(row: OrderRow) -> dict[str, object]:
         "filled_qty": row.filled_qty,
         "decided_at": iso(row.decided_ms),
     }
+
+
+def alert_message(alert: Alert) -> dict[str, object]:
+    return {"event": "alert", **alert_row(alert)}
 
 
 def _size(symbol: str, signed: Decimal) -> dict[str, object]:

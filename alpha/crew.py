@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-import structlog
-
 from alpha import resources
+from alpha.alerts import Alerts
 from alpha.bots.discovery import Catalog
 from alpha.bots.host import BotHandle, open_bot
 from alpha.bots.mark import HookMark, mark_of
@@ -21,8 +20,6 @@ from alpha.ledger.pool import Connection, Pool
 from alpha.ledger.reader import LedgerReader
 from alpha.trading.session import BotSession, LastFill, Past
 
-log = structlog.get_logger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class Crew:
@@ -32,7 +29,7 @@ class Crew:
     reasons: ReasonBook
 
 
-def open_crew(config: Config, clock: Clock, environ: Mapping[str, str]) -> Crew:
+def open_crew(config: Config, clock: Clock, environ: Mapping[str, str], alerts: Alerts) -> Crew:
     """Every enabled bot, `disabled` until it is started. ConfigError or NotFound when a plugin
     or its settings are wrong: nothing has been touched by then."""
     book = BUILTIN
@@ -44,8 +41,6 @@ def open_crew(config: Config, clock: Clock, environ: Mapping[str, str]) -> Crew:
     for plugin in plugins.values():
         book = plugin.reason_book(book)
     mark = HookMark(mark_of(config.data_dir), clock)
-    if (left := mark.left_running) is not None:
-        log.critical("bot_not_started", bot=left.bot, why=f"the process ended in {left}")
     handles: dict[str, BotHandle] = {}
     for name, plugin in plugins.items():
         bot = config.bots[name]
@@ -58,6 +53,7 @@ def open_crew(config: Config, clock: Clock, environ: Mapping[str, str]) -> Crew:
                 settings=bot.settings,
                 book=book,
                 mark=mark,
+                alerts=alerts,
             )
         except BotFault as error:
             raise ConfigError(f"bot {name} could not be made: {error}") from None

@@ -13,6 +13,7 @@ import signal
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from functools import partial
+from types import TracebackType
 
 import aiohttp
 import structlog
@@ -20,11 +21,13 @@ import uvloop
 
 from alpha import report
 from alpha.accounts import AccountOpener
+from alpha.alerts import Alerts
 from alpha.bybit.limiter import Limiter
 from alpha.bybit.rest import Rest
 from alpha.bybit.stream import PublicStream
 from alpha.clock import Clock, Randomness, SystemClock, SystemRandomness, VenueClock
 from alpha.config import Config, RunOptions
+from alpha.config.show import secrets_of
 from alpha.control.daemons import daemons_on
 from alpha.control.desk import Status
 from alpha.core.risk import EntryRisk
@@ -34,6 +37,7 @@ from alpha.exchange import Venue, first_contact, market_has_ended, open_exchange
 from alpha.guard import Lifeline
 from alpha.installation import DataDirLock, installation_id
 from alpha.ledger import observations, registry
+from alpha.ledger.alert_journal import AlertJournal
 from alpha.ledger.lease import Lease, LeaseHeld, LeaseLost
 from alpha.ledger.pool import CONNECTION_ERRORS, Pool
 from alpha.live import Live
@@ -112,7 +116,8 @@ class Daemon:
         self._serving = False
         self.why = "end of the run"
         self._supervisor = Supervisor(clock, passing=CONNECTION_ERRORS)
-        self._watchdog = Watchdog(clock, os.environ, lifeline)
+        self._alerts = Alerts(clock, secrets=secrets_of(config))
+        self._watchdog = Watchdog(clock, os.environ, lifeline, self._alerts)
         self._lifeline = lifeline
         self._venue_clock = VenueClock(clock)
         self._joined: set[str] = set()  # names of bots that are fed
@@ -142,9 +147,11 @@ class Daemon:
         self._supervisor.keep("watchdog", self._watchdog.run)
         if (lifeline := self._lifeline) is not None:
             self._supervisor.keep("guard", lambda: lifeline.follow(self._clock), vital=False)
+            self._tell_restart(lifeline)
+        self._supervisor.keep("alerts", self._alerts.run, vital=False)
         self._stack.push_async_callback(self._supervisor.cancel)
         accounts = sorted({bot.account for bot in config.bots.values()} or {"main"})
-        self._crew = open_crew(config, self._clock, os.environ)
+        self._crew = open_crew(config, self._clock, os.environ, self._alerts)
         stores = await open_stores(
             self._stack,
             config,
@@ -152,12 +159,18 @@ class Daemon:
             installation=installation_id(config.data_dir, self._randomness),
             reasons=self._crew.reasons,
             clock=self._clock,
+            alerts=self._alerts,
             stand_by=self._stand_by,
         )
         if stores is None:
             return
         self._stores = stores
-        self._live = Live(config, self._clock, stores, self._crew, started=self._started)
+        self._journal = AlertJournal(stores.pool, self._clock)
+        self._alerts.listen(self._journal.put)
+        self._supervisor.keep("alert-journal", self._journal.run, vital=False)
+        self._live = Live(
+            config, self._clock, stores, self._crew, self._alerts, started=self._started
+        )
         self._stack.push_async_callback(self._take_down)
         self._supervisor.keep("ledger", stores.writer.run, restart=False)
         self._supervisor.keep("lease", stores.lease.renew)
@@ -172,6 +185,7 @@ class Daemon:
         self._http = await self._stack.enter_async_context(aiohttp.ClientSession())
         # Streams end before the exchange does, which would be a gap.
         self._stack.push_async_callback(self._supervisor.cancel, but=KEPT_TO_THE_END)
+        self._stack.push_async_exit(self._tell_end)
         self._public = Rest(
             venue.endpoints,
             None,
@@ -207,6 +221,7 @@ class Daemon:
             self._http,
             tools,
             self._live,
+            self._alerts,
             self._watchdog,
             stopped,
             self._may_enter,
@@ -226,7 +241,9 @@ class Daemon:
             return self._options.left_s(self._clock) == 0
 
         desk = StandbyDesk(pool, self._config, self._clock, started=self._started)
-        waiting = Standby(self._config, self._clock, self._watchdog, desk, is_over=is_over)
+        waiting = Standby(
+            self._config, self._clock, self._watchdog, desk, self._alerts, is_over=is_over
+        )
         if await waiting.wait(pool, lease, held):
             return True
         log.info("alpha_stopping", why="the time is over")
@@ -246,7 +263,15 @@ class Daemon:
         while late := [name for name, service in services.items() if not service.account.live]:
             self._raise_failure()
             if self._clock.monotonic() > deadline:
-                log.error("accounts_not_live", accounts=late, action="the others start")
+                for name in late:
+                    self._alerts.tell(
+                        "account_not_live",
+                        f"expected account {name} to be reconciled within {ACCOUNTS_WITHIN_S:g} s, "
+                        f"was {services[name].account.why or 'not'}; the others start, it follows "
+                        f"by itself: see `alpha status`",
+                        level="ERROR",
+                        account=name,
+                    )
                 break
             await self._clock.sleep(0.02)
         for service in services.values():
@@ -304,6 +329,7 @@ class Daemon:
             handles=self._crew.handles,
             rejoin=rejoin,
             reconcilers=live.reconcilers,
+            alerts=self._alerts,
             assign=live.assign,
         )
         await serve(
@@ -313,6 +339,7 @@ class Daemon:
             self._supervisor,
             desk=desk,
             picture=live.status,
+            alerts=self._alerts,
         )
 
     def _ready(self) -> None:
@@ -394,6 +421,30 @@ class Daemon:
             [service.gateway.frame_to_order_us for service in self._live.services.values()],
             self._stores.frame_to_commit_ms,
         )
+
+    def _tell_restart(self, lifeline: Lifeline) -> None:
+        if lifeline.after:
+            self._alerts.tell(
+                "daemon_stood_still",
+                f"expected the daemon to make progress, was {lifeline.after}; its guard has "
+                f"started it again, a bot that was in a hook starts as failed: see "
+                f"`alpha bots list`",
+            )
+
+    async def _tell_end(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """The last alert, of what ends the daemon, has a moment to get out."""
+        if isinstance(error, Exception):
+            self._alerts.tell(
+                "daemon_failed",
+                f"expected the daemon to run on, was {str(error) or type(error).__name__}; it has "
+                f"ended, its positions keep their stops: mend that, then `alpha run`",
+            )
+            await self._clock.sleep(SETTLE_S)
 
     async def _report(
         self, status: Status, orders: Iterable[Latencies], commits: Latencies

@@ -46,9 +46,11 @@ _COUNT, _FOLLOWS = struct.Struct("<q"), 8
 
 
 class Lifeline:
-    """What the daemon tells its guard, over memory that both see."""
+    """What the daemon tells its guard, over memory that both see. `after`: how the life before
+    this one ended, when it stood still."""
 
-    def __init__(self) -> None:
+    def __init__(self, after: str = "") -> None:
+        self.after = after
         self._shared = mmap.mmap(-1, 16)
         self._guard = os.getpid()
 
@@ -101,8 +103,9 @@ def start(clock: Clock, running_hook: Callable[[], str | None]) -> Lifeline | in
     Raises AlphaError in the guard when starting the daemon again has not helped."""
     usual = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
     starts: list[float] = []
+    ended = ""
     while True:
-        lifeline = Lifeline()
+        lifeline = Lifeline(ended)
         sys.stdout.flush()
         sys.stderr.flush()
         guard = os.getpid()
@@ -110,10 +113,12 @@ def start(clock: Clock, running_hook: Callable[[], str | None]) -> Lifeline | in
         if daemon == 0:
             _become_the_daemon(guard, usual)
             return lifeline
-        code = _Watch(daemon, lifeline, clock, running_hook).run()
+        watch = _Watch(daemon, lifeline, clock, running_hook)
+        code = watch.run()
         if code is not None:
             signal.pthread_sigmask(signal.SIG_SETMASK, usual)
             return code
+        ended = watch.end
         now = clock.monotonic()
         starts = [at for at in starts if now - at < _ROW_S] + [now]
         if len(starts) > _STARTS_IN_ROW:
@@ -153,6 +158,7 @@ class _Watch:
         self._silent_s = 0.0
         self._hook: str | None = None
         self._hook_s = 0.0
+        self.end = ""  # how long it stood still, and where
 
     def run(self) -> int | None:
         """The exit code of a daemon that has ended; None when it stood still and was killed."""
@@ -201,11 +207,14 @@ class _Watch:
         return in_hook or self._silent_s > LIMIT_S
 
     def _kill(self) -> None:
+        where = self._hook or "no hook was running"
+        self.end = f"silent for {self._silent_s:.0f} s ({where})"
+        # The alert is the next daemon's to tell: the guard has nothing to tell it with.
         log.critical(
             "daemon_stands_still",
             pid=self._daemon,
             seconds=round(self._silent_s, 1),
-            where=self._hook or "no hook was running",
+            where=where,
             action="killed and started again",
         )
         os.kill(self._daemon, signal.SIGKILL)

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from alpha import pictures
+from alpha.alerts import Alerts
+from alpha.announcements import alert_message
 from alpha.clock import Clock, Randomness, iso
 from alpha.config import Config
 from alpha.control.desk import DaemonStatus, Degraded, Status
@@ -28,7 +30,14 @@ class Live:
     them put them here. `started` is on the monotonic clock."""
 
     def __init__(
-        self, config: Config, clock: Clock, stores: Stores, crew: Crew, *, started: float
+        self,
+        config: Config,
+        clock: Clock,
+        stores: Stores,
+        crew: Crew,
+        alerts: Alerts,
+        *,
+        started: float,
     ) -> None:
         self.services: dict[str, AccountService] = {}
         self.sessions: dict[str, BotSession] = {}
@@ -40,6 +49,7 @@ class Live:
         self._clock = clock
         self._stores = stores
         self._crew = crew
+        self._alerts = alerts
         self._started = started
         self._names: dict[str, str] = {}  # bot id -> name in the settings
         self._mirror: Mirror | None = None
@@ -90,8 +100,10 @@ class Live:
                 commit_no=self._shown_commit(bot_id),
             ),
             market=lambda: pictures.market_picture(market),
+            alerts=self._alerts,
         )
         self._mirror = mirror
+        self._alerts.listen(lambda alert: mirror.publish(keys.EVENTS, alert_message(alert)))
         self._stores.writer.on_commit(self._committed)
         await mirror.connect()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
+from alpha.alerts import Alert, Alerts
 from alpha.bots.host import BotHandle
 from alpha.bots.states import BotState
 from alpha.clock import Clock
@@ -19,6 +21,9 @@ from alpha.ledger.pool import CONNECTION_ERRORS, Pool
 from alpha.trading.reconcile import Applied, Reconciler
 
 log = structlog.get_logger(__name__)
+
+#: A database that does not answer keeps nobody from hearing of that.
+STORED_WITHIN_S = 2.0
 
 
 class LiveDesk(DatabaseDesk):
@@ -38,6 +43,7 @@ class LiveDesk(DatabaseDesk):
         handles: Mapping[str, BotHandle],
         rejoin: Callable[[str], None],
         reconcilers: Callable[[], Mapping[str, Reconciler]],
+        alerts: Alerts,
         assign: Callable[[Override, int], Awaitable[None]],
     ) -> None:
         super().__init__(pool, config, clock)
@@ -45,6 +51,7 @@ class LiveDesk(DatabaseDesk):
         self._handles = handles
         self._rejoin = rejoin
         self._reconcilers = reconcilers
+        self._alerts = alerts
         self._assign = assign
 
     async def data_age_s(self) -> float | None:
@@ -64,6 +71,17 @@ class LiveDesk(DatabaseDesk):
             _reconciled(name, await reconciler.apply(operator))
             for name, reconciler in self._reconcilers().items()
         ]
+
+    async def alerts(self, limit: int) -> Sequence[Alert]:
+        """Those of this run also while the database is away."""
+        try:
+            async with asyncio.timeout(STORED_WITHIN_S):
+                stored = await super().alerts(limit)
+        except CONNECTION_ERRORS:
+            stored = []
+        known = {(one.at_ms, *one.subject) for one in stored}
+        own = [one for one in self._alerts.recent if (one.at_ms, *one.subject) not in known]
+        return sorted([*stored, *own], key=lambda one: one.at_ms)[-limit:]
 
     async def start_bot(self, name: str) -> str:
         handle = self._handle(name)

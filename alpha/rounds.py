@@ -119,7 +119,15 @@ class Rounds:
             try:
                 history[want] = await self._history(want, first_ms, horizon_ms)
             except VenueRejected as error:
-                log.error("no_such_market", symbol=want.symbol, error=str(error))
+                session.account.alerts.tell(
+                    "no_such_market",
+                    f"expected candles of {want.symbol}, was {error}; bot {handle.name} goes on "
+                    f"without: correct its settings",
+                    level="ERROR",
+                    account=handle.account,
+                    bot_id=handle.bot_id,
+                    symbol=want.symbol,
+                )
         return horizon_ms, history
 
     async def _history(self, want: Subscription, first_ms: int, until_ms: int) -> list[Bar]:

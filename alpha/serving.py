@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
+from alpha.alerts import Alerts
 from alpha.clock import Clock
 from alpha.config import Config
 from alpha.control.desk import Desk, Status
@@ -21,6 +22,7 @@ async def serve(
     *,
     desk: Desk,
     picture: Callable[[], Status],
+    alerts: Alerts,
 ) -> None:
     """Answers from now on; `stack` closes the socket."""
     control = Control(desk, clock)
@@ -39,6 +41,7 @@ async def serve(
             clock=clock,
         )
         supervisor.keep("telegram", center.run, vital=False)
+        alerts.listen(lambda alert: center.notify(alert.text()))
     from alpha.cli.live import LiveView
 
     supervisor.keep("terminal", LiveView(picture, clock).run, vital=False)

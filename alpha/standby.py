@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, suppress
 
 import structlog
 
+from alpha.alerts import Alerts
 from alpha.clock import Clock
 from alpha.config import Config
 from alpha.control.database_desk import DatabaseDesk
@@ -62,6 +63,7 @@ class Standby:
         clock: Clock,
         watchdog: Watchdog,
         desk: StandbyDesk,
+        alerts: Alerts,
         *,
         is_over: Callable[[], bool],
     ) -> None:
@@ -69,6 +71,7 @@ class Standby:
         self._clock = clock
         self._watchdog = watchdog
         self._desk = desk
+        self._alerts = alerts
         self._is_over = is_over
         self._is_away = False
 
@@ -88,9 +91,9 @@ class Standby:
             await server.start()
             stack.push_async_callback(server.stop)
             stack.push_async_callback(self._leave, pool, lease)
-            return await self._poll(pool, lease)
+            return await self._poll(pool, lease, str(held))
 
-    async def _poll(self, pool: Pool, lease: Lease) -> bool:
+    async def _poll(self, pool: Pool, lease: Lease, held: str) -> bool:
         since, said_at = self._clock.monotonic(), float("-inf")
         while not self._is_over():
             try:
@@ -100,7 +103,13 @@ class Standby:
                         said_at = self._clock.monotonic()
                     if await self._try(lease):
                         waited = round(self._clock.monotonic() - since, 3)
-                        log.warning("takeover", accounts=list(lease.accounts), waited_s=waited)
+                        self._alerts.tell(
+                            "takeover",
+                            f"expected the other daemon to hold {', '.join(lease.accounts)} "
+                            f"({held}), has let go; this standby trades now: look after that one",
+                            level="ERROR",
+                            waited_s=str(waited),
+                        )
                         return True
                 self._answered()
             except CONNECTION_ERRORS as error:

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from alpha import embedded, resources
+from alpha.alerts import Alerts
 from alpha.bots.host import BotHandle
 from alpha.clock import Clock
 from alpha.config import Config
@@ -48,6 +49,7 @@ async def open_stores(
     installation: str,
     reasons: ReasonBook,
     clock: Clock,
+    alerts: Alerts,
     stand_by: StandBy,
 ) -> Stores | None:
     """Servers, pool, lease, migrations. The caller holds the data directory's lock, so it may
@@ -76,7 +78,7 @@ async def open_stores(
         return None
     latencies = Latencies()
     writer = LedgerWriter(
-        pool, clock=clock, lease=lease, reasons=reasons, frame_to_commit=latencies
+        pool, clock=clock, lease=lease, reasons=reasons, frame_to_commit=latencies, alerts=alerts
     )
     return Stores(pool, LedgerReader(pool), writer, lease, redis_url, latencies, servers)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
+from alpha.alerts import Alerts
 from alpha.clock import Clock
 from alpha.guard import PULSE_EVERY_S, Lifeline
 
@@ -27,8 +28,13 @@ class Watchdog:
     `lifeline` no guard is."""
 
     def __init__(
-        self, clock: Clock, environment: Mapping[str, str], lifeline: Lifeline | None = None
+        self,
+        clock: Clock,
+        environment: Mapping[str, str],
+        lifeline: Lifeline | None = None,
+        alerts: Alerts | None = None,
     ) -> None:
+        self._alerts = alerts or Alerts(clock)
         self._clock = clock
         self._lifeline = lifeline
         self._address = environment.get("NOTIFY_SOCKET", "")
@@ -86,7 +92,12 @@ class Watchdog:
                 if self._lifeline is not None and not self._is_stopping:
                     self._lifeline.pulse()
             elif late != self._late:
-                log.critical("no_progress", task=late, limit_s=self._limits[late])
+                self._alerts.tell(
+                    "no_progress",
+                    f"expected {late} to move on within {self._limits[late]:g} s, was silent; the "
+                    f"daemon is started again if that lasts, the log says what it waits for",
+                    component=late,
+                )
             self._late = late
             await self._clock.sleep(self._every_s)
 

@@ -23,6 +23,7 @@ class Layer(NamedTuple):
 LAYERS = (
     Layer(frozenset({"__init__", "errors"})),
     Layer(frozenset({"clock"})),
+    Layer(frozenset({"alerts"})),
     Layer(frozenset({"core", "embedded", "guard", "installation", "resources", "supervision"})),
     Layer(frozenset({"watchdog"})),
     Layer(frozenset({"bybit", "ledger", "state", "config", "sim"})),

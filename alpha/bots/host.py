@@ -13,6 +13,7 @@ from decimal import Decimal
 import msgspec
 import structlog
 
+from alpha.alerts import Alerts
 from alpha.bots.cursor import Cursor, SavedBot, close_key, decode, encode, shown
 from alpha.bots.guard import GuardedHook, HookFigures, Limits
 from alpha.bots.hookspecs import Subscription
@@ -54,6 +55,7 @@ class BotHandle:
         book: ReasonBook = BUILTIN,
         limits: Limits | None = None,
         mark: HookMark | None = None,
+        alerts: Alerts | None = None,
     ) -> None:
         self.name = name
         self.bot_id = bot_id
@@ -70,6 +72,7 @@ class BotHandle:
         self._book = book
         self._limits = limits or Limits()
         self._mark = mark
+        self._alerts = alerts
         self._machine = StateMachine()
         self._cursor_json = encode(self.cursor)
         left = mark.left_running if mark is not None else None
@@ -154,7 +157,17 @@ class BotHandle:
         return self._machine.lift() and self._told()
 
     def fail(self, reason: str) -> bool:
-        return self._machine.fail(reason) and self._told()
+        if not self._machine.fail(reason):
+            return False
+        if self._alerts is not None:
+            self._alerts.tell(
+                "bot_failed",
+                f"expected bot {self.name} to run, was {reason}; it takes no entries, its "
+                f"positions stay protected: mend it, then `alpha bots start {self.name}`",
+                account=self.account,
+                bot_id=self.bot_id,
+            )
+        return self._told()
 
     def disable(self, reason: str = "") -> bool:
         return self._machine.disable(reason) and self._told()
@@ -483,6 +496,7 @@ def open_bot(
     book: ReasonBook = BUILTIN,
     limits: Limits | None = None,
     mark: HookMark | None = None,
+    alerts: Alerts | None = None,
 ) -> BotHandle:
     """A bot of a plugin, `disabled`. ConfigError for wrong settings or a faulty plugin, BotFault
     for a strategy that cannot be made."""
@@ -497,4 +511,5 @@ def open_bot(
         book=plugin.reason_book(book),
         limits=limits,
         mark=mark,
+        alerts=alerts,
     )

@@ -1,4 +1,4 @@
-"""`alpha status`, `positions`, `orders`, `fills`, `analytics`: what is going on."""
+"""`alpha status`, `positions`, `orders`, `fills`, `alerts`, `analytics`: what is going on."""
 
 from __future__ import annotations
 
@@ -93,6 +93,16 @@ def assign(
     """Give an execution to another bot, or to manual; the books are computed anew."""
     arguments = {"exec_id": exec_id, "owner": bot, "account": account}
     show("assign", arguments, config=config, mode=mode, as_json=as_json)
+
+
+def alerts(
+    config: ConfigOption = None,
+    mode: ModeOption = None,
+    limit: LimitOption = "20",
+    as_json: JsonOption = False,
+) -> None:
+    """Show the newest alerts: what needed a person."""
+    show("alerts", {"limit": limit}, config=config, mode=mode, as_json=as_json)
 
 
 def analytics(

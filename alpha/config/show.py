@@ -25,6 +25,23 @@ def shown(config: Config) -> Iterator[tuple[str, str, str]]:
         yield name, as_text(value), config.origins.get(name, "default")
 
 
+def secrets_of(config: Config) -> set[str]:
+    """Every secret value; of an address its password too."""
+    found: set[str] = set()
+    for _, value in leaves(config):
+        if isinstance(value, SecretStr) and value.get_secret_value():
+            found.add(value.get_secret_value())
+            found.add(_password(value.get_secret_value()))
+    return found - {""}
+
+
+def _password(address: str) -> str:
+    try:
+        return urlsplit(address).password or "" if "://" in address else ""
+    except ValueError:
+        return ""
+
+
 def as_text(value: object) -> str:
     """A value as TOML would have it; secrets masked, "" for what is not set."""
     if isinstance(value, SecretStr):

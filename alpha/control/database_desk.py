@@ -8,6 +8,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from functools import partial
 
+from alpha.alerts import Alert
 from alpha.clock import Clock, SystemRandomness, iso
 from alpha.config import Config
 from alpha.control import audit
@@ -196,6 +197,9 @@ class DatabaseDesk:
             return []
         rows = await self._reader.fills(limit, bot_id)
         return [{"bot": self._name(row), **plain([row])[0]} for row in rows]
+
+    async def alerts(self, limit: int) -> Sequence[Alert]:
+        return await self._reader.alerts(limit) if await self._migrated() else []
 
     async def analytics(self, bot: str | None, days: int) -> Sequence[Row]:
         wanted = [bot] if bot is not None else list(self._config.bots)

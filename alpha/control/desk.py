@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, NotRequired, Protocol, TypedDict
 
+from alpha.alerts import Alert
+
 Source = Literal["daemon", "database"]
 Row = Mapping[str, object]
 
@@ -143,6 +145,9 @@ class Desk(Protocol):
 
     async def fills(self, limit: int) -> Sequence[Row]:
         """The newest `limit` in ledger order, oldest first."""
+
+    async def alerts(self, limit: int) -> Sequence[Alert]:
+        """The newest `limit`, oldest first."""
 
     async def analytics(self, bot: str | None, days: int) -> Sequence[Row]:
         """One row per bot over round trips that ended in the last `days` days."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from alpha.alerts import alert_row
 from alpha.control import text
 from alpha.control.desk import Desk, Row
 from alpha.errors import AlphaError, NotFound
@@ -192,6 +193,15 @@ async def _analytics(desk: Desk, given: Given) -> Answer:
     return Answer(data, text.analytics(rows, given.days) + text.footer(desk.source, age))
 
 
+async def _alerts(desk: Desk, given: Given) -> Answer:
+    alerts = await desk.alerts(given.limit)
+    age = _rounded(await desk.data_age_s())
+    rows = [alert_row(alert) for alert in alerts]
+    data = {"source": desk.source, "data_age_s": age, "alerts": rows}
+    words = "\n\n".join(alert.text() for alert in alerts) or "no alerts"
+    return Answer(data, words + text.footer(desk.source, age))
+
+
 async def _rows(desk: Desk, kind: text.Table, rows: Sequence[Row]) -> Answer:
     age = _rounded(await desk.data_age_s())
     data = {"source": desk.source, "data_age_s": age, kind: list(rows)}
@@ -255,6 +265,7 @@ VERBS: dict[str, Verb] = {
         Verb("positions", "viewer", "Open positions.", _positions, (_BOT, _POSITIONS)),
         Verb("orders", "viewer", "The newest orders.", _orders, (_LIMIT,)),
         Verb("fills", "viewer", "The newest fills.", _fills, (_LIMIT,)),
+        Verb("alerts", "viewer", "The newest alerts.", _alerts, (_LIMIT,)),
         Verb(
             "analytics",
             "viewer",

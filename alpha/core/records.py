@@ -198,6 +198,19 @@ class BookChange:
     #: Those of `executions` whose execType is not known: stored, and without any effect here.
     quarantined: tuple[Execution, ...] = ()
 
+    @property
+    def is_empty(self) -> bool:
+        """Nothing of it has to be written."""
+        return not (
+            self.executions
+            or self.fills
+            or self.funding
+            or self.lots
+            or self.round_trips
+            or self.cycles
+            or self.replaced_after_ms is not None
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class OrderTag:

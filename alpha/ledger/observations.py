@@ -75,8 +75,10 @@ async def record_event(
     symbol: str | None = None,
     order_id: str | None = None,
     details: Mapping[str, str | int | bool | None] | None = None,
+    at_ms: int | None = None,
 ) -> None:
-    """One row of audit.system_events. `details` must hold no secret."""
+    """One row of audit.system_events, `at_ms` (wall time) being when it happened: now if None.
+    The same event of the same moment is written once. `details` must hold no secret."""
     await pool.execute(
         _SQL["record_event"],
         event_type,
@@ -88,6 +90,7 @@ async def record_event(
         symbol,
         order_id,
         None if details is None else json.dumps(dict(details)),
+        at_ms,
     )
 
 

@@ -19,9 +19,17 @@ INSERT INTO trading.account_balance (account, total_balance, equity, available, 
 VALUES ($1, $2, $3, $4, $5, $6);
 
 -- name: record_event
+-- An event that is written again, because the answer was lost, is there once.
 INSERT INTO audit.system_events (
-    event_type, event_level, message, component, account, bot_id, symbol, order_id, details)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb);
+    event_type, event_level, message, component, account, bot_id, symbol, order_id, details,
+    event_time)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb,
+       coalesce($10::timestamptz, clock_timestamp())
+ WHERE NOT EXISTS (
+    SELECT FROM audit.system_events
+     WHERE event_time = $10 AND event_type = $1 AND message = $3
+       AND account IS NOT DISTINCT FROM $5 AND bot_id IS NOT DISTINCT FROM $6
+       AND symbol IS NOT DISTINCT FROM $7);
 
 -- name: assign
 INSERT INTO trading.attribution_overrides (account, symbol, exec_id, bot_id, operator, note)

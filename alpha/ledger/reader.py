@@ -7,12 +7,14 @@ is Decimal. `plain` makes them ready for JSON.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 import asyncpg
 
+from alpha.alerts import Alert
 from alpha.clock import iso
 from alpha.core.canonical import Override
 from alpha.core.events import Execution
@@ -249,6 +251,10 @@ class LedgerReader:
         """The newest `limit` fills, in ledger order."""
         return _rows(await self._fetch("fills", bot_id, limit))
 
+    async def alerts(self, limit: int) -> list[Alert]:
+        """The newest `limit` that are in the database, oldest first."""
+        return [_alert(row) for row in await self._fetch("alerts", limit)]
+
     async def analytics(
         self, bot_id: str | None, days: int, *, now_ms: int | None = None
     ) -> Analytics:
@@ -339,6 +345,21 @@ class LedgerReader:
 
     async def _fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
         return await self._source.fetch(self._sql[name], *arguments)
+
+
+def _alert(row: asyncpg.Record) -> Alert:
+    return Alert(
+        kind=row["event_type"],
+        level=row["event_level"],
+        message=row["message"],
+        at_ms=row["event_time"],
+        component=row["component"],
+        account=row["account"],
+        bot_id=row["bot_id"],
+        symbol=row["symbol"],
+        repeated=row["repeated"],
+        details=json.loads(row["details"] or "{}"),
+    )
 
 
 def plain(rows: Iterable[Row]) -> list[dict[str, str | int | bool | None]]:

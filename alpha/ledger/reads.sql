@@ -158,6 +158,17 @@ SELECT * FROM (
      LIMIT $2) AS newest
  ORDER BY exec_time, seq, order_id COLLATE "C", leaves_qty DESC, exec_id COLLATE "C", leg, bot_id;
 
+-- name: alerts
+SELECT * FROM (
+    SELECT id, event_time, event_type, event_level, component, account, bot_id, symbol,
+           coalesce((details ->> 'repeated')::integer, 0) AS repeated, message,
+           (details - 'repeated')::text AS details
+      FROM audit.system_events
+     WHERE event_level IN ('ERROR', 'CRITICAL')
+     ORDER BY event_time DESC, id DESC
+     LIMIT $1) AS newest
+ ORDER BY event_time, id;
+
 -- name: analytics
 -- Trades, one per entry order, as far as they were closed after $2; 'manual' counts only when
 -- asked for by name.

@@ -21,6 +21,7 @@ from typing import Literal, Protocol
 import asyncpg
 import structlog
 
+from alpha.alerts import Alerts
 from alpha.clock import Clock
 from alpha.core.reasons import BUILTIN, ReasonBook
 from alpha.core.records import Commit
@@ -71,7 +72,9 @@ class LedgerWriter:
         frame_to_commit: Measure | None = None,
         state_changed: Callable[[WriterState], None] | None = None,
         blocked: Callable[[str, NeedsOperator], None] | None = None,
+        alerts: Alerts | None = None,
     ) -> None:
+        self._alerts = alerts or Alerts(clock)
         self._pool = pool
         self._clock = clock
         self._lease = lease
@@ -312,7 +315,13 @@ class LedgerWriter:
         if not self.away:
             self.away = True
             self._degrade("away")
-            log.error("postgres_away", error=_words(error), queued=self.queued)
+            self._alerts.tell(
+                "postgres_away",
+                f"expected PostgreSQL to take a commit, was {self.degraded_why}; no entries until "
+                f"it does, exits go on, nothing to do here once it is back",
+                level="ERROR",
+                queued=self.queued,
+            )
 
     def _become_slow(self) -> None:
         if self.degraded_since is None:
@@ -337,13 +346,13 @@ class LedgerWriter:
         )
         self.poisoned[commit.account] = trouble
         self.held_back[commit.account] = [commit]
-        log.critical(
-            "commit_refused",
+        log.error(
+            "refused_commit",
             account=commit.account,
-            error=_words(error),
             detail=getattr(error, "detail", None),
             row=_described(commit),
         )
+        self._alerts.tell("commit_refused", str(trouble), account=commit.account)
         if self._tell_blocked is not None:
             self._tell_blocked(commit.account, trouble)
 

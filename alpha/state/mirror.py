@@ -22,6 +22,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError, ResponseError
 
+from alpha.alerts import Alerts
 from alpha.clock import Clock
 from alpha.errors import ConfigError
 from alpha.state import keys
@@ -58,7 +59,9 @@ class Mirror:
         clock: Clock,
         pictures: Callable[[str], BotPicture],
         market: Callable[[], MarketPicture],
+        alerts: Alerts | None = None,
     ) -> None:
+        self._alerts = alerts or Alerts(clock)
         self._mode = mode
         self._token = token
         self._token_key = keys.run_token(owner)
@@ -334,7 +337,12 @@ class Mirror:
         self.away_why = f"{type(error).__name__}: {error}"
         if self.away_since is None:
             self.away_since = self._clock.monotonic()
-            log.error("redis_away", error=self.away_why)
+            self._alerts.tell(
+                "redis_away",
+                f"expected Redis to answer, was {self.away_why}; no entries until it does, exits "
+                f"go on, nothing to do here once it is back",
+                level="ERROR",
+            )
         self._wake.set()
 
 

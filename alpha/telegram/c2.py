@@ -42,6 +42,7 @@ _MAX_PAUSE_S = 60.0
 _CONFLICT_PAUSE_S = 30.0
 _AUDIT_EVERY_S = 3600.0
 _MAX_STRANGERS = 100
+_NEWS_KEEP_S = 86_400.0
 
 
 class TelegramC2:
@@ -85,9 +86,10 @@ class TelegramC2:
         self._failing = False
 
     def notify(self, text: str) -> None:
-        """Tells every admin; returns at once, whatever Telegram does."""
+        """Tells every admin; returns at once, whatever Telegram does. News wait for Telegram
+        longer than answers do."""
         for admin in sorted(self._admins):
-            self._outbox.put(admin, text)
+            self._outbox.put(admin, text, keep_s=_NEWS_KEEP_S)
 
     async def run(self) -> None:
         """Polls and answers until cancelled. Returns only when Telegram refuses the token."""

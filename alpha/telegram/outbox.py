@@ -30,7 +30,7 @@ _MAX_PAUSE_S = 30.0
 class _Waiting:
     chat: int
     html: str
-    since: float
+    until: float  # it is of use
 
 
 class Outbox:
@@ -45,13 +45,14 @@ class Outbox:
         self.sent = 0
         self.dropped = 0
 
-    def put(self, chat: int, text: str) -> None:
+    def put(self, chat: int, text: str, *, keep_s: float = KEEP_S) -> None:
         """Queues plain text for one chat, in as many messages as it takes."""
+        until = self._clock.monotonic() + keep_s
         for page in pages(text):
             if len(self._waiting) >= MAX_WAITING:
                 self._waiting.popleft()
                 self.dropped += 1
-            self._waiting.append(_Waiting(chat, page, self._clock.monotonic()))
+            self._waiting.append(_Waiting(chat, page, until))
         self._filled.set()
 
     async def run(self) -> None:
@@ -69,7 +70,7 @@ class Outbox:
 
     async def _deliver(self, message: _Waiting) -> None:
         pause = 1.0
-        while self._clock.monotonic() - message.since < KEEP_S:
+        while self._clock.monotonic() < message.until:
             await self._keep_pace(message.chat)
             try:
                 await self._bot.send_message(message.chat, message.html, parse_mode=ParseMode.HTML)

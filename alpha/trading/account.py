@@ -15,6 +15,7 @@ from typing import Protocol
 
 import structlog
 
+from alpha.alerts import Alerts
 from alpha.clock import Clock
 from alpha.core.attribution import is_forced
 from alpha.core.book import Book
@@ -84,8 +85,10 @@ class Account:
         overrides: Mapping[str, str],
         reasons: ReasonBook = BUILTIN,
         manual_policies: Mapping[str, ManualPolicy] | None = None,
+        alerts: Alerts | None = None,
     ) -> None:
         self.name = name
+        self.alerts = alerts or Alerts(clock)
         self.bots = bots
         self.status = AccountStatus.STARTING
         self.since_ms = clock.now_ms()
@@ -107,7 +110,7 @@ class Account:
             overrides=self._overrides,
             reasons=reasons,
         )
-        self.manual = ManualTrades(name, clock, bots, manual_policies)
+        self.manual = ManualTrades(name, clock, bots, self.alerts, manual_policies)
         self.books: dict[str, Book] = {}
         self._ledger = ledger
         self._clock = clock
@@ -274,7 +277,7 @@ class Account:
         change: BookChange | None = None
         if self.tracker.tags.get(event.order_id) != tag_before and event.symbol in self.books:
             change = self.books[event.symbol].reattribute(self.rules, event.order_id)
-            if _is_empty(change):
+            if change.is_empty:
                 change = None
         self.put(Commit(self.name, change=change, orders=(row,)))
         if change is not None:
@@ -350,8 +353,10 @@ class Account:
         self, change: BookChange, received_ns: int | None, adopted: tuple[Override, ...]
     ) -> None:
         for row in change.quarantined:
-            log.critical(
+            self.alerts.tell(
                 "unknown_execution_type",
+                f"expected an execution type that is known, was {row.exec_type!r}; it is left out "
+                f"of the positions until the exchange was asked: see `alpha reconcile`",
                 account=self.name,
                 symbol=change.symbol,
                 exec_type=row.exec_type,
@@ -407,7 +412,12 @@ class Account:
         if not self.overflowed:
             self.overflowed = True
             self.gaps += 1
-            log.error("ledger_refuses", account=self.name)
+            self.alerts.tell(
+                "ledger_refuses",
+                "expected the ledger to take a commit, was refused; the account takes no entries "
+                "until it is brought up to date: see `alpha status` for PostgreSQL",
+                account=self.name,
+            )
             # Once: every further word would only interrupt the healing.
             self.wake("the ledger has refused commits")
         if self.status is not AccountStatus.HALTED:
@@ -483,15 +493,3 @@ class Account:
         if symbol in self._shared:
             return True
         return sum(1 for symbols in self.bots.values() if symbol in symbols) > 1
-
-
-def _is_empty(change: BookChange) -> bool:
-    return not (
-        change.executions
-        or change.fills
-        or change.funding
-        or change.lots
-        or change.round_trips
-        or change.cycles
-        or change.replaced_after_ms is not None
-    )

@@ -81,7 +81,14 @@ class CatchUp:
             self._store.missing_exec_ids(account.name, list(swept)) if swept else _nothing()
         )
         if missing and not account.overflowed:
-            log.error("executions_not_stored", account=account.name, executions=len(missing))
+            account.alerts.tell(
+                "executions_not_stored",
+                f"expected the database to hold every execution, {len(missing)} were missing; they "
+                f"are being brought in: see `alpha ledger verify`",
+                level="ERROR",
+                account=account.name,
+                executions=len(missing),
+            )
             await self._bring({symbol for symbol, _ in missing}, [swept[key] for key in missing])
             await self._drain()
 

@@ -95,8 +95,10 @@ class Comparison:
             f"position differs: the ledger holds {ours}, the exchange {theirs}; "
             f"see `alpha reconcile`"
         )
-        log.critical(
+        account.alerts.tell(
             "position_mismatch",
+            f"expected the exchange to hold {ours} {symbol} as the ledger does, was {theirs}; the "
+            f"symbol takes no entries: see `alpha reconcile`, then `alpha reconcile --apply`",
             account=account.name,
             symbol=symbol,
             ledger=str(ours),

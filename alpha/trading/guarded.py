@@ -6,15 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-import structlog
-
 from alpha.core.events import PositionSide
 from alpha.core.instruments import Instrument
 from alpha.core.intents import StopPlan
 from alpha.core.records import BotPosition
+from alpha.trading.account import Account
 from alpha.trading.levels import Levels, levels
-
-log = structlog.get_logger(__name__)
 
 GRACE_S = 5.0
 MAX_REFUSALS = 3
@@ -60,17 +57,26 @@ class Guarded:
             found = replace(found, stop_loss=instrument.round_price(self.moved_stop))
         return found
 
-    def bare(self, key: Key, now: float, close: Close) -> None:
+    def bare(self, key: Key, now: float, account: Account, close: Close) -> None:
         """The position has no stop loss: it is closed after `GRACE_S` of that while the exchange
         answers, or once its stop has been refused `MAX_REFUSALS` times."""
         if self.bare_since is None:
             self.bare_since = now
-        self.close_if_lost(key, now, close, bare_for=now - self.bare_since)
+        self.close_if_lost(key, now, account, close, bare_for=now - self.bare_since)
 
-    def close_if_lost(self, key: Key, now: float, close: Close, *, bare_for: float) -> None:
+    def close_if_lost(
+        self, key: Key, now: float, account: Account, close: Close, *, bare_for: float
+    ) -> None:
         if now >= self.close_at and (self.refusals >= MAX_REFUSALS or bare_for >= GRACE_S):
             self.close_at = now + GRACE_S
-            log.critical("position_without_stop", bot=key[0], symbol=key[1], action="close")
+            account.alerts.tell(
+                "position_without_stop",
+                f"expected the stop loss of {key[1]} on the exchange, was not there for "
+                f"{bare_for:.0f} s and refused {self.refusals} times; the position is being closed",
+                account=account.name,
+                bot_id=key[0],
+                symbol=key[1],
+            )
             close(key[0], key[1], "risk_limit", None)
 
     def unanswered(self, now: float) -> None:

@@ -1,7 +1,6 @@
 """Trades by hand, or by a program that is not ours, on an account that bots trade.
 
-Each is told: in the log, and to subscribers of events. What it means for a bot is that bot's
-policy, `[bots.NAME] manual_trades`:
+Each is an alert. What it means for a bot is that bot's policy, `[bots.NAME] manual_trades`:
 
 * `ignore`: nothing. What a person opens is `manual`'s, beside the bot's own position; what closes
   a position was the bot's all the same, because the exchange has closed it.
@@ -15,8 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-import structlog
-
+from alpha.alerts import Alerts
 from alpha.clock import Clock
 from alpha.core.book import Book
 from alpha.core.events import Execution
@@ -25,30 +23,28 @@ from alpha.core.reasons import from_exchange
 from alpha.core.records import MANUAL, AttributionRules, BookChange, Override
 from alpha.ledger.registry import MANUAL_TRADE
 
-log = structlog.get_logger(__name__)
-
 ManualPolicy = Literal["ignore", "adopt", "pause"]
 
 
 class ManualTrades:
     """Of one account. `bots` maps its bots to their symbols, `policies` those that do not ignore.
-    `pause` stops a bot's entries and `announce` tells the world; both are set by whoever has
-    them."""
+    `pause` stops a bot's entries; it is set by whoever has the bots."""
 
     def __init__(
         self,
         account: str,
         clock: Clock,
         bots: Mapping[str, frozenset[str]],
+        alerts: Alerts,
         policies: Mapping[str, ManualPolicy] | None = None,
     ) -> None:
         self._account = account
         self._clock = clock
         self._bots = bots
+        self._alerts = alerts
         self._policies = dict(policies or {})
         self._told = ""  # the order of which something was told last: its rest is no news
         self.pause: Callable[[str, str], None] = lambda bot_id, why: None
-        self.announce: Callable[[Mapping[str, object]], None] = lambda message: None
 
     def adoption(self, row: Execution, book: Book, rules: AttributionRules) -> Override | None:
         """The override by which a bot makes a trade its own that would else be `manual`."""
@@ -86,16 +82,19 @@ class ManualTrades:
                 continue
             self._told = row.order_id
             owners = sorted({fill.bot_id for fill in change.fills if fill.exec_id == row.exec_id})
-            trade = {
-                "account": self._account,
-                "symbol": row.symbol,
-                "side": row.side,
-                "qty": str(row.qty),
-                "exec_id": row.exec_id,
-                "owners": owners,
-            }
-            log.critical("manual_trade", **trade)
-            self.announce({"event": "manual_trade", **trade})
+            self._alerts.tell(
+                "manual_trade",
+                f"expected trades of bots only, was {row.side} {row.qty} {row.symbol} by hand or "
+                f"by another program, booked for {', '.join(owners)}; where a bot meant it: "
+                f"`alpha fills assign {row.exec_id} BOT`",
+                account=self._account,
+                bot_id=owners[0] if len(owners) == 1 else None,
+                symbol=row.symbol,
+                side=row.side,
+                qty=str(row.qty),
+                exec_id=row.exec_id,
+                owners=", ".join(owners),
+            )
             for bot_id in self._traders(row.symbol):
                 if self._policies.get(bot_id) == "pause":
                     self.pause(bot_id, MANUAL_TRADE)

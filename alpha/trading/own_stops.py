@@ -334,10 +334,10 @@ class OwnStops:
         if not must or self.is_covered(key):
             state.bare_since = None
             if state.refusals >= MAX_REFUSALS and self._account.position(*key).signed_qty:
-                state.close_if_lost(key, now, self._close, bare_for=0.0)
+                state.close_if_lost(key, now, self._account, self._close, bare_for=0.0)
             return
         if not self._in_doubt(key):
-            state.bare(key, now, self._close)
+            state.bare(key, now, self._account, self._close)
 
     # -- orders that are there ----------------------------------------------------------------
 

@@ -105,12 +105,12 @@ class PositionStops:
             return
         now = self._clock.monotonic()
         if not event.stop_loss:
-            state.bare(key, now, self._close)
+            state.bare(key, now, self._account, self._close)
             return
         state.bare_since = None
         looser = (wanted.stop_loss - event.stop_loss) * event.signed_size > 0
         if looser:
-            state.close_if_lost(key, now, self._close, bare_for=0.0)
+            state.close_if_lost(key, now, self._account, self._close, bare_for=0.0)
 
 
 def _has(event: PositionEvent | None, wanted: Levels) -> bool:

@@ -226,7 +226,15 @@ class Protection:
                 if open_qty <= 0 or now < self._overshot_at.get((bot_id, symbol), 0.0):
                     continue
                 self._overshot_at[(bot_id, symbol)] = now + OVERSHOT_AGAIN_S
-                log.critical("position_overshot", bot=bot_id, symbol=symbol, qty=str(open_qty))
+                account.alerts.tell(
+                    "position_overshot",
+                    f"expected an exit and its stop to close the position once, was {open_qty} "
+                    f"{symbol} too much; that is being closed, nothing to do if it stays flat",
+                    account=account.name,
+                    bot_id=bot_id,
+                    symbol=symbol,
+                    qty=str(open_qty),
+                )
                 self._close(bot_id, symbol, "risk_limit", open_qty)
 
     def _is_counting(self, symbol: str) -> bool:

@@ -213,8 +213,10 @@ class Reconciler:
             if qty and same and not self._is_moving(one.symbol):
                 self._account.receive((self._adjustment(one.symbol, qty, operator),))
                 done.append(one.symbol)
-                log.critical(
+                self._account.alerts.tell(
                     "position_adjusted",
+                    f"expected executions to explain the position of {one.symbol}, was short of "
+                    f"{qty}; booked for `manual` as {operator} asked for",
                     account=self._account.name,
                     symbol=one.symbol,
                     qty=str(qty),

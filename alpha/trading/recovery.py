@@ -130,7 +130,12 @@ class Recovery:
         """The exchange refuses the key: the account stands still until it is taken again."""
         if not self._refused:
             self._account.gaps += 1
-            log.critical("key_refused", account=self._account.name, error=str(error))
+            self._account.alerts.tell(
+                "key_refused",
+                f"expected the exchange to take the account's API key, was refused: {error}; the "
+                f"account stands still, renew the key or its rights, it is tried again by itself",
+                account=self._account.name,
+            )
         self._refused = str(error)
         self._become(AccountStatus.HALTED, self._refused)
 

@@ -98,6 +98,12 @@ class Installation:
         assert isinstance(found, dict), answer.stderr
         return found
 
+    def alerts(self) -> dict[str, Json]:
+        """The newest of each kind, as `alpha alerts` tells them."""
+        rows = self.json("alerts")["alerts"]
+        assert isinstance(rows, list)
+        return {str(row["kind"]): row for row in rows}
+
     async def trades(self, count: int) -> None:
         """Until the exchange itself has executed so many trades."""
         await until(

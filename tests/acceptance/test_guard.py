@@ -97,7 +97,9 @@ async def test_a_hook_that_never_returns_costs_its_bot_alone(server_folder: Path
         hung = bot(home, "hanging")
         assert hung["state"] == "failed"
         assert "hook on_close of bot hanging" in str(hung["state_reason"])
-        assert "event='bot_not_started' bot='hanging'" in home.log
+        told = home.alerts()
+        assert "hook on_close of bot hanging" in str(told["daemon_stood_still"]["message"])
+        assert told["bot_failed"]["bot_id"] == "hanging_001"
         assert "hook on_close of bot hanging" in home.ask("bots", "list").stdout
         assert bot(home, "shortseller")["state"] == "running"
         await home.trades(len(home.truth("Trade")) + 10)

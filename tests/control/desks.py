@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
+from alpha.alerts import Alert
 from alpha.control.desk import (
     AccountStatus,
     BotStatus,
@@ -28,6 +29,7 @@ class MemoryDesk:
         self.states = {"shortseller": "running", "lxalgo": "paused"}
         self.records: list[CommandRecord] = []
         self.fill_rows: list[Row] = []
+        self.told: list[Alert] = []
         self.differences: list[Row] = []
         self.assigned: list[tuple[str, str, str]] = []  # execution, owner, who asked
 
@@ -128,6 +130,9 @@ class MemoryDesk:
 
     async def fills(self, limit: int) -> Sequence[Row]:
         return self.fill_rows[-limit:]
+
+    async def alerts(self, limit: int) -> Sequence[Alert]:
+        return self.told[-limit:]
 
     async def analytics(self, bot: str | None, days: int) -> Sequence[Row]:
         rows: list[Row] = [

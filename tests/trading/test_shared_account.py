@@ -69,7 +69,6 @@ class Desk:
         owners: Mapping[str, str] | None = None,
         policies: Mapping[str, ManualPolicy] | None = None,
     ) -> None:
-        self.events: list[Mapping[str, object]] = []
         self.paused: list[tuple[str, str]] = []
         self.clock = clock
         self.reader = LedgerReader(pool)
@@ -363,7 +362,6 @@ def by_hand(pool: Pool, exchange: HandExchange, clock: ManualClock, policy: Manu
     """The policy is bob's; ETH is ann's alone, BTC is bob's by configuration."""
     desk = Desk(pool, exchange, clock, owners={BTC: BOB}, policies={BOB: policy, ANN: policy})
     desk.account.marks = Marks(ACCOUNT, START_MS, START_MS)
-    desk.account.manual.announce = desk.events.append
     desk.account.manual.pause = lambda bot_id, why: desk.paused.append((bot_id, why))
     desk.account.seek = None
     return desk
@@ -392,8 +390,9 @@ async def test_ignored_it_is_manuals_and_everybody_is_told(
     desk.receive(execution(1, "Buy", "1", BOB), execution(2, "Buy", "1"))
     desk.receive(execution(3, "Buy", "1", order_id="o2"))  # the rest of the order
     assert await written(desk) == {(BOB, BTC): D(1), ("manual", BTC): D(2)}
-    (event,) = desk.events
-    assert (event["event"], event["exec_id"], event["owners"]) == ("manual_trade", "e2", ["manual"])
+    (alert,) = desk.account.alerts.recent
+    assert (alert.kind, alert.symbol, alert.details["exec_id"]) == ("manual_trade", BTC, "e2")
+    assert alert.details["owners"] == "manual"
     assert desk.paused == [] and desk.told(BOB) == ["e1"]
 
 
@@ -413,7 +412,8 @@ async def test_adopted_it_adds_to_the_bots_position(
         "SELECT exec_id, bot_id, operator, source FROM trading.attribution_overrides ORDER BY id"
     )
     assert [tuple(row) for row in rows] == [("e2", BOB, BOB, "policy"), ("e5", ANN, ANN, "policy")]
-    assert [event["owners"] for event in desk.events] == [[BOB], ["manual"], [ANN]]
+    told = [(alert.bot_id, alert.symbol) for alert in desk.account.alerts.recent]
+    assert told == [(BOB, BTC), ("manual", ETH), (ANN, ETH)]
     assert (await verify(postgres_dsn)).problems == ()
 
 
@@ -450,4 +450,4 @@ async def test_what_was_traded_before_the_first_start_pauses_nobody(
     desk = by_hand(pool, exchange, clock, "pause")
     desk.account.marks = Marks(ACCOUNT, 0, 0)
     desk.receive(execution(1, "Buy", "1"))
-    assert desk.paused == [] and desk.events == []
+    assert desk.paused == [] and not desk.account.alerts.recent

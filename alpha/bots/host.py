@@ -162,7 +162,7 @@ class BotHandle:
         if self._alerts is not None:
             self._alerts.tell(
                 "bot_failed",
-                f"expected bot {self.name} to run, was {reason}; it takes no entries, its "
+                f"expected bot {self.name} to run, found: {reason}; it takes no entries, its "
                 f"positions stay protected: mend it, then `alpha bots start {self.name}`",
                 account=self.account,
                 bot_id=self.bot_id,

@@ -4,6 +4,7 @@ database being away is this task's business alone."""
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 
 import asyncpg
@@ -107,5 +108,6 @@ def _is_refused(error: BaseException) -> bool:
 
 
 def _storable(text: str) -> str:
-    """PostgreSQL's text holds no NUL, which a frame from outside may bring."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    """PostgreSQL's text holds neither NUL nor half a character, which a frame from outside may
+    bring."""
+    return re.sub(r"[\0\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)

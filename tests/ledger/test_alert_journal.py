@@ -12,7 +12,7 @@ from alpha.clock import SystemClock
 from alpha.ledger.alert_journal import MAX_WAITING, AlertJournal
 from alpha.ledger.pool import Pool
 from alpha.ledger.reader import LedgerReader
-from tests.trading.test_database_outages import behind_proxy
+from tests.proxied import behind_proxy
 from tests.until import until
 
 ALERT = Alert(
@@ -59,7 +59,7 @@ async def test_what_is_told_while_postgres_is_away_is_written_when_it_is_back(
         proxy.cut()
         for alert in told:
             journal.put(alert)
-        await asyncio.sleep(0.5)
+        await SystemClock().sleep(0.5)
         assert journal.waiting == 5
         proxy.heal()
         await until(lambda: not journal.waiting, "the journal", within_s=20)

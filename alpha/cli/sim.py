@@ -85,6 +85,10 @@ def sim(
         Path | None,
         typer.Option("--faults", metavar="FILE", help="JSON of faults to begin with."),
     ] = None,
+    link_id_length: Annotated[
+        int,
+        typer.Option("--link-id-length", min=36, max=45, help="Characters of an orderLinkId."),
+    ] = 36,
     linger: Annotated[
         float,
         typer.Option("--linger", min=0, help="Seconds without a client until it ends; 0 = never."),
@@ -115,6 +119,7 @@ def sim(
         ready_file=ready_file,
         linger_s=linger,
         faults=_plan(faults),
+        link_id_length=link_id_length,
     )
     _run(serve(options, SystemClock()))
 

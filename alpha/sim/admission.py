@@ -13,7 +13,7 @@ from alpha.sim.feeds.base import InstrumentSpec
 from alpha.sim.model import ZERO, Order, OrderRequest, Position, Refusal
 from alpha.sim.state import State
 
-LINK_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
+LINK_ID = re.compile(r"[A-Za-z0-9_-]+")
 MAX_CONDITIONAL = 10
 MAX_ACTIVE = 500
 CENT = Decimal("0.01")
@@ -44,8 +44,8 @@ def check_new(state: State, account: str, request: OrderRequest) -> None:
 def check_link(state: State, account: str, link_id: str) -> None:
     if not link_id:
         return
-    if len(link_id) > 36:
-        raise Refusal(10001, "order link id is longer than 36")
+    if len(link_id) > state.link_id_length:
+        raise Refusal(10001, f"order link id is longer than {state.link_id_length}")
     if not LINK_ID.fullmatch(link_id):
         raise Refusal(10001, "invalid order_link_id format")
     if link_id in state.links[account]:
@@ -97,6 +97,15 @@ def most(spec: InstrumentSpec, *, market: bool) -> Decimal:
 def check_price(spec: InstrumentSpec, price: Decimal | None) -> None:
     if price is None or price <= 0 or price % spec.tick_size != 0:
         raise Refusal(110003, "price is invalid")
+
+
+def check_band(book: Book, side: str, price: Decimal) -> None:
+    """Refuses a limit price that the market's band does not allow on that side."""
+    lowest, highest = book.band
+    if side == "Buy" and price > highest:
+        raise Refusal(30208, "The order price is higher than the maximum buying price")
+    if side == "Sell" and price < lowest:
+        raise Refusal(30209, "The order price is lower than the minimum selling price")
 
 
 def check_notional(spec: InstrumentSpec, qty: Decimal, price: Decimal) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from decimal import Decimal
+from itertools import islice
 
 from alpha.clock import Clock
 from alpha.sim import intervals, publicdata
 from alpha.sim.depth import DEPTHS, DepthTopic
 from alpha.sim.feeds.base import Candle, InstrumentSpec
 from alpha.sim.hub import Hub, Session, encode
-from alpha.sim.publicdata import DayStats, KlineTopic, LiveBar, TickerTopic
+from alpha.sim.publicdata import DayStats, KlineTopic, LiveBar, TickerTopic, Told
 from alpha.sim.reader import Bar, FeedReader, Trade
 from alpha.sim.rows import Json
 from alpha.sim.state import State
@@ -44,7 +46,7 @@ class Board:
         self._depths: dict[str, DepthTopic] = {}
         self._dirty: set[str] = set()
         self._updates = start_ms
-        self._last_trade: dict[str, Decimal] = {}
+        self._recent = {symbol: deque[Told](maxlen=RECENT_TRADES) for symbol in state.books}
 
     # -- topics ---------------------------------------------------------------------------
 
@@ -151,15 +153,23 @@ class Board:
     def trade(self, trade: Trade) -> None:
         self.live[trade.symbol].add(trade)
         self._dirty |= self._topics_of[trade.symbol]
+        recent = self._recent[trade.symbol]
+        before = recent[-1].trade.price if recent else trade.price
+        self.remember(trade)
         rows = self._trades.get(trade.symbol)
         if rows is not None and f"publicTrade.{trade.symbol}" in self._hub.public:
-            before = self._last_trade.get(trade.symbol, trade.price)
             direction = "PlusTick" if trade.price > before else "MinusTick"
             if trade.price == before:
                 direction = "ZeroPlusTick"
-            seq = self._state.sequences[trade.symbol]
-            rows.append(publicdata.trade_row(trade, seq, direction))
-        self._last_trade[trade.symbol] = trade.price
+            rows.append(publicdata.trade_row(recent[-1], direction))
+
+    def remember(self, trade: Trade) -> None:
+        """Notes a trade for those who ask for recent ones; nobody is told of it."""
+        self._recent[trade.symbol].append(Told(trade, self._state.sequences[trade.symbol]))
+
+    def recent(self, symbol: str, count: int) -> list[Told]:
+        """The last trades of a symbol, newest first."""
+        return list(islice(reversed(self._recent[symbol]), count))
 
     def flush(self, ms: int) -> None:
         """Sends what has changed, each topic at most once in fifty milliseconds."""
@@ -212,6 +222,9 @@ class Board:
                 frame = kline.finish(candle, end_ms)
                 if frame is not None:
                     self._hub.publish(kline.topic, frame, droppable=False)
+
+
+RECENT_TRADES = 1000
 
 
 def next_funding(spec: InstrumentSpec, ms: int) -> int:

@@ -49,6 +49,12 @@ class Book:
         return self.last if self.last_side == "Buy" else self.last + self._spread
 
     @property
+    def band(self) -> tuple[Decimal, Decimal]:
+        """The lowest price at which one may sell and the highest at which one may buy."""
+        tick, ratio = self.spec.tick_size, self.spec.price_limit_ratio
+        return self.last * (1 - ratio) // tick * tick, self.last * (1 + ratio) // tick * tick
+
+    @property
     def _spread(self) -> Decimal:
         return self.spec.spread_ticks * self.spec.tick_size
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from alpha.sim.feeds.base import InstrumentSpec
 from alpha.sim.forced import Forced
+from alpha.sim.margin import MarginCheck, margin_check
 from alpha.sim.matching import Matcher
 from alpha.sim.model import (
     PLACES,
@@ -149,6 +150,16 @@ class Exchange:
         self._trading(request.symbol)
         return self._desk.create(account, request, ms)
 
+    def pre_check(self, account: str, request: OrderRequest, ms: int) -> MarginCheck:
+        """What an order would do to the account's margin; it is checked and not placed."""
+        self._known(request.symbol)
+        self._trading(request.symbol)
+        if request.trigger_price is not None:
+            raise Refusal(10001, "params error: conditional order is not supported")
+        order = self._desk.checked(account, request, ms)
+        order.order_id = self.state.new_id()
+        return margin_check(self.state, order)
+
     def amend(
         self, account: str, symbol: str, order_id: str, link_id: str, new: Amendment, ms: int
     ) -> Order:
@@ -167,6 +178,10 @@ class Exchange:
             self._known(symbol)
         return self._desk.cancel_all(account, symbol, which, stop_type, ms)
 
+    def disconnected(self, account: str, ms: int) -> list[Order]:
+        """Cancels the active orders of an account that nobody listens for; stops stay."""
+        return self._desk.cancel_all(account, None, "Order", "", ms, "CancelByDCP")
+
     def trading_stop(self, account: str, request: StopRequest, ms: int) -> None:
         self._known(request.symbol)
         self._trading(request.symbol)
@@ -175,6 +190,18 @@ class Exchange:
     def set_leverage(self, account: str, symbol: str, leverage: Decimal, ms: int) -> None:
         self._known(symbol)
         self._desk.set_leverage(account, symbol, leverage, ms)
+
+    def set_dcp(self, account: str, seconds: int) -> None:
+        """After how long without a listening socket the account's orders go."""
+        owner = self.state.accounts[account]
+        owner.dcp_s = seconds
+        self.state.put_account(owner)
+
+    def set_far_prices(self, account: str, *, refused: bool) -> None:
+        """Whether limit prices outside the band are refused or moved to its edge."""
+        owner = self.state.accounts[account]
+        owner.refuses_far = refused
+        self.state.put_account(owner)
 
     def _known(self, symbol: str) -> None:
         if symbol not in self.state.books:

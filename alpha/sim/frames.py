@@ -13,7 +13,7 @@ TOPICS = frozenset(
         *("order", "execution", "position", "wallet"),
         *("order.linear", "execution.linear", "position.linear"),
         *("execution.fast", "execution.fast.linear"),
-        "dcp.future",
+        *("dcp.future", "dcp.spot", "dcp.option"),
         "greeks",
     }
 )

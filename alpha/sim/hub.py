@@ -133,6 +133,7 @@ class Hub:
         self.public: dict[str, set[Session]] = {}
         self.private: dict[str, set[Session]] = {}
         self.sessions: set[Session] = set()
+        self.farewells: list[Callable[[Session], None]] = []
         faults.watch(self.sessions)
 
     def join(self, session: Session) -> None:
@@ -147,6 +148,8 @@ class Hub:
                 if not listeners:
                     del self.public[topic]
         self.private.get(session.account, set()).discard(session)
+        for farewell in self.farewells:
+            farewell(session)
 
     def listen(self, session: Session, topic: str) -> None:
         session.topics.add(topic)

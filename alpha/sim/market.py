@@ -49,6 +49,9 @@ class Market:
         played, reserved = engine.marks.played_ms, engine.marks.reserved_ms
         bar_ms = self._feed.base_ms
         start = played // bar_ms * bar_ms
+        # The board hears the whole of the bar in which the market goes on.
+        for trade in (await self._reader.bar((reserved + 1) // bar_ms * bar_ms - bar_ms)).trades:
+            self._board.remember(trade)
         async with engine.lock:
             await self._first_prices(start, played)
             end = self._feed.end_ms

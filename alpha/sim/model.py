@@ -148,13 +148,19 @@ class Position(msgspec.Struct, kw_only=True):
 
 
 class Account(msgspec.Struct, kw_only=True):
-    """One unified account holding USDT; `number` is its user id on the wire."""
+    """One unified account holding USDT; `number` is its user id on the wire.
+
+    `refuses_far`: limit prices outside the band are refused, not moved to its edge.
+    `dcp_s`: seconds without any listening socket after which its orders go, 0 for never.
+    """
 
     key: str
     number: int
     balance: Decimal
     cum_realised: Decimal = ZERO
     insolvent: bool = False
+    refuses_far: bool = False
+    dcp_s: int = 0
 
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True):

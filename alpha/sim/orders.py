@@ -37,6 +37,14 @@ class OrderDesk:
         self._stops = stops
 
     def create(self, account: str, request: OrderRequest, ms: int) -> Order:
+        order = self.checked(account, request, ms)
+        spec = self._state.books[order.symbol].spec
+        for part in split(order, admission.most(spec, market=order.order_type == "Market")):
+            self._place(part, ms)
+        return order
+
+    def checked(self, account: str, request: OrderRequest, ms: int) -> Order:
+        """The order that the request would become, without an id; nothing changes."""
         state = self._state
         book = state.books[request.symbol]
         admission.check_new(state, account, request)
@@ -53,8 +61,6 @@ class OrderDesk:
         if request.trigger_price is None and not order.reduce_only:
             best = book.ask if order.side == "Buy" else book.bid
             admission.check_margin(state, order, price if order.order_type == "Limit" else best)
-        for part in split(order, admission.most(book.spec, market=order.order_type == "Market")):
-            self._place(part, ms)
         return order
 
     def _place(self, order: Order, ms: int) -> None:
@@ -72,6 +78,8 @@ class OrderDesk:
         book = self._state.books[request.symbol]
         conditional = request.trigger_price is not None
         market = request.order_type == "Market"
+        if not market and not request.bbo_side and request.price is not None:
+            self._check_far(account, book, request.side, request.price)
         return Order(
             order_id="",
             account=account,
@@ -104,6 +112,10 @@ class OrderDesk:
             created_ms=ms,
             updated_ms=ms,
         )
+
+    def _check_far(self, account: str, book: Book, side: Side, price: Decimal) -> None:
+        if self._state.accounts[account].refuses_far:
+            admission.check_band(book, side, price)
 
     def _size(self, order: Order, request: OrderRequest, book: Book) -> None:
         """Checks the quantity; a reduce-only order is cut to the position that it can close."""
@@ -162,7 +174,8 @@ class OrderDesk:
             order.qty = new.qty
         if new.price is not None and order.order_type == "Limit":
             admission.check_price(spec, new.price)
-            order.price = new.price
+            self._check_far(order.account, book, order.side, new.price)
+            order.price = within_band(book, order.side, new.price)
         if new.trigger_price is not None and new.trigger_price != order.trigger_price:
             if not order.conditional or new.trigger_price % spec.tick_size != 0:
                 raise Refusal(10001, "params error: triggerPrice invalid")
@@ -243,7 +256,13 @@ class OrderDesk:
         return order
 
     def cancel_all(
-        self, account: str, symbol: str | None, which: str, stop_type: str, ms: int
+        self,
+        account: str,
+        symbol: str | None,
+        which: str,
+        stop_type: str,
+        ms: int,
+        cancel: str = "CancelByUser",
     ) -> list[Order]:
         """Cancels all orders of the account (and symbol); `which` is Bybit's orderFilter."""
         chosen = [
@@ -254,10 +273,10 @@ class OrderDesk:
             and not (which == "StopOrder" and stop_type == "Stop" and order.system)
         ][:MAX_CANCELLED]
         for order in chosen:
-            self._cancel(order, ms)
+            self._cancel(order, ms, cancel)
         return chosen
 
-    def _cancel(self, order: Order, ms: int) -> None:
+    def _cancel(self, order: Order, ms: int, cancel: str = "CancelByUser") -> None:
         if order.child:
             held = self._state.position(order.account, order.symbol)
             if order.stop_type == "TrailingStop":
@@ -266,7 +285,7 @@ class OrderDesk:
                 self._stops.set_leg(held, order.stop_type, ZERO, ms)
             return
         reason = "EC_NoError" if order.conditional else "EC_PerCancelRequest"
-        self._matcher.close(order, ms, cancel="CancelByUser", reason=reason)
+        self._matcher.close(order, ms, cancel=cancel, reason=reason)
 
     # -- the position's settings ----------------------------------------------------------
 
@@ -373,15 +392,15 @@ def split(order: Order, most: Decimal) -> list[Order]:
 
 
 def nearest_allowed(book: Book, request: OrderRequest) -> Decimal:
-    """A limit price outside the band around the mark price moves silently to its edge."""
-    spec = book.spec
+    """The price of the book's level, or the price asked for, moved into the band if need be."""
     price = request.price or ZERO
     if request.bbo_side:
         opposite_side: Side = "Buy" if request.side == "Sell" else "Sell"
         taker = request.side if request.bbo_side == "Counterparty" else opposite_side
         price = book.levels(taker)[request.bbo_level - 1][0]
-    if request.side == "Buy":
-        edge = book.last * (1 + spec.price_limit_ratio) // spec.tick_size * spec.tick_size
-        return min(price, edge)
-    edge = book.last * (1 - spec.price_limit_ratio) // spec.tick_size * spec.tick_size
-    return max(price, edge)
+    return within_band(book, request.side, price)
+
+
+def within_band(book: Book, side: str, price: Decimal) -> Decimal:
+    lowest, highest = book.band
+    return min(price, highest) if side == "Buy" else max(price, lowest)

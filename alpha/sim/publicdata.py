@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 from decimal import Decimal
 from hashlib import sha256
+from typing import NamedTuple
 from uuid import UUID
 
 from alpha.sim import intervals
@@ -213,8 +214,21 @@ def book_frame(book: Book, ms: int, update: int, seq: int) -> Frame:
     }
 
 
-def trade_row(trade: Trade, seq: int, direction: str) -> dict[str, Json]:
+class Told(NamedTuple):
+    """A public trade and the sequence number under which it was told."""
+
+    trade: Trade
+    seq: int
+
+
+def trade_id(trade: Trade) -> str:
     digest = sha256(f"{trade.symbol}|{trade.at_ms}|{trade.price}|{trade.qty}".encode()).digest()
+    return str(UUID(bytes=digest[:16], version=4))
+
+
+def trade_row(told: Told, direction: str) -> dict[str, Json]:
+    """A row of the publicTrade topic."""
+    trade, seq = told
     return {
         "T": trade.at_ms,
         "s": trade.symbol,
@@ -222,10 +236,26 @@ def trade_row(trade: Trade, seq: int, direction: str) -> dict[str, Json]:
         "v": text(trade.qty),
         "p": text(trade.price),
         "L": direction,
-        "i": str(UUID(bytes=digest[:16], version=4)),
+        "i": trade_id(trade),
         "BT": False,
         "RPI": False,
         "seq": seq,
+    }
+
+
+def recent_row(told: Told) -> dict[str, Json]:
+    """A row of /v5/market/recent-trade."""
+    trade, seq = told
+    return {
+        "execId": trade_id(trade),
+        "symbol": trade.symbol,
+        "price": text(trade.price),
+        "size": text(trade.qty),
+        "side": trade.side,
+        "time": str(trade.at_ms),
+        "isBlockTrade": False,
+        "isRPITrade": False,
+        "seq": str(seq),
     }
 
 

@@ -57,12 +57,13 @@ class AccountApi:
         return {"list": [row]}
 
     async def info(self, call: Call) -> Result:
+        window_s = self._engine.exchange.state.accounts[call.account].dcp_s
         return {
             "marginMode": "REGULAR_MARGIN",
             "updatedTime": str(self._engine.now_ms()),
             "unifiedMarginStatus": 5,
-            "dcpStatus": "OFF",
-            "timeWindow": 0,
+            "dcpStatus": "ON" if window_s else "OFF",
+            "timeWindow": window_s,
             "smpGroup": 0,
             "isMasterTrader": False,
             "spotHedgingStatus": "OFF",
@@ -126,10 +127,10 @@ class AccountApi:
         }
 
     async def settings(self, call: Call) -> Result:
-        """Fees are never paid in MNT, limit prices out of the band move to its edge."""
+        """What limit prices out of the band meet; fees are never paid in MNT."""
         return {
             "lpaSpot": False,
-            "lpaPerp": False,
+            "lpaPerp": self._engine.exchange.state.accounts[call.account].refuses_far,
             "smsef": False,
             "fmsef": False,
             "deltaEnable": False,

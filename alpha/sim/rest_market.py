@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from alpha.sim import intervals, rows
 from alpha.sim.board import Board
 from alpha.sim.engine import Engine
@@ -31,7 +33,11 @@ class MarketApi:
         return {
             ("GET", "/v5/market/time"): Endpoint(self.time, 0),
             ("GET", "/v5/market/kline"): Endpoint(self.kline, 0),
+            ("GET", "/v5/market/mark-price-kline"): Endpoint(self.price_kline, 0),
+            ("GET", "/v5/market/index-price-kline"): Endpoint(self.price_kline, 0),
+            ("GET", "/v5/market/premium-index-price-kline"): Endpoint(self.premium_kline, 0),
             ("GET", "/v5/market/instruments-info"): Endpoint(self.instruments, 0),
+            ("GET", "/v5/account/instruments-info"): Endpoint(self.instruments, 10),
             ("GET", "/v5/market/tickers"): Endpoint(self.tickers, 0),
             ("GET", "/v5/market/funding/history"): Endpoint(self.funding, 0),
             ("GET", "/v5/market/orderbook"): Endpoint(self.orderbook, 0),
@@ -51,7 +57,19 @@ class MarketApi:
 
     async def kline(self, call: Call) -> Result:
         """Candles newest first; the one that has not ended yet comes first."""
-        params = call.params
+        return klines(await self._candles(call.params), kline_row)
+
+    async def price_kline(self, call: Call) -> Result:
+        """Mark and index price are the last price here, so their candles are its candles."""
+        return klines(await self._candles(call.params), lambda candle: kline_row(candle)[:5])
+
+    async def premium_kline(self, call: Call) -> Result:
+        """The last price never stands above or below its index."""
+        found = await self._candles(call.params)
+        return klines(found, lambda candle: [str(candle.start_ms), *["0"] * 4])
+
+    async def _candles(self, params: Params) -> tuple[str, list[Candle]]:
+        """The symbol and the candles that a kline request asks for, oldest first."""
         params.linear()
         symbol = self._symbol(params)
         name = params.needed("interval")
@@ -71,8 +89,7 @@ class MarketApi:
             found.append(running)
         if params.integer("start", -1) >= 0 and params.integer("end", -1) < 0:
             found = found[:limit]
-        listed: list[Json] = [kline_row(candle) for candle in reversed(found[-limit:])]
-        return {"category": "linear", "symbol": symbol, "list": listed}
+        return symbol, found[-limit:]
 
     def _window(self, params: Params, name: str, limit: int, last_ms: int) -> tuple[int, int]:
         """First candle start and last moment to look at; never more than `limit` candles."""
@@ -186,7 +203,13 @@ NO_DELIVERY: dict[str, Json] = {
 }
 
 
-def kline_row(candle: Candle) -> Json:
+def klines(found: tuple[str, list[Candle]], row: Callable[[Candle], list[Json]]) -> Result:
+    symbol, candles = found
+    listed: list[Json] = [row(candle) for candle in reversed(candles)]
+    return {"category": "linear", "symbol": symbol, "list": listed}
+
+
+def kline_row(candle: Candle) -> list[Json]:
     return [
         str(candle.start_ms),
         text(candle.open),

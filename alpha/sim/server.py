@@ -19,6 +19,7 @@ from alpha.clock import Clock, SystemRandomness
 from alpha.errors import ConfigError, NeedsOperator
 from alpha.sim.auth import Keyring
 from alpha.sim.board import Board
+from alpha.sim.disconnects import Disconnects
 from alpha.sim.engine import Engine, MarketClock
 from alpha.sim.exchange import Exchange
 from alpha.sim.faults import FaultPlan, Faults, SkewedClock
@@ -35,8 +36,11 @@ from alpha.sim.rest_account import AccountApi
 from alpha.sim.rest_batch import BatchApi
 from alpha.sim.rest_history import HistoryApi
 from alpha.sim.rest_market import MarketApi
+from alpha.sim.rest_settings import SettingsApi
 from alpha.sim.rest_trade import TradeApi
+from alpha.sim.rest_trades import TradesApi
 from alpha.sim.sockets import PrivateSocket, PublicSocket, Sockets, Speaker, TradeSocket
+from alpha.sim.state import LINK_ID_LENGTH
 from alpha.sim.store import Marks, Saved, StoreThread
 
 log = structlog.get_logger(__name__)
@@ -61,6 +65,7 @@ class SimOptions:
     `start_ms` None means the feed's own opening; `linger_s` 0 means to serve for ever, else
     the process ends after that many seconds of wall time without any client. An address that
     sends more than `address_limit` REST requests in five seconds is banned for `ban_s`.
+    Link ids may have `link_id_length` characters: 36 as documented, 45 as once measured.
     """
 
     state: Path
@@ -77,6 +82,7 @@ class SimOptions:
     faults: FaultPlan | None = None
     address_limit: int = ADDRESS_LIMIT
     ban_s: float = BAN_S
+    link_id_length: int = LINK_ID_LENGTH
 
 
 async def serve(options: SimOptions, clock: Clock) -> None:
@@ -122,6 +128,7 @@ async def simulated(options: SimOptions, feed: Feed, clock: Clock) -> AsyncItera
         await store.claim(feed.fingerprint, randomness.token())
         saved = await store.load()
         exchange = restored(feed.instruments, saved)
+        exchange.state.link_id_length = options.link_id_length
         added(exchange, options.accounts)
         yield Simulator(options, exchange, saved.marks, store, reader, clock, randomness)
     finally:
@@ -188,10 +195,13 @@ class Simulator:
         limits = RateLimits(shown)
         addresses = AddressLimit(clock, options.address_limit, options.ban_s)
         trade, batch = TradeApi(self.engine), BatchApi(self.engine)
+        self._dcp = Disconnects(self.engine, clock)
         self._provoker = Provoker(self.engine, self.board)
         routes = {
             **MarketApi(self.engine, self.board, reader, self.market).routes(),
+            **TradesApi(self.engine, self.board, feed.instruments).routes(),
             **AccountApi(self.engine, feed.instruments).routes(),
+            **SettingsApi(self.engine).routes(),
             **trade.routes(),
             **batch.routes(),
             **HistoryApi(self.engine).routes(),
@@ -227,6 +237,7 @@ class Simulator:
             for task in working:
                 task.cancel()
             await asyncio.gather(*working, return_exceptions=True)
+            await self._dcp.close()
             for session in tuple(self.hub.sessions):
                 session.cut("the simulator stops")
             await runner.cleanup()

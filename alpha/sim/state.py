@@ -27,6 +27,7 @@ from alpha.sim.model import (
 )
 
 DEFAULT_LEVERAGE = Decimal(10)
+LINK_ID_LENGTH = 36
 FIRST_SEQ = 9_000_000_000
 
 
@@ -51,6 +52,7 @@ class State:
 
     def __init__(self, specs: Iterable[InstrumentSpec], salt: str) -> None:
         self.salt = salt
+        self.link_id_length = LINK_ID_LENGTH
         self.books = {spec.symbol: Book(spec) for spec in specs}
         self.accounts: dict[str, Account] = {}
         self.positions: dict[str, dict[str, Position]] = {}
@@ -205,12 +207,16 @@ class State:
 
     def required_margin(self, order: Order, qty: Decimal, price: Decimal) -> Decimal:
         """Initial margin and both fees for the part of an order that opens or adds."""
-        held = self.position(order.account, order.symbol)
-        adds = qty
-        if held.size > 0 and held.side != order.side:
-            adds = max(qty - held.size, ZERO)
+        leverage = self.position(order.account, order.symbol).leverage
         fee = self.books[order.symbol].spec.taker_fee
-        return adds * price * (1 / held.leverage + 2 * fee)
+        return self.added(order, qty) * price * (1 / leverage + 2 * fee)
+
+    def added(self, order: Order, qty: Decimal) -> Decimal:
+        """How much of an order's quantity opens or adds to the position."""
+        held = self.position(order.account, order.symbol)
+        if held.size > 0 and held.side != order.side:
+            return max(qty - held.size, ZERO)
+        return qty
 
     def affordable(self, order: Order, qty: Decimal, price: Decimal) -> bool:
         needed = self.required_margin(order, qty, price)

@@ -33,6 +33,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
             name: str = "sim",
             address_limit: int = 600,
             ban_s: float = 600.0,
+            link_id_length: int = 36,
         ) -> Venue:
             options = SimOptions(
                 state=tmp_path / name,
@@ -41,6 +42,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
                 ready_file=tmp_path / f"{name}.ready",
                 address_limit=address_limit,
                 ban_s=ban_s,
+                link_id_length=link_id_length,
             )
             feed = build_feed("synthetic", seed=1, data=None, start_ms=None)
             simulator = await stack.enter_async_context(simulated(options, feed, SystemClock()))

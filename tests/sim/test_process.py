@@ -308,3 +308,30 @@ async def test_accounts_may_be_added_and_keep_what_they_hold(start: Start) -> No
     other = (await venue.result("/v5/account/wallet-balance", accountType="UNIFIED"))["list"][0]
     assert other["totalWalletBalance"] == "500"
     assert (await venue.result("/v5/execution/list"))["list"] == []
+
+
+async def test_what_an_account_has_set_and_recent_trades_survive_a_kill(start: Start) -> None:
+    child = start("--speed", "300")
+    venue = await child.ready()
+    window = {"product": "DERIVATIVES", "timeWindow": 30}
+    assert (await venue.post("/v5/order/disconnected-cancel-all", **window))["retCode"] == 0
+    refuse = await venue.post("/v5/account/set-limit-px-action", modifyEnable=False)
+    assert refuse["retCode"] == 0
+    recent = "/v5/market/recent-trade"
+    async with asyncio.timeout(20):
+        while len((await venue.result(recent, symbol="ETHUSDT"))["list"]) < 25:
+            await until_next_look()
+    await child.kill()
+    venue = await start("--speed", "300").ready()
+    assert (await venue.result("/v5/account/info"))["timeWindow"] == 30
+    assert (await venue.result("/v5/account/user-setting-config"))["lpaPerp"] is True
+    async with asyncio.timeout(20):
+        listed: list[Json] = []
+        while len(listed) < 25:
+            listed = (await venue.result(recent, symbol="ETHUSDT"))["list"]
+            await until_next_look()
+    minutes = [int(row["time"]) // 60_000 for row in listed]
+    assert len({row["execId"] for row in listed}) == len(listed)
+    # Every minute that is not the first or the last of the list is there whole.
+    whole = sorted(set(minutes))[1:-1]
+    assert whole and all(minutes.count(minute) == 10 for minute in whole)

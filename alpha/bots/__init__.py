@@ -11,6 +11,7 @@ from alpha.bots.settings import Number, PluginSettings
 from alpha.core.events import Bar
 from alpha.core.instruments import Instrument, SizeRejected
 from alpha.core.intents import Enter, Exit, MoveStop, StopPlan
+from alpha.core.markets import Market
 from alpha.core.reasons import Reason
 from alpha.core.records import BotPosition, Fill, OrderRow
 from alpha.core.snapshot import Snapshot
@@ -25,6 +26,7 @@ __all__ = [
     "Fill",
     "Instrument",
     "Intents",
+    "Market",
     "MoveStop",
     "Number",
     "OrderRow",

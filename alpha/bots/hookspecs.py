@@ -3,7 +3,8 @@
 A strategy is a class. Its methods marked `@hookimpl` implement the hooks below, by name; each
 may leave out arguments that it does not need. One object is made per bot, as
 `Strategy(settings)`. Hooks are synchronous and pure in (event, snapshot, own state): they do no
-I/O, read no clock, draw no random numbers, and return intents. `subscriptions` is required.
+I/O, read no clock, draw no random numbers, and return intents. `subscriptions` is required; it
+may be empty where `universe` names them.
 
 Times are Unix milliseconds on the exchange's clock; money is Decimal; bars carry floats.
 """
@@ -19,6 +20,7 @@ import pluggy
 
 from alpha.core.events import Bar
 from alpha.core.intents import Enter, Exit, MoveStop
+from alpha.core.markets import Market
 from alpha.core.records import BotPosition, Fill, OrderRow
 from alpha.core.snapshot import Snapshot
 
@@ -57,6 +59,11 @@ class StrategyHooks(Protocol):
     @hookspec
     def subscriptions(self) -> Sequence[Subscription]:
         """Name the bars the bot decides on. Asked once."""
+
+    @hookspec
+    def universe(self, now_ms: int, markets: Sequence[Market]) -> Sequence[Subscription]:
+        """Choose among the markets, before the warm-up and every 4 hours of event time; the
+        answer replaces what `subscriptions` said. Entries and decisions are for these only."""
 
     @hookspec
     def leverage(self, symbol: str) -> Decimal | None:

@@ -7,6 +7,7 @@ row, byte for byte, with the same order ids, on any machine.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from decimal import Decimal
 
@@ -27,6 +28,7 @@ from alpha.bots.warmup import WarmUp
 from alpha.core.decisions import Decision, Planned
 from alpha.core.events import Bar
 from alpha.core.ids import next_stamp, wire_id
+from alpha.core.markets import Market
 from alpha.core.reasons import BUILTIN, ReasonBook
 from alpha.core.records import Correction, DecisionRow, Fill, OrderRow
 from alpha.core.snapshot import Snapshot
@@ -109,6 +111,27 @@ class BotHandle:
     def saved(self) -> SavedBot:
         """What a restart would load now."""
         return SavedBot(self.ordinal, self._state_json, self.last_stamp, self._cursor_json)
+
+    @property
+    def wants_universe(self) -> bool:
+        """Whether it chooses its symbols itself: `choose` is to be called before its warm-up."""
+        return self._strategy.chooses
+
+    def choose(
+        self, now_ms: int, markets: Sequence[Market], held: AbstractSet[str] = frozenset()
+    ) -> bool:
+        """Has the bot choose its symbols among the markets; True when they are others now. Those
+        of `held`, where it has positions, stay. A fault leaves everything as it was."""
+        before = self._strategy.subscriptions
+        try:
+            chosen = self._strategy.choose(now_ms, markets, held)
+        except BotFault:
+            return False
+        self._symbols = frozenset(one.symbol for one in chosen)
+        if chosen == before:
+            return False
+        self._warmup.choose(chosen)
+        return True
 
     def leverage(self, symbol: str) -> Decimal | None:
         """What the bot declares for a symbol; None when it declares nothing, or wrongly."""

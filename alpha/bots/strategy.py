@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 
 import msgspec
@@ -12,6 +13,7 @@ from alpha.bots.guard import GuardedHook, Limits
 from alpha.bots.hookspecs import Subscription
 from alpha.bots.mark import HookMark
 from alpha.bots.plugin import resolve_hooks
+from alpha.core.markets import Market
 from alpha.errors import BotFault
 
 _encode = msgspec.json.Encoder(decimal_format="string", order="deterministic").encode
@@ -35,17 +37,35 @@ class GuardedStrategy:
             for name, function in resolve_hooks(strategy, plugin=plugin).items()
         }
         self.per_symbol = bool(getattr(strategy, "per_symbol", False))
-        self.subscriptions = self._subscriptions(bot)
+        self._chooses = "universe" in self.hooks
+        self.subscriptions = self._checked(bot, "subscriptions", self.hooks["subscriptions"].call())
         self._bot = bot
         self._encoded, self._state = b"{}", "{}"  # the newest state, checked
         self._dump = self.hooks.get("dump_state")
         self._load = self.hooks.get("load_state")
         self._halted = self.hooks.get("halted")
 
-    def _subscriptions(self, bot: str) -> tuple[Subscription, ...]:
-        answer = self.hooks["subscriptions"].call()
-        expected = f"bot {bot}: hook subscriptions: expected a sequence of Subscription"
-        if not isinstance(answer, Sequence) or not answer:
+    @property
+    def chooses(self) -> bool:
+        """Whether it chooses its symbols among the exchange's."""
+        return self._chooses
+
+    def choose(
+        self, now_ms: int, markets: Sequence[Market], held: AbstractSet[str]
+    ) -> tuple[Subscription, ...]:
+        """The subscriptions from now on: those of the hook `universe`, then the present ones of
+        symbols that are `held`. BotFault when the answer is none; the present ones stand then."""
+        hook = self.hooks["universe"]
+        found = self._checked(self._bot, "universe", hook.call(now_ms, markets))
+        hook.accept()
+        chosen = {one.symbol for one in found}
+        kept = (one for one in self.subscriptions if one.symbol in held - chosen)
+        self.subscriptions = (*found, *kept)
+        return self.subscriptions
+
+    def _checked(self, bot: str, hook: str, answer: object) -> tuple[Subscription, ...]:
+        expected = f"bot {bot}: hook {hook}: expected a sequence of Subscription"
+        if not isinstance(answer, Sequence) or not (answer or self._chooses):
             raise BotFault(bot, f"{expected}, was {answer!r}")
         found: dict[tuple[str, int], Subscription] = {}
         for item in answer:

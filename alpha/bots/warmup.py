@@ -32,8 +32,18 @@ class WarmUp:
     """`cold` is True until every subscription has its bars."""
 
     def __init__(self, subscriptions: Sequence[Subscription]) -> None:
-        self._series = {(one.symbol, one.interval_ms): _Series(one) for one in subscriptions}
+        self._series: dict[tuple[str, int], _Series] = {}
         self._count: dict[int, int] = {}
+        self.choose(subscriptions)
+
+    def choose(self, subscriptions: Sequence[Subscription]) -> None:
+        """Other subscriptions from now on. What stays keeps its bars; what is new has none."""
+        known = self._series
+        self._series = {
+            (one.symbol, one.interval_ms): known.get((one.symbol, one.interval_ms)) or _Series(one)
+            for one in subscriptions
+        }
+        self._count = {}
         for one in subscriptions:
             self._count[one.interval_ms] = self._count.get(one.interval_ms, 0) + 1
         self.cold = True

@@ -22,12 +22,15 @@ class StopPlan(_Frozen):
     """Protective levels as fractions of the anchor price (the signal close when the order is
     sent, the average fill once the entry is terminal). A long's stop loss lies below the
     anchor, a short's above. `trailing` is the distance, `activation` the favourable move that
-    arms it (None: armed at once)."""
+    arms it (None: armed at once). Prices are absolute and do not move with the anchor: of both
+    stop losses the nearer to the market holds, a `take_profit_price` replaces the fraction."""
 
     stop_loss: Fraction | None = None
     take_profit: Positive | None = None
     trailing: Fraction | None = None
     activation: Fraction | None = None
+    stop_loss_price: Positive | None = None
+    take_profit_price: Positive | None = None
 
 
 class Enter(_Frozen):
@@ -61,6 +64,7 @@ class MoveStop(_Frozen):
     symbol: str
     stop_loss: Positive
     reason: str
+    details: dict[str, str] = Field(default_factory=dict)
 
 
 Intent = Annotated[Enter | Exit | MoveStop, Field(discriminator="kind")]

@@ -29,9 +29,16 @@ def levels(plan: StopPlan, side: PositionSide, anchor: Decimal, instrument: Inst
             return None
         return instrument.round_price(anchor * (1 + direction * sign * fraction))
 
+    stop_loss, take_profit = price(plan.stop_loss, -1), price(plan.take_profit, 1)
+    if plan.stop_loss_price is not None:
+        nearer = max if side == "long" else min
+        fixed = instrument.round_price(plan.stop_loss_price)
+        stop_loss = fixed if stop_loss is None else nearer(stop_loss, fixed)
+    if plan.take_profit_price is not None:
+        take_profit = instrument.round_price(plan.take_profit_price)
     return Levels(
-        stop_loss=price(plan.stop_loss, -1),
-        take_profit=price(plan.take_profit, 1),
+        stop_loss=stop_loss,
+        take_profit=take_profit,
         trailing=None
         if plan.trailing is None
         else instrument.round_distance(anchor * plan.trailing),

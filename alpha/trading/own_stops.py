@@ -419,7 +419,9 @@ class OwnStops:
 
 def legs_of(plan: StopPlan) -> int:
     """How many orders a plan becomes."""
-    return sum(1 for leg in (plan.stop_loss, plan.take_profit, plan.trailing) if leg is not None)
+    stop_loss = plan.stop_loss is not None or plan.stop_loss_price is not None
+    take_profit = plan.take_profit is not None or plan.take_profit_price is not None
+    return stop_loss + take_profit + (plan.trailing is not None)
 
 
 def _request(row: OrderRow, held: Decimal) -> CreateOrder:

@@ -24,7 +24,11 @@ LAYERS = (
     Layer(frozenset({"__init__", "errors"})),
     Layer(frozenset({"clock"})),
     Layer(frozenset({"alerts"})),
-    Layer(frozenset({"core", "embedded", "guard", "installation", "resources", "supervision"})),
+    Layer(
+        frozenset(
+            {"candles", "core", "embedded", "guard", "installation", "resources", "supervision"}
+        )
+    ),
     Layer(frozenset({"watchdog"})),
     Layer(frozenset({"bybit", "ledger", "state", "config", "sim"})),
     Layer(frozenset({"bots", "market", "trading", "sync"}), siblings=True),
@@ -59,8 +63,10 @@ RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer.parts}
 #: Parts that may import less than their layer does.
 ONLY = {
     "core": {"errors"},
-    # The simulated exchange shares no code with the client: each checks the other.
-    "sim": {"clock", "errors"},
+    # The simulated exchange shares no code with the client: each checks the other. Candle files
+    # are of neither.
+    "sim": {"candles", "clock", "errors"},
+    "candles": {"errors"},
 }
 #: Conversions between milliseconds and datetimes: functions of their argument alone.
 PURE_OF_CLOCK = {"utc", "iso"}

@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 SIM = Path(__file__).parents[2] / "alpha" / "sim"
-ALLOWED = ("alpha.sim", "alpha.clock", "alpha.errors")
+ALLOWED = ("alpha.sim", "alpha.candles", "alpha.clock", "alpha.errors")
 PURE = ("model", "draw", "book", "positions", "state", "matching", "stops", "admission", "orders")
 IMPURE = {"asyncio", "time", "random", "aiohttp", "sqlite3", "structlog", "os", "alpha.clock"}
 

@@ -7,13 +7,11 @@ hundred USDT already fill in parts.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import fields, replace
-from decimal import Decimal, InvalidOperation
-from pathlib import Path
+from dataclasses import replace
+from decimal import Decimal
 
-from alpha.sim.feeds.base import FeedError, InstrumentSpec
+from alpha.sim.feeds.base import InstrumentSpec
 
 # symbol: tick, quantity step (also the smallest quantity), largest limit and market quantity,
 # highest leverage, maintenance rate, price limit, spread in ticks, quantity per price level
@@ -106,46 +104,6 @@ def derived(
         spread_ticks=1,
         depth_qty=depth,
     )
-
-
-def read_overrides(path: Path) -> dict[str, dict[str, Decimal]]:
-    """`{symbol: {field: value}}` of an `instruments.json`; every field of `InstrumentSpec` but
-    the two names may be set, as a decimal number in a string. Raises `FeedError`."""
-    try:
-        document: object = json.loads(path.read_bytes())
-    except json.JSONDecodeError as error:
-        raise FeedError(
-            f"{path}:{error.lineno}: expected JSON, was {error.msg}; correct the file"
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise FeedError(f"{path}: expected a readable file, was {error}") from error
-    if not isinstance(document, dict):
-        raise FeedError(f'{path}: expected an object {{"SYMBOL": {{"tick_size": "0.1"}}}}')
-    return {str(symbol): _overrides(path, str(symbol), row) for symbol, row in document.items()}
-
-
-def _overrides(path: Path, symbol: str, row: object) -> dict[str, Decimal]:
-    names = [f.name for f in fields(InstrumentSpec) if f.name not in ("symbol", "base_coin")]
-    if not isinstance(row, dict):
-        raise FeedError(f"{path}: {symbol}: expected an object of {', '.join(names)}")
-    values: dict[str, Decimal] = {}
-    for name, text in row.items():
-        if name not in names:
-            raise FeedError(f"{path}: {symbol}: expected one of {', '.join(names)}, was {name!r}")
-        try:
-            value = Decimal(str(text))
-        except InvalidOperation as error:
-            raise FeedError(
-                f"{path}: {symbol}.{name}: expected a decimal number, was {text!r}"
-            ) from error
-        whole = name in ("funding_interval_min", "spread_ticks")
-        free = name in ("taker_fee", "maker_fee", "min_notional", "maintenance_rate")
-        fits = value.is_finite() and value >= 0 and (free or value > 0)
-        if not fits or (whole and value != int(value)):
-            kind = "a whole number above 0" if whole else "0 or more" if free else "more than 0"
-            raise FeedError(f"{path}: {symbol}.{name}: expected {kind}, was {text!r}")
-        values[name] = value
-    return values
 
 
 def overridden(spec: InstrumentSpec, values: Mapping[str, Decimal]) -> InstrumentSpec:

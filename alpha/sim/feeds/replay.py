@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
+from alpha.candles.files import CandleError
+from alpha.candles.instruments import FILE, read_instruments
 from alpha.clock import iso
 from alpha.sim.feeds.base import Candle, FeedError, InstrumentSpec, Tick
 from alpha.sim.feeds.columns import DAY_MS, Columns, aggregate, ceil_to, floor_to
-from alpha.sim.feeds.csv_candles import CandleFile, is_candle_file, read_candles
+from alpha.sim.feeds.csv_candles import CandleFile, read_folder
 from alpha.sim.feeds.funding import funding_rate
-from alpha.sim.feeds.instruments import INSTRUMENTS, derived, overridden, read_overrides
+from alpha.sim.feeds.instruments import INSTRUMENTS, derived, overridden
 from alpha.sim.feeds.ticks import candle_ticks
 
 HISTORY_MS = 11 * DAY_MS  # 3168 five-minute candles: the longest warm-up, and a little
@@ -28,7 +30,7 @@ class ReplayFeed:
     name = "replay"
 
     def __init__(self, data: Path, start_ms: int | None = None) -> None:
-        files = _read_folder(data)
+        files = read_folder(data)
         steps = {file.columns.step_ms: file.path for file in files}
         if len(steps) > 1:
             told = ", ".join(f"{path.name}: {ms} ms" for ms, path in sorted(steps.items()))
@@ -69,29 +71,12 @@ class ReplayFeed:
         return funding_rate(self._key, symbol, ms, self._specs[symbol].funding_interval_min)
 
 
-def _read_folder(data: Path) -> list[CandleFile]:
-    if data.is_file():
-        return [read_candles(data)]
-    if not data.is_dir():
-        raise FeedError(f"{data}: expected a folder of candle files, was nothing; check --data")
-    paths = sorted(path for path in data.iterdir() if is_candle_file(path))
-    if not paths:
-        raise FeedError(
-            f"{data}: expected files like bybit-linear-BTCUSDT-5m.csv.gz, was none; check --data"
-        )
-    files: dict[str, CandleFile] = {}
-    for path in paths:
-        file = read_candles(path)
-        if file.symbol in files:
-            other = files[file.symbol].path.name
-            raise FeedError(f"{path}: expected one file for {file.symbol}, was {other} as well")
-        files[file.symbol] = file
-    return [files[symbol] for symbol in sorted(files)]
-
-
 def _instruments(data: Path, files: list[CandleFile]) -> tuple[InstrumentSpec, ...]:
-    path = (data if data.is_dir() else data.parent) / "instruments.json"
-    overrides = read_overrides(path) if path.is_file() else {}
+    path = (data if data.is_dir() else data.parent) / FILE
+    try:
+        overrides = read_instruments(path) if path.is_file() else {}
+    except CandleError as error:
+        raise FeedError(str(error)) from error
     unknown = sorted(set(overrides) - {file.symbol for file in files})
     if unknown and data.is_dir():
         known = ", ".join(file.symbol for file in files)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+import msgspec
+
 Side = Literal["Buy", "Sell"]
 PositionSide = Literal["long", "short"]
 
@@ -148,10 +150,10 @@ class WalletEvent:
     source: Literal["stream", "rest"] = "stream"
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(msgspec.Struct, frozen=True, gc=False):
     """One candle. `closed` bars only reach strategies; prices are floats on purpose: they feed
-    indicators. Money that is booked comes from executions."""
+    indicators. Money that is booked comes from executions. A struct, as a backtest makes one for
+    each row of its data."""
 
     symbol: str
     interval_ms: int

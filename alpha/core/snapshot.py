@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+
+import msgspec
 
 from alpha.clock import utc
 from alpha.core.instruments import Instrument
 from alpha.core.records import BotPosition
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True):
     """`now_ms` is the event's time on the exchange's clock (bar close, execution time) and never
     goes back. `positions` holds the bot's own open positions by symbol; flat symbols are absent.
     `wallet` is realised cash in USDT, `equity` adds open PnL at the latest closes; on a shared

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from alpha.bots import Bar, Exit, MoveStop, Subscription, hookimpl
@@ -142,7 +142,7 @@ def test_open_and_known_and_foreign_bars_change_nothing() -> None:
     handle = hosted(strategy)
     handle.bar(bar("AAA", 0, closed=False))
     handle.bar(bar("BBB", 0))
-    handle.bar(replace(bar("AAA", 0), interval_ms=2 * MINUTE))
+    handle.bar(msgspec.structs.replace(bar("AAA", 0), interval_ms=2 * MINUTE))
     assert strategy.bars == 0
     handle.bar(bar("AAA", 0))
     handle.bar(bar("AAA", 0))

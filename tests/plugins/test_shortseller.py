@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from alpha.bots import Bar, BotPosition, Enter, StopPlan
@@ -408,8 +409,8 @@ def test_an_open_bar_and_a_repeated_bar_change_nothing() -> None:
     market.close(101.0)
     handle = market.desk.handle
     saved = handle.saved
-    handle.bar(replace(market.bar(BTC, 50.0), closed=False))
-    last = replace(market.bar(BTC, 101.0), start_ms=market.start_ms - BAR_MS)
+    handle.bar(msgspec.structs.replace(market.bar(BTC, 50.0), closed=False))
+    last = msgspec.structs.replace(market.bar(BTC, 101.0), start_ms=market.start_ms - BAR_MS)
     snapshot = market.desk.snapshot(market.now)
     assert handle.close(BAR_MS, market.now, {BTC: last}, snapshot) is None
     assert handle.saved == saved

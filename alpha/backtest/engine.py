@@ -1,0 +1,561 @@
+"""Walks bars past the bots, a close at a time.
+
+Each step takes one bar of every symbol that has one: orders decided before fill at its open, stops
+are looked at over its range, indicators see it, the bots decide on it. Higher intervals follow
+behind the step that closes them. Nothing is computed ahead of time but those bars themselves.
+
+Speed decides the shape: what is the same for a whole stretch of bars (who is warm, which symbols
+are there) is settled before it, and the loop inside does only what a bar can change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from alpha.backtest.holding import ZERO
+from alpha.backtest.result import Curve, Refused, Result, Signal
+from alpha.backtest.seat import HookRaised, Seat, raised, where
+from alpha.backtest.tape import Stretch, Tape, interval_name
+from alpha.backtest.venue import Book, Done, Terms, Venue
+from alpha.bots.plugin import HookFunction
+from alpha.clock import iso
+from alpha.core.events import Bar
+from alpha.core.instruments import Instrument
+from alpha.core.intents import Enter, Exit
+from alpha.core.orders import OrderState
+from alpha.core.records import Fill, OrderRow
+from alpha.core.snapshot import Snapshot
+from alpha.errors import NeedsOperator
+
+MINUTE_MS = 60_000
+#: Steps between two reports of progress.
+LONGEST = 4096
+ACCOUNT = "backtest"
+
+
+@dataclass(frozen=True, slots=True)
+class FundingRate:
+    """What longs pay shorts at `at_ms` on the worth of the position."""
+
+    symbol: str
+    at_ms: int
+    rate: Decimal
+
+
+@dataclass(slots=True)
+class _Bot:
+    """A seat with its part of the account, and how warm it is. `warm_ms` holds the start of the
+    bar from which a symbol of the base interval is decided on; `higher` the bars of other
+    intervals by close, `seen` how many of them it has had."""
+
+    number: int
+    seat: Seat
+    book: Book
+    warm_ms: dict[str, int] = field(default_factory=dict)
+    fed: tuple[str, ...] = ()  # symbols of the base interval
+    higher: dict[int, dict[str, dict[int, Bar]]] = field(default_factory=dict)
+    seen: dict[tuple[int, str], int] = field(default_factory=dict)
+    wanted: dict[tuple[int, str], int] = field(default_factory=dict)
+    started: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Shift:
+    """What one bot does at each step of a stretch: `feed` are places in the row whose bars
+    `on_bar` sees, `decide` the places and symbols of those that `on_close` gets."""
+
+    bot: _Bot
+    on_bar: HookFunction | None
+    feed: tuple[int, ...]
+    on_close: HookFunction | None
+    symbols: tuple[str, ...]
+    places: tuple[int, ...]
+    whole_row: bool  # `symbols` are the row's, in its order
+    per_symbol: bool
+    halted: HookFunction | None
+    on_timer: HookFunction | None
+
+
+class Engine:
+    """One run. `from_ms` is the start of the first bar that may be decided on; the bars before it
+    warm the bots up. `progress` is told how many bars more have been read."""
+
+    def __init__(
+        self,
+        seats: Sequence[Seat],
+        tape: Tape,
+        instruments: Mapping[str, Instrument],
+        terms: Terms,
+        *,
+        capital: Mapping[str, Decimal] | None = None,
+        from_ms: int | None = None,
+        funding: Sequence[FundingRate] = (),
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        capital = capital or {}
+        self._tape = tape
+        self._step_ms = tape.interval_ms
+        self._from_ms = from_ms if from_ms is not None else tape.start_ms
+        self._instruments = instruments
+        self._balance = terms.balance
+        self._progress = progress or (lambda _: None)
+        books = [Book(seat.name, capital.get(seat.name)) for seat in seats]
+        self._venue = Venue(terms, books, instruments, self._told)
+        self._bots = [_Bot(number, seat, books[number]) for number, seat in enumerate(seats)]
+        self._signals: list[Signal] = []
+        self._refused: list[Refused] = []
+        self._curve = Curve()
+        self._now_ms = 0
+        self._bar_ms = 0
+        self._funding: dict[int, list[FundingRate]] = {}
+        for rate in funding:
+            self._funding.setdefault(rate.at_ms, []).append(rate)
+        for bot in self._bots:
+            self._seat_bot(bot)
+
+    def run(self) -> Result:
+        """HookRaised when a plugin does; NeedsOperator when no bot has enough bars to begin."""
+        begins = self._first_decision()
+        self._refuse_cold(begins)
+        cuts = set(self._funding) | {self._from_ms}
+        for bot in self._bots:
+            cuts.update(bot.warm_ms.values())
+            for by_symbol in bot.higher.values():
+                for bars in by_symbol.values():
+                    cuts.update(bars)
+        read = 0
+        for stretch in self._tape.stretches(cuts, LONGEST):
+            self._pay_funding(stretch)
+            self._walk(stretch)
+            for bot in self._bots:
+                if bot.higher:
+                    self._close_higher(bot, stretch.end_ms)
+            read += stretch.steps * len(stretch.parts)
+            self._progress(stretch.steps * len(stretch.parts))
+        venue = self._venue
+        return Result(
+            balance=self._balance,
+            final_balance=venue.wallet,
+            trades=venue.trades,
+            signals=self._signals,
+            open_positions=venue.open_positions(),
+            refused=self._refused,
+            fees=venue.fees,
+            funding=venue.funding,
+            curve=self._curve,
+            bars=read,
+            notes=self._notes(begins),
+        )
+
+    # -- before the first bar -----------------------------------------------------------------
+
+    def _seat_bot(self, bot: _Bot) -> None:
+        fed = []
+        for one in bot.seat.subscriptions:
+            if one.interval_ms == self._step_ms:
+                fed.append(one.symbol)
+                warm = self._tape.nth_start(one.symbol, max(one.warmup_bars, 1))
+                if warm is not None:
+                    bot.warm_ms[one.symbol] = max(warm, self._from_ms)
+                continue
+            if one.interval_ms % self._step_ms:
+                raise NeedsOperator(
+                    f"bot {bot.seat.name}: expected candles of {interval_name(one.interval_ms)} "
+                    f"or a part of it for {one.symbol}, found {interval_name(self._step_ms)}; get "
+                    "finer candles"
+                )
+            bars = self._tape.higher(one.symbol, one.interval_ms)
+            bot.higher.setdefault(one.interval_ms, {})[one.symbol] = bars
+            bot.wanted[one.interval_ms, one.symbol] = max(one.warmup_bars, 1)
+        bot.fed = tuple(fed)
+
+    def _first_decision(self) -> dict[str, int]:
+        """Close of the first bar that each bot decides on; bots without any are left out."""
+        found: dict[str, int] = {}
+        for bot in self._bots:
+            closes = [at + self._step_ms for at in bot.warm_ms.values()]
+            for (interval_ms, symbol), wanted in bot.wanted.items():
+                ready = sorted(bot.higher[interval_ms][symbol])[wanted - 1 :]
+                closes += [at for at in ready if at - interval_ms >= self._from_ms][:1]
+            if closes:
+                found[bot.seat.name] = min(closes)
+        return found
+
+    def _refuse_cold(self, begins: Mapping[str, int]) -> None:
+        for bot in self._bots:
+            if bot.seat.name in begins:
+                continue
+            most = max(bot.seat.subscriptions, key=lambda one: one.warmup_bars)
+            count = self._tape.count[most.symbol] * self._step_ms // most.interval_ms
+            raise NeedsOperator(
+                f"bot {bot.seat.name}: expected at least {most.warmup_bars} bars of "
+                f"{interval_name(most.interval_ms)} before its first decision, found {count} of "
+                f"{most.symbol}; give it more candles or a shorter warm-up"
+            )
+
+    def _notes(self, begins: Mapping[str, int]) -> list[str]:
+        notes = []
+        for bot in self._bots:
+            seat, begin = bot.seat, begins[bot.seat.name]
+            if begin > self._from_ms + self._step_ms:
+                most = max(one.warmup_bars for one in seat.subscriptions)
+                notes.append(
+                    f"bot {seat.name} needs {most} bars to warm up: decisions begin at {iso(begin)}"
+                )
+            notes += [f"bot {seat.name}: {fault}" for fault in dict.fromkeys(seat.faults)]
+            if not seat.state.takes_entries:
+                notes.append(f"bot {seat.name} has stopped its entries: {seat.state_reason}")
+        return notes
+
+    # -- a stretch of bars --------------------------------------------------------------------
+
+    def _pay_funding(self, stretch: Stretch) -> None:
+        """At the opening price of the bar that starts at that moment."""
+        rates = self._funding.get(stretch.start_ms, ())
+        places = dict(stretch.parts)
+        for rate in rates:
+            place = places.get(rate.symbol)
+            if place is not None:
+                price = self._tape.candles[rate.symbol].opens[place]
+                self._venue.pay_funding(rate.symbol, rate.rate, Decimal(repr(price)))
+
+    def _shift(self, bot: _Bot, stretch: Stretch) -> _Shift | None:
+        """What the bot has to do in a stretch; None for nothing."""
+        place = {symbol: number for number, (symbol, _) in enumerate(stretch.parts)}
+        feed = tuple(place[symbol] for symbol in bot.fed if symbol in place)
+        deciding = stretch.start_ms >= self._from_ms
+        symbols = tuple(
+            symbol
+            for symbol in bot.fed
+            if symbol in place
+            and deciding
+            and bot.warm_ms.get(symbol, stretch.end_ms) <= stretch.start_ms
+        )
+        seat = bot.seat
+        if not feed:
+            return None
+        return _Shift(
+            bot,
+            seat.on_bar,
+            feed,
+            seat.on_close if symbols else None,
+            symbols,
+            tuple(place[symbol] for symbol in symbols),
+            symbols == tuple(symbol for symbol, _ in stretch.parts),
+            seat.per_symbol,
+            seat.halted,
+            seat.on_timer if symbols else None,
+        )
+
+    def _walk(self, stretch: Stretch) -> None:
+        tape, venue, curve = self._tape, self._venue, self._curve
+        step_ms = self._step_ms
+        place = {symbol: number for number, (symbol, _) in enumerate(stretch.parts)}
+        shifts = [s for s in (self._shift(bot, stretch) for bot in self._bots) if s is not None]
+        for shift in shifts:
+            if shift.symbols:
+                self._begin(shift.bot, stretch.start_ms)
+        counted = stretch.start_ms >= self._from_ms and any(bot.started for bot in self._bots)
+        note_close, note_equity = curve.close_ms.append, curve.equity.append
+        note_open = curve.open_positions.append
+        close_ms = stretch.start_ms
+        hook, bot = "", None
+        row: tuple[Bar, ...] = ()
+        try:
+            for row in tape.rows(stretch):
+                self._bar_ms = close_ms
+                if venue.pending:
+                    venue.fill_at_open(row, place)
+                if venue.holdings:
+                    venue.watch(row, place)
+                close_ms += step_ms
+                self._now_ms = close_ms
+                for shift in shifts:
+                    bot = shift.bot
+                    on_bar = shift.on_bar
+                    if on_bar is not None:
+                        hook = "on_bar"
+                        for number in shift.feed:
+                            on_bar(row[number])
+                    on_close = shift.on_close
+                    if on_close is not None:
+                        hook = "on_close"
+                        if shift.per_symbol:
+                            for symbol, number in zip(shift.symbols, shift.places, strict=True):
+                                answer = on_close(
+                                    close_ms, {symbol: row[number]}, self._picture(bot, close_ms)
+                                )
+                                if answer:
+                                    self._carry_out(bot, answer, close_ms, close_ms - step_ms)
+                        else:
+                            if shift.whole_row:
+                                bars = dict(zip(shift.symbols, row, strict=True))
+                            else:
+                                bars = {
+                                    symbol: row[number]
+                                    for symbol, number in zip(
+                                        shift.symbols, shift.places, strict=True
+                                    )
+                                }
+                            answer = on_close(close_ms, bars, self._picture(bot, close_ms))
+                            if answer:
+                                self._carry_out(bot, answer, close_ms, close_ms - step_ms)
+                        halted = shift.halted
+                        if halted is not None:
+                            hook = "halted"
+                            why = halted()
+                            if why is not None:
+                                bot.seat.note_halt(why)
+                    if shift.on_timer is not None:
+                        self._tick(bot, close_ms)
+                    hook = ""
+                if counted:
+                    note_close(close_ms)
+                    holdings = venue.holdings
+                    note_equity(venue.equity_float() if holdings else venue.wallet_float)
+                    note_open(len(holdings))
+        except HookRaised:
+            raise
+        except Exception as error:
+            if not hook or bot is None:
+                raise
+            raise raised(bot.seat.name, hook, self._at(row), error) from error
+
+    def _at(self, row: Sequence[Bar]) -> str:
+        return f"the close of the bars of {iso(self._bar_ms)} ({where(row)})"
+
+    def _begin(self, bot: _Bot, now_ms: int) -> None:
+        if bot.started:
+            return
+        bot.started = True
+        self._now_ms = max(self._now_ms, now_ms)
+        answer = bot.seat.start(now_ms, self._picture(bot, now_ms), iso(now_ms))
+        self._carry_out(bot, answer, now_ms, now_ms - self._step_ms)
+
+    def _tick(self, bot: _Bot, close_ms: int) -> None:
+        function = bot.seat.on_timer
+        if function is not None:
+            now_ms = close_ms // MINUTE_MS * MINUTE_MS
+            picture = self._picture(bot, now_ms)
+            answer = bot.seat.call("on_timer", function, iso(now_ms), now_ms, picture)
+            self._carry_out(bot, answer, close_ms, close_ms - self._step_ms)
+
+    # -- higher intervals ---------------------------------------------------------------------
+
+    def _close_higher(self, bot: _Bot, close_ms: int) -> None:
+        seat = bot.seat
+        for interval_ms, by_symbol in sorted(bot.higher.items()):
+            warm: dict[str, Bar] = {}
+            for symbol, bars in by_symbol.items():
+                bar = bars.get(close_ms)
+                if bar is None:
+                    continue
+                if seat.on_bar is not None:
+                    seat.call("on_bar", seat.on_bar, where([bar]), bar)
+                key = (interval_ms, symbol)
+                bot.seen[key] = seen = bot.seen.get(key, 0) + 1
+                if seen >= bot.wanted[key] and bar.start_ms >= self._from_ms:
+                    warm[symbol] = bar
+            if warm and seat.on_close is not None:
+                self._decide_higher(bot, seat.on_close, close_ms, interval_ms, warm)
+
+    def _decide_higher(
+        self,
+        bot: _Bot,
+        on_close: HookFunction,
+        close_ms: int,
+        interval_ms: int,
+        warm: Mapping[str, Bar],
+    ) -> None:
+        self._begin(bot, close_ms - interval_ms)
+        seat, at = bot.seat, where(list(warm.values()))
+        closes = [{one: bar} for one, bar in warm.items()] if seat.per_symbol else [dict(warm)]
+        for bars in closes:
+            picture = self._picture(bot, close_ms)
+            answer = seat.call("on_close", on_close, at, close_ms, bars, picture)
+            self._carry_out(bot, answer, close_ms, close_ms - interval_ms)
+        if seat.halted is not None:
+            seat.note_halt(seat.call("halted", seat.halted, at))
+        if seat.on_timer is not None and not bot.fed:
+            self._tick(bot, close_ms)
+
+    # -- decisions ----------------------------------------------------------------------------
+
+    def _picture(self, bot: _Bot, now_ms: int) -> Snapshot:
+        book = bot.book
+        wallet, equity = self._venue.money(bot.number)
+        return Snapshot(
+            now_ms,
+            book.positions,
+            book.pending_entries,
+            book.pending_exits,
+            wallet,
+            equity,
+            self._instruments,
+        )
+
+    def _carry_out(self, bot: _Bot, answer: object, now_ms: int, bar_ms: int) -> None:
+        """Hands what a hook wants to the venue; `bar_ms` names the bar that it was decided on."""
+        seat, venue = bot.seat, self._venue
+        for wanted in seat.answer(answer, bot.book.positions, now_ms):
+            intent = wanted.intent
+            if isinstance(intent, Enter):
+                self._note(seat, intent, bar_ms)
+                why = venue.enter(bot.number, intent, wanted.link_id, now_ms)
+            elif isinstance(intent, Exit):
+                self._note(seat, intent, bar_ms)
+                why = venue.exit(bot.number, intent, wanted.link_id, now_ms)
+            else:
+                why = venue.move_stop(bot.number, intent)
+            if why is not None:
+                self._refused.append(Refused(seat.name, intent.symbol, bar_ms, why))
+                if isinstance(intent, Enter | Exit):
+                    self._tell_refused(bot, intent, wanted.link_id, why, now_ms)
+
+    def _note(self, seat: Seat, intent: Enter | Exit, bar_ms: int) -> None:
+        kind = intent.kind
+        self._signals.append(
+            Signal(
+                seat.name,
+                intent.symbol,
+                bar_ms,
+                "entry" if kind == "enter" else "exit",
+                intent.reason,
+            )
+        )
+
+    # -- what bots are told -------------------------------------------------------------------
+
+    def _told(self, done: Done) -> None:
+        """A fill: the bot hears of it, and of its order's end, with the picture behind it."""
+        bot = self._bots[done.owner]
+        seat = bot.seat
+        if seat.on_fill is None and seat.on_order is None:
+            return
+        now_ms = max(self._now_ms, done.at_ms)
+        at = f"the fill of {done.symbol} in the bar of {iso(done.at_ms)}"
+        if seat.on_fill is not None:
+            picture = self._picture(bot, now_ms)
+            fill = _fill(seat, done)
+            answer = seat.call("on_fill", seat.on_fill, at, fill, picture)
+            self._carry_out(bot, answer, now_ms, done.at_ms)
+        if seat.on_order is not None and done.order is not None:
+            order = done.order
+            row = _order_row(
+                seat,
+                order.symbol,
+                order.link_id,
+                is_exit=order.is_exit,
+                is_buy=order.side == "Buy",
+                reason=order.reason,
+                qty=order.qty,
+                decided_ms=order.decided_ms,
+                state=OrderState.FILLED,
+                at_ms=done.at_ms,
+                filled=done.qty,
+                price=done.price,
+            )
+            picture = self._picture(bot, now_ms)
+            answer = seat.call("on_order", seat.on_order, at, row, picture)
+            self._carry_out(bot, answer, now_ms, done.at_ms)
+
+    def _tell_refused(
+        self, bot: _Bot, intent: Enter | Exit, link_id: str, why: str, now_ms: int
+    ) -> None:
+        seat = bot.seat
+        if seat.on_order is None:
+            return
+        is_buy = isinstance(intent, Enter) and intent.side == "Buy"
+        row = _order_row(
+            seat,
+            intent.symbol,
+            link_id,
+            is_exit=isinstance(intent, Exit),
+            is_buy=is_buy,
+            reason=intent.reason,
+            qty=ZERO,
+            decided_ms=now_ms,
+            state=OrderState.NEVER_ACCEPTED,
+            at_ms=now_ms,
+            why=why,
+        )
+        picture = self._picture(bot, now_ms)
+        answer = seat.call("on_order", seat.on_order, iso(now_ms), row, picture)
+        self._carry_out(bot, answer, now_ms, now_ms - self._step_ms)
+
+
+def _fill(seat: Seat, done: Done) -> Fill:
+    """The fill as the ledger would have it."""
+    link_id = done.order.link_id if done.order is not None else ""
+    number = f"{done.number:08d}"
+    return Fill(
+        account=ACCOUNT,
+        symbol=done.symbol,
+        exec_id=number,
+        bot_id=seat.bot_id,
+        leg=0 if done.is_exit else 1,
+        order_id=link_id or number,
+        order_link_id=link_id,
+        side=done.side,
+        exec_type="Trade",
+        price=done.price,
+        qty=done.qty,
+        fee=done.fee,
+        fee_currency="USDT",
+        effect="exit" if done.is_exit else "entry",
+        reason=done.reason,
+        reason_source="id" if link_id else "exchange",
+        attribution="id" if link_id else "parent",
+        realised=done.realised,
+        position_after=done.position_after,
+        is_maker=False,
+        exec_time=done.at_ms,
+        seq=done.number,
+    )
+
+
+def _order_row(
+    seat: Seat,
+    symbol: str,
+    link_id: str,
+    *,
+    is_exit: bool,
+    is_buy: bool,
+    reason: str,
+    qty: Decimal,
+    decided_ms: int,
+    state: OrderState,
+    at_ms: int,
+    filled: Decimal = ZERO,
+    price: Decimal | None = None,
+    why: str | None = None,
+) -> OrderRow:
+    """A market order that has come to its end."""
+    return OrderRow(
+        account=ACCOUNT,
+        client_order_id=link_id,
+        bot_id=seat.bot_id,
+        symbol=symbol,
+        side="Buy" if is_buy else "Sell",
+        purpose="exit" if is_exit else "entry",
+        reason=reason,
+        order_type="Market",
+        qty=qty,
+        price=None,
+        trigger_price=None,
+        reduce_only=is_exit,
+        state=str(state),
+        exchange_order_id=None,
+        exchange_status=None,
+        filled_qty=filled,
+        avg_fill_price=price,
+        reject_code=None,
+        reject_reason=why,
+        decided_ms=decided_ms,
+        sent_ms=None,
+        acked_ms=None,
+        terminal_ms=at_ms,
+        updated_ms=at_ms,
+    )

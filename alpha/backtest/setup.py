@@ -1,0 +1,236 @@
+"""Puts a backtest together from names: bots from the configuration or plugins by their name,
+candles from a folder, and what the command line sets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import get_origin
+
+from alpha.backtest.engine import Engine
+from alpha.backtest.funding import read_funding
+from alpha.backtest.instruments import instruments_of
+from alpha.backtest.seat import HookRaised, Seat
+from alpha.backtest.tape import Folder, Tape
+from alpha.backtest.venue import Terms
+from alpha.bots.discovery import AnyPlugin, Catalog
+from alpha.bots.settings import nearest
+from alpha.config import Config
+from alpha.config.settings import BotSettings
+from alpha.core.reasons import BUILTIN
+from alpha.core.risk import EntryRisk
+from alpha.errors import AlphaError, ConfigError, NotFound
+
+#: What `--set backtest.KEY` knows.
+OWN_KEYS = ("slippage_bps", "balance")
+OWN = "backtest"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to run. `changes` are the texts of `--set`: (bot, key, value)."""
+
+    bots: tuple[str, ...]
+    data: Path
+    from_ms: int | None = None
+    to_ms: int | None = None
+    balance: Decimal = Decimal(10_000)
+    slippage_bps: Decimal = Decimal(0)
+    changes: tuple[tuple[str, str, str], ...] = ()
+    repair: bool = False
+
+
+@dataclass(slots=True)
+class Prepared:
+    """An engine that is ready to run, with what people should know before."""
+
+    engine: Engine
+    bots: tuple[str, ...]
+    tape: Tape
+    notes: list[str] = field(default_factory=list)
+
+
+def parse_changes(texts: Sequence[str]) -> tuple[tuple[str, str, str], ...]:
+    """`bot.key=value` as (bot, key, value); the key may have dots of its own."""
+    found = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        bot, dot, key = name.strip().partition(".")
+        if not (equals and dot and bot and key):
+            raise ConfigError(
+                f"--set {text}: expected BOT.KEY=VALUE such as shortseller.cooldown_bars=24 or "
+                "backtest.slippage_bps=2"
+            )
+        found.append((bot, key, value.strip()))
+    return tuple(found)
+
+
+def with_own(request: Request) -> Request:
+    """Takes what `--set backtest.KEY=VALUE` says into the request."""
+    slippage, balance = request.slippage_bps, request.balance
+    for bot, key, value in request.changes:
+        if bot != OWN:
+            continue
+        if key not in OWN_KEYS:
+            raise ConfigError(
+                f"unknown setting {OWN}.{key}; the nearest is {nearest(key, list(OWN_KEYS))!r}"
+            )
+        number = amount(f"{OWN}.{key}", value)
+        if key == "slippage_bps":
+            slippage = number
+        else:
+            balance = number
+    if not 0 <= slippage < 10_000:
+        raise ConfigError(f"{OWN}.slippage_bps: expected 0 or more, below 10000, was {slippage}")
+    if balance <= 0:
+        raise ConfigError(f"expected a balance above 0, was {balance}")
+    return Request(
+        bots=request.bots,
+        data=request.data,
+        from_ms=request.from_ms,
+        to_ms=request.to_ms,
+        balance=balance,
+        slippage_bps=slippage,
+        changes=tuple(one for one in request.changes if one[0] != OWN),
+        repair=request.repair,
+    )
+
+
+def amount(where: str, text: str) -> Decimal:
+    try:
+        found = Decimal(text)
+    except InvalidOperation:
+        raise ConfigError(f"{where}: expected a number, was {text!r}") from None
+    if not found.is_finite():
+        raise ConfigError(f"{where}: expected a number, was {text!r}")
+    return found
+
+
+def prepare(
+    config: Config,
+    catalog: Catalog,
+    request: Request,
+    progress: Callable[[int], None] | None = None,
+) -> Prepared:
+    """Reads what the bots subscribe to. NotFound for unknown names and empty folders,
+    ConfigError for wrong settings, CandleError for faulty files."""
+    request = with_own(request)
+    folder = Folder(request.data)
+    names = request.bots or tuple(config.enabled_bots)
+    if not names:
+        raise NotFound("expected the name of a bot in --bots, found none")
+    for bot, key, _ in request.changes:
+        if bot not in names:
+            raise ConfigError(
+                f"--set {bot}.{key}: expected one of {', '.join((*names, OWN))}; the nearest is "
+                f"{nearest(bot, [*names, OWN])!r}"
+            )
+    bots = {name: _bot(config, name) for name in dict.fromkeys(names)}
+    seats = [_seat(catalog, name, bot, request) for name, bot in bots.items()]
+    notes: list[str] = []
+    for seat in seats:
+        _keep_what_is_there(seat, folder, notes)
+    symbols = list(dict.fromkeys(one.symbol for seat in seats for one in seat.subscriptions))
+    interval_ms = folder.finest(symbols)
+    candles = {
+        symbol: folder.read(symbol, interval_ms, repair=request.repair) for symbol in symbols
+    }
+    for one in candles.values():
+        notes += one.dropped
+    tape = Tape(candles, interval_ms, request.to_ms)
+    _check_window(request, tape)
+    engine = Engine(
+        seats,
+        tape,
+        instruments_of(folder.path, candles.values()),
+        Terms(
+            balance=request.balance,
+            slippage_bps=request.slippage_bps,
+            netting=any(_netting(config, bot) for bot in bots.values()),
+            risk=EntryRisk(max_notional=config.risk.max_notional),
+        ),
+        capital={name: bot.capital for name, bot in bots.items() if bot.capital is not None},
+        from_ms=request.from_ms,
+        funding=read_funding(folder.path, symbols),
+        progress=progress,
+    )
+    return Prepared(engine, tuple(bots), tape, notes)
+
+
+def _bot(config: Config, name: str) -> BotSettings:
+    found = config.bots.get(name)
+    return found if found is not None else BotSettings(plugin=name, bot_id=name)
+
+
+def _netting(config: Config, bot: BotSettings) -> bool:
+    account = config.accounts.get(bot.account)
+    return account is not None and account.netting
+
+
+def _seat(catalog: Catalog, name: str, bot: BotSettings, request: Request) -> Seat:
+    plugin = catalog.get(bot.plugin or name)
+    settings: Mapping[str, object] = bot.settings
+    for _, key, value in (one for one in request.changes if one[0] == name):
+        settings = _set(settings, key.split("."), _value(plugin, key, value))
+    make = plugin.maker(settings, bot=name)
+    try:
+        return Seat(
+            name,
+            bot.bot_id or name,
+            make,
+            plugin=plugin.name,
+            book=plugin.reason_book(BUILTIN),
+        )
+    except AlphaError:
+        raise
+    except Exception as error:
+        raise HookRaised(
+            f"bot {name}: plugin {plugin.name} could not make its strategy: {error!r}"
+        ) from error
+
+
+def _set(table: Mapping[str, object], path: Sequence[str], value: object) -> dict[str, object]:
+    """The table with one cell changed."""
+    inner = table.get(path[0])
+    if len(path) > 1:
+        value = _set(inner if isinstance(inner, Mapping) else {}, path[1:], value)
+    return {**table, path[0]: value}
+
+
+def _value(plugin: AnyPlugin, key: str, text: str) -> object:
+    """A value as a settings file would have it: JSON where the text is some, a list where the
+    setting is one, else the text itself."""
+    known = plugin.settings.model_fields.get(key)
+    listed = known is not None and get_origin(known.annotation) in (tuple, list, set, frozenset)
+    try:
+        found: object = json.loads(text)
+    except json.JSONDecodeError:
+        found = text
+    if listed and not isinstance(found, list):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return found
+
+
+def _keep_what_is_there(seat: Seat, folder: Folder, notes: list[str]) -> None:
+    there = [one for one in seat.subscriptions if one.symbol in folder.symbols]
+    absent = sorted({one.symbol for one in seat.subscriptions} - set(folder.symbols))
+    if not there:
+        raise NotFound(
+            f"bot {seat.name}: expected candles of {', '.join(absent[:5])}"
+            f"{' and others' if len(absent) > 5 else ''} in {folder.path}, found "
+            f"{', '.join(folder.symbols[:10])}"
+        )
+    if absent:
+        notes.append(f"bot {seat.name}: no candles of {', '.join(absent)}; goes without")
+        seat.keep(there)
+
+
+def _check_window(request: Request, tape: Tape) -> None:
+    begin, end = request.from_ms, request.to_ms
+    if begin is not None and end is not None and end <= begin:
+        raise ConfigError("--to: expected a time after --from")
+    if not tape.bars:
+        raise ConfigError("--to: expected a time after the first candle")

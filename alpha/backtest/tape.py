@@ -1,0 +1,208 @@
+"""The candles of a backtest: which files are read, higher intervals put together from whole
+sets of bars, and time cut into stretches in which the same symbols have bars.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from alpha.core.events import Bar
+from alpha.errors import NotFound
+from alpha.market.candle_files import (
+    CandleError,
+    Candles,
+    is_candle_file,
+    name_parts,
+    read_candles,
+)
+
+_UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"))
+
+
+def interval_name(interval_ms: int) -> str:
+    """`5m` of 300000."""
+    for unit_ms, letter in _UNITS:
+        if interval_ms % unit_ms == 0:
+            return f"{interval_ms // unit_ms}{letter}"
+    return f"{interval_ms} ms"
+
+
+class Folder:
+    """The candle files of a folder (or the one file), by symbol and interval. None is read."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise NotFound(
+                f"{path}: expected a folder of candle files, found nothing; check --data"
+            )
+        self.path = path if path.is_dir() else path.parent
+        files = [path] if path.is_file() else sorted(path.iterdir())
+        self._files: dict[str, dict[int, Path]] = {}
+        for file in files:
+            if not is_candle_file(file):
+                continue
+            symbol, interval_ms = name_parts(file)
+            other = self._files.setdefault(symbol, {}).get(interval_ms)
+            if other is not None:
+                raise CandleError(
+                    f"{file}: expected one file for {symbol} of "
+                    f"{interval_name(interval_ms)}, found {other.name} as well; move one away"
+                )
+            self._files[symbol][interval_ms] = file
+        if not self._files:
+            raise NotFound(
+                f"{path}: expected files like bybit-linear-BTCUSDT-5m.csv.gz, found none; "
+                "check --data"
+            )
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return tuple(sorted(self._files))
+
+    def finest(self, symbols: Iterable[str]) -> int:
+        """The finest interval in ms that all of `symbols` have a file of."""
+        wanted = list(symbols)
+        common = set.intersection(*(set(self._files[symbol]) for symbol in wanted))
+        if not common:
+            raise CandleError(
+                f"{self.path}: expected candles of one interval for {', '.join(wanted)}, found "
+                + "; ".join(
+                    f"{symbol}: {', '.join(map(interval_name, sorted(self._files[symbol])))}"
+                    for symbol in wanted
+                )
+            )
+        return min(common)
+
+    def read(self, symbol: str, interval_ms: int, *, repair: bool = False) -> Candles:
+        return read_candles(self._files[symbol][interval_ms], repair=repair)
+
+
+def aggregate(candles: Candles, interval_ms: int, until: int) -> dict[int, Bar]:
+    """Bars of a higher interval by their close, of the candles before the place `until`. Only
+    those with all their parts."""
+    parts = interval_ms // candles.interval_ms
+    starts, found = candles.starts, {}
+    place = 0
+    while place + parts <= until:
+        start = starts[place]
+        over = start % interval_ms
+        if over:
+            place = bisect_left(starts, start - over + interval_ms, place)
+            continue
+        last = place + parts
+        if starts[last - 1] != start + interval_ms - candles.interval_ms:
+            place = bisect_left(starts, start + interval_ms, place)
+            continue
+        volumes, closes = candles.volumes[place:last], candles.closes[place:last]
+        turnovers = (
+            map(float.__mul__, volumes, closes)
+            if candles.turnovers is None
+            else candles.turnovers[place:last]
+        )
+        found[start + interval_ms] = Bar(
+            candles.symbol,
+            interval_ms,
+            start,
+            candles.opens[place],
+            max(candles.highs[place:last]),
+            min(candles.lows[place:last]),
+            closes[-1],
+            sum(volumes),
+            sum(turnovers),
+        )
+        place = last
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """From `start_ms` to `end_ms` (the last close in it) the same symbols have bars, those of
+    `parts`, in the order of the tape; each with the place of its first bar here."""
+
+    start_ms: int
+    end_ms: int
+    parts: tuple[tuple[str, int], ...]
+    steps: int
+
+
+class Tape:
+    """Candles of several symbols on one grid of `interval_ms`. Bars that start at or after
+    `until_ms` are left out."""
+
+    def __init__(
+        self, candles: Mapping[str, Candles], interval_ms: int, until_ms: int | None = None
+    ) -> None:
+        self.candles = candles
+        self.interval_ms = interval_ms
+        self.count = {
+            symbol: len(one) if until_ms is None else bisect_left(one.starts, until_ms)
+            for symbol, one in candles.items()
+        }
+
+    @property
+    def bars(self) -> int:
+        return sum(self.count.values())
+
+    @property
+    def start_ms(self) -> int:
+        return min(one.starts[0] for one in self.candles.values())
+
+    def nth_start(self, symbol: str, number: int) -> int | None:
+        """Start of the symbol's bar of that number, counted from 1."""
+        if not 1 <= number <= self.count[symbol]:
+            return None
+        return self.candles[symbol].starts[number - 1]
+
+    def higher(self, symbol: str, interval_ms: int) -> dict[int, Bar]:
+        return aggregate(self.candles[symbol], interval_ms, self.count[symbol])
+
+    def stretches(self, cuts: Iterable[int], longest: int) -> Iterator[Stretch]:
+        """In order of time; a stretch ends at each of `cuts` (bar starts), and after `longest`
+        steps."""
+        step = self.interval_ms
+        runs: list[tuple[int, int, str, int]] = []  # start, end, symbol, place
+        edges = set(cuts)
+        for symbol, one in self.candles.items():
+            for first, behind in one.runs():
+                last = min(behind, self.count[symbol])
+                if first < last:
+                    start, end = one.starts[first], one.starts[last - 1] + step
+                    runs.append((start, end, symbol, first))
+                    edges |= {start, end}
+        order = {symbol: number for number, symbol in enumerate(self.candles)}
+        runs.sort(key=lambda run: run[0])
+        active: list[tuple[int, int, str, int]] = []
+        coming = 0
+        times = sorted(edges)
+        for start, end in pairwise(times):
+            active = [run for run in active if run[1] > start]
+            while coming < len(runs) and runs[coming][0] <= start:
+                active.append(runs[coming])
+                coming += 1
+            if not active:
+                continue
+            active.sort(key=lambda run: order[run[2]])
+            yield from self._cut(start, end, active, longest)
+
+    def _cut(
+        self, start: int, end: int, active: Sequence[tuple[int, int, str, int]], longest: int
+    ) -> Iterator[Stretch]:
+        step = self.interval_ms
+        for begin in range(start, end, longest * step):
+            finish = min(end, begin + longest * step)
+            parts = tuple((symbol, place + (begin - at) // step) for at, _, symbol, place in active)
+            yield Stretch(begin, finish, parts, (finish - begin) // step)
+
+    def rows(self, stretch: Stretch) -> Iterator[tuple[Bar, ...]]:
+        """One tuple of bars per step, in the order of the stretch's parts."""
+        return zip(
+            *(
+                self.candles[symbol].bars(place, place + stretch.steps)
+                for symbol, place in stretch.parts
+            ),
+            strict=True,
+        )

@@ -1,0 +1,150 @@
+"""`alpha backtest`: the bots over recorded candles, without a server."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alpha.cli.options import ConfigOption, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from alpha.backtest.metrics import Figures
+    from alpha.backtest.result import Result
+
+
+def backtest(
+    data: Annotated[
+        Path, typer.Option("--data", metavar="DIR", help="Folder of candle files, or one file.")
+    ],
+    bots: Annotated[
+        str, typer.Option("--bots", metavar="A,B", help="Bots of the config, or plugins by name.")
+    ] = "",
+    begin: Annotated[
+        str | None,
+        typer.Option("--from", metavar="ISO", help="First bar decided on; those before warm up."),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="ISO", help="Bars from here on are left out.")
+    ] = None,
+    balance: Annotated[
+        str, typer.Option("--balance", metavar="USDT", help="What the account begins with.")
+    ] = "10000",
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="BOT.KEY=VALUE", help="A bot's setting, or backtest.slippage_bps."
+        ),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the result; - prints it.")
+    ] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Drop lines of candle files that are wrong.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Run bots over recorded candles: the same plugins as live, filled by a documented model."""
+    import os
+    import traceback
+
+    from alpha import resources
+    from alpha.backtest.metrics import metrics
+    from alpha.backtest.output import document
+    from alpha.backtest.seat import HookRaised
+    from alpha.backtest.setup import Request, amount, parse_changes, prepare
+    from alpha.bots.discovery import Catalog
+    from alpha.cli.logs import configure
+
+    loaded = settings(config)
+    configure("warning")  # a bot's every step is no news here
+    request = Request(
+        bots=tuple(name.strip() for name in bots.split(",") if name.strip()),
+        data=data,
+        from_ms=_instant("--from", begin),
+        to_ms=_instant("--to", end),
+        balance=amount("--balance", balance),
+        changes=parse_changes(changes or []),
+        repair=repair,
+    )
+    own = [loaded.plugins_dir] if loaded.plugins_dir is not None else []
+    catalog = Catalog([resources.plugins_folder(), *own], os.environ)
+    try:
+        with _progress() as (expect, advance):
+            prepared = prepare(loaded, catalog, request, advance)
+            expect(prepared.tape.bars)
+            result = prepared.engine.run()
+    except HookRaised as error:
+        if error.__cause__ is not None:
+            traceback.print_exception(error.__cause__)
+        raise
+    figures = metrics(result)
+    for note in (*prepared.notes, *result.notes):
+        print(f"note: {note}", file=sys.stderr)
+    if json_file is not None:
+        raw = document(result, figures)
+        if str(json_file) == "-":
+            print(raw.decode())
+        else:
+            _write(json_file, raw)
+    if str(json_file) != "-":
+        _summary(prepared.bots, result, figures)
+
+
+def _write(path: Path, content: bytes) -> None:
+    from alpha.errors import NeedsOperator
+
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise NeedsOperator(f"{path}: expected to write there, was {error.strerror}") from error
+
+
+def _instant(option: str, text: str | None) -> int | None:
+    """Unix ms of ISO 8601; without a zone it means UTC."""
+    from alpha.errors import ConfigError
+
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(
+            f"{option}: expected a time such as 2025-05-01 or 2025-05-01T12:00:00Z, was {text!r}"
+        ) from None
+    found = found.replace(tzinfo=UTC) if found.tzinfo is None else found
+    return round(found.timestamp() * 1000)
+
+
+@contextmanager
+def _progress() -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
+    """A bar on the terminal; nothing where stderr is none."""
+    if not sys.stderr.isatty():
+        yield (lambda _: None), (lambda _: None)
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("bars", total=None)
+        yield (
+            lambda total: shown.update(task, total=total),
+            lambda steps: shown.update(task, advance=steps),
+        )
+
+
+def _summary(bots: tuple[str, ...], result: Result, figures: Figures) -> None:
+    from rich.console import Console
+
+    from alpha.backtest.summary import tables
+
+    console = Console(highlight=False)
+    for table in tables(bots, result, figures):
+        console.print(table)

@@ -1,0 +1,538 @@
+"""LXAlgo's rules, each on a flat market at 100 that is then moved by hand.
+
+A bar that stands at 109 is a rise of 9 % with a spread of 0: rule 8. With a spread of 5 it is
+rule 6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from alpha.bots import BotPosition, Enter, Exit, Market, MoveStop, StopPlan
+from alpha.bots.host import BotState
+from alpha.core.events import Bar
+from alpha.core.records import Correction
+from alpha.errors import ConfigError
+from plugins.lxalgo.figures import Figures, Gauge
+from tests.plugins.candles import BAR_MS
+from tests.plugins.desk import Desk
+from tests.plugins.lxalgo_tape import (
+    BTC,
+    ETH,
+    HOUR_MS,
+    SOL,
+    TUESDAY,
+    WARM,
+    Tape,
+    intents,
+    lxalgo,
+    tape,
+)
+
+RULE_8 = [("enter", BTC, "rule_8")]
+RULE_6 = [("enter", BTC, "rule_6")]
+NOTHING: list[tuple[str, str, str]] = []
+
+
+def held(market: Tape, price: float = 109.0) -> Tape:
+    """The same market with a position of the close just made."""
+    assert intents(market.close(price)) == RULE_8
+    return market
+
+
+# -- figures ----------------------------------------------------------------------------------
+
+
+def test_a_rise_is_measured_from_the_open_of_the_thirteenth_last_bar() -> None:
+    gauge = Gauge(12)
+    for place in range(20):
+        price = 100.0 + place
+        start_ms = place * BAR_MS
+        gauge.add(Bar(BTC, BAR_MS, start_ms, price, price + 1, price, price + 1, 1.0, 1.0))
+    assert gauge.pump == pytest.approx((120 / 107 - 1) * 100)
+
+
+def test_what_is_undefined_satisfies_nothing() -> None:
+    none = Figures(None, None, None, None, None, None)
+    assert (none.score, none.rule) == (0, None)
+    assert replace(none, rsi=99.0, volatility=1.0).rule == "rule_6"
+    assert replace(none, rsi=99.0, spread=3.9).rule is None
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "counts"), [(0.0, 5.0, True), (0.0, 0.0, False), (2.0, 3.0, False)]
+)
+def test_volume_after_none_counts_as_growth(before: float, now: float, counts: bool) -> None:
+    gauge = Gauge(12)
+    for place in range(145):
+        volume = now if place == 144 else before
+        gauge.add(Bar(BTC, BAR_MS, place * BAR_MS, 1.0, 2.0, 1.0, 2.0, volume, 1.0))
+    growth = gauge.figures().volume_change
+    assert (growth is not None and growth > 50) is counts
+
+
+@pytest.mark.parametrize(
+    ("figures", "rule"),
+    [
+        (Figures(9.0, 50.0, 0.5, 2.9, 0.0, 0.0), "rule_8"),
+        (Figures(9.0, 50.0, 0.5, 3.0, 0.0, 0.0), None),
+        (Figures(9.0, 60.1, 0.5, 3.9, 0.0, 0.0), "rule_8"),
+        (Figures(9.0, 60.0, 0.5, 3.9, 0.0, 0.0), "rule_6"),  # score 1
+        (Figures(9.0, 55.1, 0.5, 4.0, 9.0, 99.0), "rule_6"),
+        (Figures(9.0, 55.0, 0.5, 4.0, 9.0, 99.0), None),
+    ],
+)
+def test_rule_8_goes_before_rule_6(figures: Figures, rule: str | None) -> None:
+    assert figures.rule == rule
+
+
+def test_a_hole_starts_the_figures_anew() -> None:
+    market = tape()
+    market.start_ms += BAR_MS
+    assert intents(market.close(109.0)) == NOTHING
+    market.flat(WARM - 2)
+    assert intents(market.close(109.0)) == RULE_8
+
+
+# -- entries ----------------------------------------------------------------------------------
+
+
+def test_a_rise_under_rule_8_is_bought() -> None:
+    market = tape()
+    assert intents(market.close(107.9)) == NOTHING
+    decision = tape().close(109.0)
+    assert intents(decision) == RULE_8
+    assert decision is not None
+    intent = decision.planned[0].intent
+    assert isinstance(intent, Enter)
+    assert (intent.side, intent.price, intent.notional) == ("Buy", Decimal("109.0"), Decimal(200))
+    assert intent.leverage == 5
+    assert intent.stops == StopPlan(
+        stop_loss=Decimal("0.08"),
+        take_profit=Decimal("0.30"),
+        trailing=Decimal("0.10"),
+        activation=Decimal("0.20"),
+    )
+    assert intent.details["rule"] == "rule_8"
+    assert float(intent.details["pump"]) == pytest.approx(9)
+    assert intent.details["score"] == "4"
+
+
+def test_a_rise_with_a_wide_bar_is_bought_under_rule_6() -> None:
+    assert intents(tape().close(109.0, spread=5)) == RULE_6
+
+
+def test_the_threshold_itself_is_enough() -> None:
+    assert intents(tape().close(108.0)) == RULE_8
+    assert intents(tape({"pump_threshold": 9.5}).close(109.0)) == NOTHING
+
+
+def test_the_profile_demo() -> None:
+    decision = tape({"profile": "demo"}).close(106.5)
+    assert decision is not None
+    intent = decision.planned[0].intent
+    assert isinstance(intent, Enter) and intent.stops is not None
+    assert intent.notional == 150
+    stops = intent.stops
+    assert [str(x) for x in (stops.stop_loss, stops.take_profit, stops.activation)] == [
+        "0.08",
+        "0.25",
+        "0.15",
+    ]
+    assert str(stops.trailing) == "0.08"
+
+
+def test_without_trailing() -> None:
+    decision = tape({"trailing": False}).close(109.0)
+    assert decision is not None
+    intent = decision.planned[0].intent
+    assert isinstance(intent, Enter) and intent.stops is not None
+    assert (intent.stops.trailing, intent.stops.activation) == (None, None)
+
+
+def test_the_first_evaluated_bar_is_the_300th() -> None:
+    desk = Desk(lxalgo({"symbols": [BTC]})).run()
+    market = Tape(desk, (BTC,), TUESDAY)
+    for _ in range(WARM - 2):
+        market.close(100.0)
+    assert market.close(109.0) is None
+    assert desk.handle.state is BotState.WARMING
+    assert intents(market.close(109.0)) == RULE_8
+
+
+def test_signals_of_one_close_are_ranked() -> None:
+    """Rule 8 before rule 6, the greater rise first; slots are short."""
+    symbols = (BTC, ETH, SOL)
+    market = tape(symbols=symbols)
+    assert intents(market.close(109.0, 111.0, 110.0)) == [
+        ("enter", ETH, "rule_8"),
+        ("enter", SOL, "rule_8"),
+        ("enter", BTC, "rule_8"),
+    ]
+    market = tape({"max_active_trades": 2}, symbols=symbols)
+    bars = [market.bar(BTC, 109.0), market.bar(ETH, 115.0, spread=5), market.bar(SOL, 110.0)]
+    assert intents(market.desk.close(*bars)) == [
+        ("enter", SOL, "rule_8"),
+        ("enter", BTC, "rule_8"),
+    ]
+
+
+def test_equal_rises_go_by_turnover_then_by_name() -> None:
+    market = tape({"max_active_trades": 2}, symbols=(BTC, ETH, SOL))
+    bars = [
+        market.bar(BTC, 109.0),
+        replace(market.bar(ETH, 109.0), turnover=5e6),
+        market.bar(SOL, 109.0),
+    ]
+    decision = market.desk.close(*bars)
+    assert [symbol for _, symbol, _ in intents(decision)] == [ETH, BTC]
+
+
+def test_positions_and_pending_entries_take_slots_at_breakeven_too() -> None:
+    both = tape({"max_active_trades": 1}, symbols=(BTC, ETH))
+    assert intents(both.close(109.0, 100.0)) == RULE_8
+    assert intents(both.close(118.0, 109.0)) == [("move_stop", BTC, "stop_loss")]
+    waiting = tape({"max_active_trades": 1}, symbols=(BTC, ETH))
+    waiting.desk.pending_entries.add(ETH)
+    assert intents(waiting.close(109.0, 100.0)) == NOTHING
+
+
+def test_a_symbol_with_a_position_is_not_bought_again() -> None:
+    market = held(tape())
+    market.flat(60, 109.0)
+    assert intents(market.close(117.5)) == NOTHING  # another window, a rise of 7.8 %...
+    assert intents(market.close(119.0))[0][0] == "move_stop"  # ...and of 9 %: only breakeven
+
+
+def test_a_symbol_with_a_pending_exit_is_not_flat() -> None:
+    market = tape()
+    market.desk.pending_exits.add(BTC)
+    assert intents(market.close(109.0)) == NOTHING
+
+
+def stopped_out(market: Tape, price: float = 100.0) -> None:
+    """The exchange's stop closes the position."""
+    qty = market.desk.positions[BTC].signed_qty
+    market.desk.fill(BTC, -qty, Decimal(str(price)), market.start_ms, "stop_loss", "stop")
+
+
+def test_a_symbol_is_entered_once_per_window_of_four_hours() -> None:
+    """The window is that of the close: the bar before 16:00 closes in the next one."""
+    market = held(tape(start_ms=TUESDAY + 13 * HOUR_MS))
+    stopped_out(market)
+    market.until(TUESDAY + 16 * HOUR_MS - 2 * BAR_MS)
+    assert intents(market.close(109.0)) == NOTHING  # 15:55
+    assert intents(market.close(109.0)) == RULE_8  # 16:00
+
+
+def test_the_window_is_not_taken_up_by_an_entry_that_never_filled() -> None:
+    market = tape()
+    market.desk.fills = False
+    assert intents(market.close(109.0)) == RULE_8
+    market.desk.fills = True
+    assert intents(market.close(109.0)) == RULE_8
+
+
+def test_windows_of_another_length() -> None:
+    market = held(tape({"cooldown_hours": 1}, start_ms=TUESDAY + 13 * HOUR_MS))
+    stopped_out(market)
+    market.until(TUESDAY + 14 * HOUR_MS - BAR_MS)
+    assert intents(market.close(109.0)) == RULE_8
+
+
+# -- scale-in ---------------------------------------------------------------------------------
+
+
+def adding(entries: int = 3) -> Tape:
+    return held(tape({"max_entries_per_symbol": entries}, start_ms=TUESDAY + 15 * HOUR_MS))
+
+
+def test_the_same_rule_waits_for_breakeven() -> None:
+    market = adding()
+    market.until(TUESDAY + 17 * HOUR_MS, 109.0)
+    assert intents(market.close(117.7)) == NOTHING  # 7.98 %: neither threshold nor breakeven
+    assert intents(market.close(117.72))[0][0] == "move_stop"
+
+
+def test_another_rule_adds_and_keeps_the_take_profit() -> None:
+    market = adding()
+    market.until(TUESDAY + 17 * HOUR_MS, 105.0)
+    decision = market.close(113.5, spread=5)
+    assert intents(decision) == [("enter", BTC, "scale_in")]
+    assert decision is not None
+    intent = decision.planned[0].intent
+    assert isinstance(intent, Enter) and intent.stops is not None
+    assert intent.details["rule"] == "rule_6"
+    assert intent.stops.take_profit_price == Decimal("141.700")
+    assert intent.stops.stop_loss_price is None
+    trade = market.book.trades[BTC]
+    assert (trade.entries, trade.rules) == (2, ["rule_8", "rule_6"])
+
+
+def test_an_addition_never_lowers_the_stop_at_breakeven() -> None:
+    market = adding()
+    market.until(TUESDAY + 17 * HOUR_MS, 109.0)
+    decision = market.close(118.0)
+    assert intents(decision) == [
+        ("move_stop", BTC, "stop_loss"),
+        ("enter", BTC, "scale_in"),  # the trade is no longer active: the same rule may add
+    ]
+    assert decision is not None
+    move, entry = (planned.intent for planned in decision.planned)
+    assert isinstance(move, MoveStop) and isinstance(entry, Enter) and entry.stops is not None
+    assert entry.stops.stop_loss_price == move.stop_loss == Decimal("109.1")
+    average = market.desk.positions[BTC].avg_price
+    assert average is not None and average > 113
+    # At 8 % above the new average the stop moves up to it, once.
+    assert intents(market.close(120.0)) == NOTHING
+    decision = market.close(float(average) * 1.09)
+    assert intents(decision)[0] == ("move_stop", BTC, "stop_loss")
+    assert decision is not None
+    again = decision.planned[0].intent
+    assert isinstance(again, MoveStop)
+    assert again.stop_loss == pytest.approx(average * Decimal("1.0013"), abs=Decimal("0.06"))
+    assert intents(market.close(float(average) * 1.1)) == NOTHING
+
+
+def test_no_more_entries_than_configured_and_one_per_window() -> None:
+    market = adding(entries=2)
+    market.until(TUESDAY + 17 * HOUR_MS, 105.0)
+    assert intents(market.close(113.5, spread=5)) == [("enter", BTC, "scale_in")]
+    assert intents(market.close(114.0, spread=5)) == NOTHING
+    market.until(TUESDAY + 21 * HOUR_MS, 105.0)
+    assert intents(market.close(114.0, spread=5)) == NOTHING
+
+
+# -- exits and breakeven ----------------------------------------------------------------------
+
+
+def test_breakeven_moves_the_stop_once() -> None:
+    market = held(tape(), 110.0)
+    assert intents(market.close(118.7)) == NOTHING
+    decision = market.close(118.8)
+    assert intents(decision) == [("move_stop", BTC, "stop_loss")]
+    assert decision is not None
+    intent = decision.planned[0].intent
+    assert isinstance(intent, MoveStop)
+    # 110 x (1 + 2 x 0.00055 + 0.0002) = 110.143, to the nearest tick
+    assert intent.stop_loss == Decimal("110.1")
+    assert intent.details == {"detail": "breakeven"}
+    assert intents(market.close(119.0)) == NOTHING
+    assert market.book.trades[BTC].stop == Decimal("110.1")
+
+
+def test_breakeven_waits_for_the_rest_of_the_entry() -> None:
+    market = held(tape(), 110.0)
+    market.desk.pending_entries.add(BTC)
+    assert intents(market.close(119.0)) == NOTHING
+    market.desk.pending_entries.clear()
+    assert intents(market.close(119.0)) == [("move_stop", BTC, "stop_loss")]
+
+
+def exit_of(market: Tape, price: float) -> Exit:
+    decision = market.close(price)
+    assert decision is not None
+    intent = decision.planned[0].intent
+    assert isinstance(intent, Exit)
+    return intent
+
+
+def test_a_loss_of_eight_hours_is_cut() -> None:
+    """The age runs from the start of the bar in which the entry filled."""
+    market = held(tape())
+    opened_ms = market.start_ms
+    market.until(opened_ms + 8 * HOUR_MS - BAR_MS, 108.9)
+    assert market.desk.exits() == []
+    decision = market.close(108.9)
+    assert market.start_ms == opened_ms + 8 * HOUR_MS
+    assert intents(decision) == [("exit", BTC, "time_exit")]
+    assert decision is not None
+    intent = decision.planned[0].intent
+    assert isinstance(intent, Exit)
+    assert intent.details == {"detail": "neg_8h"}
+
+
+def test_what_stands_at_its_average_is_not_cut() -> None:
+    market = held(tape())
+    market.flat(100, 109.0)
+    assert market.desk.exits() == []
+    assert exit_of(market, 108.99).details == {"detail": "neg_8h"}
+
+
+def test_a_gain_is_closed_after_72_hours() -> None:
+    market = held(tape())
+    opened_ms = market.start_ms
+    market.until(opened_ms + 72 * HOUR_MS - BAR_MS, 112.0)
+    assert market.desk.exits() == []
+    assert exit_of(market, 112.0).details == {"detail": "max_age"}
+
+
+def test_time_goes_before_breakeven() -> None:
+    market = held(tape({"max_hours": 9}))
+    market.until(market.start_ms + 9 * HOUR_MS - BAR_MS, 110.0)
+    assert intents(market.close(119.0)) == [("exit", BTC, "time_exit")]
+
+
+def test_a_pending_exit_is_not_sent_twice() -> None:
+    market = held(tape())
+    market.flat(100, 109.0)
+    market.desk.pending_exits.add(BTC)
+    assert intents(market.close(108.0)) == NOTHING
+
+
+def test_an_exit_takes_the_slot_with_it_only_when_filled() -> None:
+    market = tape({"max_active_trades": 1}, symbols=(BTC, ETH))
+    market.close(109.0, 100.0)
+    for _ in range(95):
+        market.close(109.0, 100.0)
+    assert intents(market.close(108.0, 109.0)) == [("exit", BTC, "time_exit")]
+    assert intents(market.close(108.0, 110.0)) == [("enter", ETH, "rule_8")]
+
+
+# -- fills ------------------------------------------------------------------------------------
+
+
+def test_a_partial_entry_is_one_entry_and_its_stop_follows_what_filled() -> None:
+    market = tape({"max_entries_per_symbol": 2})
+    market.desk.fills = False
+    assert intents(market.close(109.0)) == RULE_8
+    for price in ("109", "111"):
+        market.desk.fill(BTC, Decimal("0.5"), Decimal(price), market.start_ms, "rule_8", "one")
+    trade = market.book.trades[BTC]
+    assert (trade.entries, trade.rules) == (1, ["rule_8"])
+    assert intents(market.close(118.9))[0][0] == "move_stop"  # 8 % above 110, not above 109
+
+
+def test_a_partial_close_keeps_the_rest_managed() -> None:
+    market = held(tape())
+    half = market.desk.positions[BTC].signed_qty / 2
+    market.flat(95, 109.0)
+    market.desk.fill(BTC, -half, Decimal(109), market.start_ms, "stop_loss", "part")
+    assert exit_of(market, 108.0).reason == "time_exit"
+
+
+def test_a_stop_of_the_exchange_ends_the_trade_at_once() -> None:
+    market = held(tape())
+    stopped_out(market)
+    assert market.book.trades == {}
+    assert market.desk.positions == {}
+
+
+def test_a_position_that_was_found_is_adopted_with_its_own_age() -> None:
+    market = tape()
+    opened_ms = market.start_ms - 8 * HOUR_MS + BAR_MS
+    market.desk.positions[BTC] = BotPosition(BTC, Decimal(1), Decimal(101), opened_ms, None)
+    assert exit_of(market, 100.0).details == {"detail": "neg_8h"}
+
+
+def test_a_short_is_left_alone_and_blocks_entries() -> None:
+    market = tape()
+    market.desk.positions[BTC] = BotPosition(BTC, Decimal(-1), Decimal(100), 0, None)
+    assert intents(market.close(109.0)) == NOTHING
+
+
+def test_a_correction_of_the_opening_moves_the_age() -> None:
+    market = held(tape())
+    position = market.desk.positions[BTC]
+    earlier = replace(position, opened_ms=market.start_ms - HOUR_MS)
+    change = Correction("lxalgo_001", position, earlier)
+    market.desk.handle.correction(change, market.desk.snapshot(market.start_ms))
+    assert market.book.trades[BTC].entry_ms == market.start_ms - HOUR_MS
+
+
+def test_a_bar_that_comes_twice_or_is_open_changes_nothing() -> None:
+    market = tape()
+    market.close(100.0)
+    saved, bar = market.desk.handle.saved, market.bar(BTC, 109.0)
+    market.desk.handle.bar(replace(bar, closed=False))
+    assert market.desk.handle.saved == saved
+    assert intents(market.close(107.0)) == NOTHING  # the open bar's price has left no trace
+    bar = market.bar(BTC, 109.0)
+    assert intents(market.close(109.0)) == RULE_8
+    saved = market.desk.handle.saved
+    market.desk.handle.bar(bar)
+    assert market.desk.close(bar) is None
+    assert market.desk.handle.saved == saved
+
+
+# -- universe ---------------------------------------------------------------------------------
+
+
+def test_symbols_are_chosen_by_turnover() -> None:
+    handle = lxalgo()
+    assert handle.wants_universe and handle.subscriptions == ()
+    markets = [
+        Market("AUSDT", Decimal(10_000_000)),
+        Market("BUSDT", Decimal(10_000_001)),
+        Market("CUSDT", Decimal(90_000_000)),
+    ]
+    assert handle.choose(0, markets)
+    assert [one.symbol for one in handle.subscriptions] == ["CUSDT", "BUSDT"]
+    assert not handle.choose(0, markets)
+
+
+def test_without_turnovers_all_are_taken_in_their_order() -> None:
+    handle = lxalgo()
+    handle.choose(0, [Market("AUSDT"), Market("BUSDT")])
+    assert [one.symbol for one in handle.subscriptions] == ["AUSDT", "BUSDT"]
+
+
+def test_configured_symbols_that_are_not_traded_are_left_out() -> None:
+    handle = lxalgo({"symbols": [SOL, BTC, "GONEUSDT"]})
+    handle.choose(0, [Market(BTC), Market(ETH), Market(SOL)])
+    assert [one.symbol for one in handle.subscriptions] == [SOL, BTC]
+
+
+def test_a_symbol_that_left_is_managed_and_not_bought() -> None:
+    """It keeps its bars while there is a position; the others keep theirs."""
+    market = tape(symbols=(BTC, ETH))
+    market.close(109.0, 100.0)
+    handle = market.desk.handle
+    assert handle.choose(market.start_ms, [Market(ETH)], {BTC})
+    assert {one.symbol for one in handle.subscriptions} == {BTC, ETH}
+    for _ in range(95):
+        market.close(108.0, 100.0)
+    assert intents(market.close(108.0, 109.0)) == [
+        ("exit", BTC, "time_exit"),
+        ("enter", ETH, "rule_8"),
+    ]
+    assert handle.choose(market.start_ms, [Market(ETH)])
+    assert [one.symbol for one in handle.subscriptions] == [ETH]
+
+
+def test_a_symbol_that_left_is_not_bought() -> None:
+    market = tape(symbols=(BTC, ETH))
+    market.desk.handle.choose(market.start_ms, [Market(ETH)], {BTC})
+    assert intents(market.close(109.0, 109.0)) == [("enter", ETH, "rule_8")]
+
+
+def test_a_new_symbol_is_decided_on_after_its_warm_up() -> None:
+    market = tape(symbols=(BTC,))
+    market.desk.handle.choose(market.start_ms, [Market(BTC)])
+    assert market.desk.handle.choose(market.start_ms, [])
+    assert market.desk.handle.choose(market.start_ms, [Market(BTC)])
+    assert market.close(109.0) is None
+    assert "was 1" in market.desk.handle.state_reason
+
+
+# -- settings ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"pump_treshold": 8}, "nearest is 'pump_threshold'"),
+        ({"sl": 8}, "setting sl: expected less than 1"),
+        ({"max_active_trades": 0}, "setting max_active_trades"),
+        ({"week_reduce": 0.06}, "expected week_reduce below week_loss, was 0.06 and 0.06"),
+        ({"negative_hours": 80}, "expected negative_hours of at most max_hours, was 80 and 72"),
+        ({"symbols": [BTC, BTC]}, "expected each symbol once"),
+        ({"profile": "bold"}, "expected one of demo, reference"),
+    ],
+)
+def test_wrong_settings_are_named(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        lxalgo(settings)

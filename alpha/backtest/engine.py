@@ -17,9 +17,10 @@ from decimal import Decimal
 from alpha.backtest.holding import ZERO
 from alpha.backtest.result import Curve, Refused, Result, Signal
 from alpha.backtest.seat import HookRaised, Seat, raised, where
-from alpha.backtest.tape import Stretch, Tape, interval_name
+from alpha.backtest.tape import Stretch, Tape
 from alpha.backtest.venue import Book, Done, Terms, Venue
 from alpha.bots.plugin import HookFunction
+from alpha.candles.files import interval_name
 from alpha.clock import iso
 from alpha.core.events import Bar
 from alpha.core.instruments import Instrument

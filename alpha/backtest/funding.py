@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from alpha.backtest.engine import FundingRate
-from alpha.market.candle_files import CandleError
+from alpha.candles.files import CandleError
 
 HEADER = "time_ms,rate"
 _NAME = re.compile(r"(?:.*-)?([A-Z0-9]+)-funding\.csv(?:\.gz)?")

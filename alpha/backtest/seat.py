@@ -19,6 +19,7 @@ from alpha.bots.strategy import GuardedStrategy
 from alpha.bots.vetting import AnyIntent, Dropped, vet
 from alpha.core.events import Bar
 from alpha.core.ids import next_stamp, wire_id
+from alpha.core.markets import Market
 from alpha.core.reasons import BUILTIN, ReasonBook
 from alpha.core.snapshot import Snapshot
 from alpha.errors import AlphaError
@@ -62,6 +63,7 @@ class Seat:
             fail=self.faults.append,
             mark=None,
         )
+        self._guarded = guarded
         self.per_symbol = guarded.per_symbol
         self.subscriptions: tuple[Subscription, ...] = guarded.subscriptions
         hooks = resolve_hooks(strategy, plugin=plugin)
@@ -86,6 +88,13 @@ class Seat:
     @property
     def state_reason(self) -> str:
         return self._machine.reason
+
+    def choose(self, symbols: Sequence[str]) -> None:
+        """Has a bot that chooses its symbols itself do so, once, among those with candles.
+        Nobody knows their turnover, nor what time it is."""
+        if self._guarded.chooses:
+            markets = [Market(symbol) for symbol in symbols]
+            self.keep(self._guarded.choose(0, markets, frozenset()))
 
     def keep(self, subscriptions: Sequence[Subscription]) -> None:
         """Leaves the other subscriptions out: there are no candles for them."""

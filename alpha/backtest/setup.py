@@ -132,6 +132,7 @@ def prepare(
     seats = [_seat(catalog, name, bot, request) for name, bot in bots.items()]
     notes: list[str] = []
     for seat in seats:
+        seat.choose(folder.symbols)
         _keep_what_is_there(seat, folder, notes)
     symbols = list(dict.fromkeys(one.symbol for seat in seats for one in seat.subscriptions))
     interval_ms = folder.finest(symbols)
@@ -139,7 +140,7 @@ def prepare(
         symbol: folder.read(symbol, interval_ms, repair=request.repair) for symbol in symbols
     }
     for one in candles.values():
-        notes += one.dropped
+        notes += [f"{fault}; dropped" if fault.dropped else str(fault) for fault in one.faults]
     tape = Tape(candles, interval_ms, request.to_ms)
     _check_window(request, tape)
     engine = Engine(

@@ -7,28 +7,43 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
+from operator import mul
 from pathlib import Path
 
-from alpha.core.events import Bar
-from alpha.errors import NotFound
-from alpha.market.candle_files import (
+from alpha.candles.files import (
     CandleError,
     Candles,
-    is_candle_file,
+    candle_files,
+    interval_name,
     name_parts,
     read_candles,
 )
+from alpha.core.events import Bar
+from alpha.errors import NotFound
 
-_UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"))
 
-
-def interval_name(interval_ms: int) -> str:
-    """`5m` of 300000."""
-    for unit_ms, letter in _UNITS:
-        if interval_ms % unit_ms == 0:
-            return f"{interval_ms // unit_ms}{letter}"
-    return f"{interval_ms} ms"
+def bars_of(candles: Candles, low: int, high: int) -> Iterator[Bar]:
+    """The candles at the places `low` to `high`, made as they are asked for. Without a turnover
+    in the file it is volume times close."""
+    volumes, closes = memoryview(candles.volumes)[low:high], memoryview(candles.closes)[low:high]
+    turnovers: Iterable[float] = (
+        map(mul, volumes, closes)
+        if candles.turnovers is None
+        else memoryview(candles.turnovers)[low:high]
+    )
+    return map(
+        Bar,
+        repeat(candles.symbol),
+        repeat(candles.interval_ms),
+        memoryview(candles.starts)[low:high],
+        memoryview(candles.opens)[low:high],
+        memoryview(candles.highs)[low:high],
+        memoryview(candles.lows)[low:high],
+        closes,
+        volumes,
+        turnovers,
+    )
 
 
 class Folder:
@@ -40,11 +55,9 @@ class Folder:
                 f"{path}: expected a folder of candle files, found nothing; check --data"
             )
         self.path = path if path.is_dir() else path.parent
-        files = [path] if path.is_file() else sorted(path.iterdir())
+        files = [path] if path.is_file() else candle_files(path)
         self._files: dict[str, dict[int, Path]] = {}
         for file in files:
-            if not is_candle_file(file):
-                continue
             symbol, interval_ms = name_parts(file)
             other = self._files.setdefault(symbol, {}).get(interval_ms)
             if other is not None:
@@ -99,7 +112,7 @@ def aggregate(candles: Candles, interval_ms: int, until: int) -> dict[int, Bar]:
             continue
         volumes, closes = candles.volumes[place:last], candles.closes[place:last]
         turnovers = (
-            map(float.__mul__, volumes, closes)
+            map(mul, volumes, closes)
             if candles.turnovers is None
             else candles.turnovers[place:last]
         )
@@ -201,7 +214,7 @@ class Tape:
         """One tuple of bars per step, in the order of the stretch's parts."""
         return zip(
             *(
-                self.candles[symbol].bars(place, place + stretch.steps)
+                bars_of(self.candles[symbol], place, place + stretch.steps)
                 for symbol, place in stretch.parts
             ),
             strict=True,

@@ -109,7 +109,9 @@ class Candles:
 
 
 def is_candle_file(path: Path) -> bool:
-    return path.is_file() and path.name.endswith((".csv", ".csv.gz"))
+    """Rates of funding (`...-SYMBOL-funding.csv`) may lie beside the candles."""
+    funding = path.name.endswith(("-funding.csv", "-funding.csv.gz"))
+    return path.is_file() and path.name.endswith((".csv", ".csv.gz")) and not funding
 
 
 def candle_files(folder: Path) -> list[Path]:

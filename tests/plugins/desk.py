@@ -15,7 +15,8 @@ from alpha.core.instruments import Instrument
 from alpha.core.intents import Enter, Exit
 from alpha.core.records import BotPosition, Fill
 from alpha.core.snapshot import Snapshot
-from plugins.shortseller import plugin
+from plugins import momentum as momentum_plugin
+from plugins import shortseller as shortseller_plugin
 
 ZERO = Decimal(0)
 
@@ -40,13 +41,28 @@ INSTRUMENTS: Mapping[str, Instrument] = {
     "ETHUSDT": instrument("ETHUSDT", "0.01", "0.01"),
     "SOLUSDT": instrument("SOLUSDT", "0.01", "0.1"),
 }
+MORE_INSTRUMENTS: Mapping[str, Instrument] = {
+    **INSTRUMENTS,
+    "XRPUSDT": instrument("XRPUSDT", "0.0001", "0.1"),
+    "BNBUSDT": instrument("BNBUSDT", "0.1", "0.01"),
+}
 
 
 def shortseller(settings: Mapping[str, object] | None = None) -> BotHandle:
     return open_bot(
-        plugin,
+        shortseller_plugin.plugin,
         name="shortseller",
         bot_id="shortseller_001",
+        account="main",
+        settings=settings or {},
+    )
+
+
+def momentum(settings: Mapping[str, object] | None = None) -> BotHandle:
+    return open_bot(
+        momentum_plugin.plugin,
+        name="momentum",
+        bot_id="momentum_001",
         account="main",
         settings=settings or {},
     )
@@ -76,7 +92,7 @@ class Desk:
             pending_exits=frozenset(self.pending_exits),
             wallet=self.wallet,
             equity=self.wallet + self._open_pnl() if self.equity is None else self.equity,
-            instruments=INSTRUMENTS,
+            instruments=MORE_INSTRUMENTS,
         )
 
     def _open_pnl(self) -> Decimal:
@@ -110,7 +126,7 @@ class Desk:
         self, intent: object, link_id: str, bars: Mapping[str, Bar], close_ms: int
     ) -> None:
         if isinstance(intent, Enter):
-            qty = INSTRUMENTS[intent.symbol].size_order(intent.notional, intent.price)
+            qty = MORE_INSTRUMENTS[intent.symbol].size_order(intent.notional, intent.price)
             assert isinstance(qty, Decimal)
             signed = qty if intent.side == "Buy" else -qty
             self.fill(intent.symbol, signed, intent.price, close_ms, intent.reason, link_id)

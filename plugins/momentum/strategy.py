@@ -20,6 +20,7 @@ from alpha.bots import (
     Enter,
     Exit,
     Intents,
+    Market,
     SizeRejected,
     Snapshot,
     StopPlan,
@@ -50,6 +51,7 @@ class Momentum:
 
     def __init__(self, settings: MomentumSettings) -> None:
         self._settings = settings
+        self._wanted = _wanted(settings)
         self._figures = {symbol: Figures(settings) for symbol in settings.symbols}
         self._regime = (
             Regime(settings.btc_ma_length, float(settings.btc_adx)) if settings.btc_filter else None
@@ -58,17 +60,13 @@ class Momentum:
 
     @hookimpl
     def subscriptions(self) -> Sequence[Subscription]:
-        settings = self._settings
-        wanted = {
-            symbol: Subscription(symbol, BAR_MS, settings.warmup_bars, settings.history_bars)
-            for symbol in settings.symbols
-        }
-        if self._regime is not None:
-            bars = BARS_A_DAY * (Regime.warmup_days(settings.btc_ma_length) + 1)
-            warmup = max(bars, settings.warmup_bars)
-            history = max(bars + BARS_A_DAY * REGIME_SPARE_DAYS, settings.history_bars)
-            wanted[regime.SYMBOL] = Subscription(regime.SYMBOL, BAR_MS, warmup, history)
-        return list(wanted.values())
+        return self._wanted
+
+    @hookimpl
+    def universe(self, markets: Sequence[Market]) -> Sequence[Subscription]:
+        """What is not listed is left out."""
+        listed = {market.symbol for market in markets}
+        return [one for one in self._wanted if one.symbol in listed]
 
     @hookimpl
     def leverage(self, symbol: str) -> Decimal:
@@ -193,6 +191,20 @@ class Momentum:
                 "multiplier": str(multiplier),
             },
         )
+
+
+def _wanted(settings: MomentumSettings) -> list[Subscription]:
+    """The bars of all symbols; with the filter more of BTCUSDT's."""
+    wanted = {
+        symbol: Subscription(symbol, BAR_MS, settings.warmup_bars, settings.history_bars)
+        for symbol in settings.symbols
+    }
+    if settings.btc_filter:
+        bars = BARS_A_DAY * (Regime.warmup_days(settings.btc_ma_length) + 1)
+        warmup = max(bars, settings.warmup_bars)
+        history = max(bars + BARS_A_DAY * REGIME_SPARE_DAYS, settings.history_bars)
+        wanted[regime.SYMBOL] = Subscription(regime.SYMBOL, BAR_MS, warmup, history)
+    return list(wanted.values())
 
 
 def _is_free(symbol: str, snapshot: Snapshot) -> bool:

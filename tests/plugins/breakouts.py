@@ -26,7 +26,7 @@ BREAKOUT: Print = (100.6, 6.0)
 
 
 @dataclass
-class Market:
+class Tape:
     """Bars of a desk's symbols, one close after the other. `start_ms` is the next bar's start."""
 
     desk: Desk
@@ -73,10 +73,10 @@ def market(
     symbols: tuple[str, ...] = (BTC,),
     start_ms: int = MONDAY + 8 * 3_600_000,
     **desk: object,
-) -> Market:
+) -> Tape:
     """Warm: the next bar is the first that is decided, except for one."""
     handle = momentum({"symbols": list(symbols), **(settings or {})})
-    found = Market(Desk(handle, **desk), symbols, start_ms - (WARM - 1) * BAR_MS)  # type: ignore[arg-type]
+    found = Tape(Desk(handle, **desk), symbols, start_ms - (WARM - 1) * BAR_MS)  # type: ignore[arg-type]
     handle.start()
     while found.start_ms < start_ms:
         for symbol in symbols:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 
+import msgspec
 import pytest
 
-from alpha.bots import BotPosition, Enter, StopPlan
+from alpha.bots import BotPosition, Enter, Market, StopPlan
 from alpha.bots.host import BotState
 from alpha.core.decisions import Decision
 from alpha.errors import ConfigError
@@ -26,7 +26,7 @@ from tests.plugins.breakouts import (
     NOTHING,
     SOL,
     XRP,
-    Market,
+    Tape,
     bought,
     intents,
     market,
@@ -241,7 +241,7 @@ def test_a_short_position_blocks_entries_and_is_left_alone() -> None:
     assert intents(tape.close({BTC: (103.0, 9.0)})) == NOTHING
 
 
-def peaking(opened: int = 0) -> Market:
+def peaking(opened: int = 0) -> Tape:
     """Bars of basis peak; the position was opened `opened` bars before the next one."""
     tape = market({"trail_basis": "peak"}, fills=False)
     tape.close()
@@ -280,7 +280,7 @@ HOUR_MS = 3_600_000
 START = MONDAY
 
 
-def falling(settings: Mapping[str, object] | None = None, **desk: object) -> Market:
+def falling(settings: Mapping[str, object] | None = None, **desk: object) -> Tape:
     """Monday 04:00 has been decided at an equity of 10 000."""
     tape = market(settings, start_ms=START, symbols=ALL, fills=False, **desk)
     tape.desk.equity = Decimal(10_000)
@@ -289,7 +289,7 @@ def falling(settings: Mapping[str, object] | None = None, **desk: object) -> Mar
     return tape
 
 
-def saved(tape: Market) -> dict[str, object]:
+def saved(tape: Tape) -> dict[str, object]:
     state: dict[str, object] = json.loads(tape.desk.handle.saved.state_json)
     return state
 
@@ -372,8 +372,8 @@ def test_an_open_bar_and_a_repeated_bar_change_nothing() -> None:
     tape.close()
     handle = tape.desk.handle
     before = handle.saved
-    handle.bar(replace(tape.bar(BTC, 150.0, 50.0), closed=False))
-    last = replace(tape.bar(BTC, 99.0), start_ms=tape.start_ms - BAR_MS)
+    handle.bar(msgspec.structs.replace(tape.bar(BTC, 150.0, 50.0), closed=False))
+    last = msgspec.structs.replace(tape.bar(BTC, 99.0), start_ms=tape.start_ms - BAR_MS)
     snapshot = tape.desk.snapshot(tape.now)
     assert handle.close(BAR_MS, tape.now, {BTC: last}, snapshot) is None
     assert handle.saved == before
@@ -430,3 +430,12 @@ def test_wrong_settings_are_named(settings: Mapping[str, object], message: str) 
     with pytest.raises(ConfigError) as caught:
         momentum(settings)
     assert message in str(caught.value)
+
+
+def test_only_what_the_exchange_lists_is_followed() -> None:
+    handle = momentum({"symbols": [SOL, BTC, XRP]})
+    assert handle.wants_universe
+    assert handle.choose(0, [Market(BTC), Market(ETH), Market(SOL)])
+    assert [one.symbol for one in handle.subscriptions] == [SOL, BTC]
+    assert handle.choose(BAR_MS, [Market(BTC), Market(XRP)], {SOL})
+    assert [one.symbol for one in handle.subscriptions] == [BTC, XRP, SOL]

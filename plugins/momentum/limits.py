@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
-
-from alpha.clock import utc
 
 from .settings import MomentumSettings
 
@@ -68,7 +67,7 @@ class Limits(msgspec.Struct, forbid_unknown_fields=True):
         self.day, self.day_equity, self.day_stopped = day, equity, False
         if self.week != week:
             self.week, self.week_equity, self.week_reduced = week, equity, False
-        at = utc(close_ms)
+        at = datetime.fromtimestamp(close_ms // 1000, UTC)
         month = at.year * 12 + at.month - 1
         if self.month != month:
             self.month, self.month_equity, self.month_stopped = month, equity, False

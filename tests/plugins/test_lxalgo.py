@@ -10,6 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 
 from alpha.bots import BotPosition, Enter, Exit, Market, MoveStop, StopPlan
 from alpha.bots.host import BotState
@@ -184,7 +185,7 @@ def test_equal_rises_go_by_turnover_then_by_name() -> None:
     market = tape({"max_active_trades": 2}, symbols=(BTC, ETH, SOL))
     bars = [
         market.bar(BTC, 109.0),
-        replace(market.bar(ETH, 109.0), turnover=5e6),
+        structs.replace(market.bar(ETH, 109.0), turnover=5e6),
         market.bar(SOL, 109.0),
     ]
     decision = market.desk.close(*bars)
@@ -447,7 +448,7 @@ def test_a_bar_that_comes_twice_or_is_open_changes_nothing() -> None:
     market = tape()
     market.close(100.0)
     saved, bar = market.desk.handle.saved, market.bar(BTC, 109.0)
-    market.desk.handle.bar(replace(bar, closed=False))
+    market.desk.handle.bar(structs.replace(bar, closed=False))
     assert market.desk.handle.saved == saved
     assert intents(market.close(107.0)) == NOTHING  # the open bar's price has left no trace
     bar = market.bar(BTC, 109.0)

@@ -6,11 +6,11 @@ import csv
 import gzip
 import random  # noqa: TID251  (seeded)
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from alpha.bots.barrier import Close, CloseBarrier
 from alpha.core.events import Bar

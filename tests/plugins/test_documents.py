@@ -7,13 +7,23 @@ from pathlib import Path
 
 import pytest
 
+from alpha.bots import PluginSettings
 from alpha.bots.plugin import HOOKS
 from alpha.core.intents import Enter, Exit, MoveStop, StopPlan
+from plugins.lxalgo import LXAlgoSettings
 from plugins.shortseller import ShortSellerSettings
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
-README = (ROOT / "plugins" / "shortseller" / "README.md").read_text(encoding="utf-8")
+#: The bots that come with Alpha, by the folder of their plugin.
+SETTINGS: dict[str, type[PluginSettings]] = {
+    "lxalgo": LXAlgoSettings,
+    "shortseller": ShortSellerSettings,
+}
+
+
+def readme(plugin: str) -> str:
+    return (ROOT / "plugins" / plugin / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("hook", HOOKS)
@@ -47,10 +57,11 @@ def test_the_guides_example_runs() -> None:
     assert [one.symbol for one in handle.subscriptions] == ["ETHUSDT"]
 
 
-def test_each_setting_stands_in_the_readme_with_its_default() -> None:
-    rows = dict(re.findall(r"^\| `(\w+)` \| `?([^`|]*)`? \|", README, re.MULTILINE))
-    assert set(rows) == set(ShortSellerSettings.model_fields)
-    settings = ShortSellerSettings()
+@pytest.mark.parametrize("plugin", SETTINGS)
+def test_each_setting_stands_in_the_readme_with_its_default(plugin: str) -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| `?([^`|]*)`? \|", readme(plugin), re.MULTILINE))
+    assert set(rows) == set(SETTINGS[plugin].model_fields)
+    settings = SETTINGS[plugin]()
     for name, text in rows.items():
         value = getattr(settings, name)
         if name == "levels":
@@ -66,7 +77,9 @@ def test_each_setting_stands_in_the_readme_with_its_default() -> None:
 
 def test_the_levels_in_the_readme_are_the_defaults() -> None:
     rows = re.findall(
-        r"^\| (\w+USDT) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|", README, re.MULTILINE
+        r"^\| (\w+USDT) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|",
+        readme("shortseller"),
+        re.MULTILINE,
     )
     shown = {symbol: tuple(cells) for symbol, *cells in rows}
     levels = ShortSellerSettings().levels
@@ -76,6 +89,7 @@ def test_the_levels_in_the_readme_are_the_defaults() -> None:
     }
 
 
-def test_each_setting_says_what_it_means() -> None:
-    for name, field in ShortSellerSettings.model_fields.items():
+@pytest.mark.parametrize("plugin", SETTINGS)
+def test_each_setting_says_what_it_means(plugin: str) -> None:
+    for name, field in SETTINGS[plugin].model_fields.items():
         assert field.description, name

@@ -125,10 +125,10 @@ class ShortSellerSettings(PluginSettings):
     @property
     def warmup_bars(self) -> int:
         """Bars before the first decision: the slow average has converged to 3e-4 of its seed."""
-        return 1000 if self.ema_mode == "window_1000" else max(3000, 5 * self.ema_slow)
+        return 1000 if self.ema_mode == "window_1000" else max(3000, self.ema_slow)
 
     @property
     def history_bars(self) -> int:
         """Bars to load when there are so many: what is left of the seed then is 1e-8, below
         anything that could decide a comparison differently after a restart."""
-        return 1000 if self.ema_mode == "window_1000" else 2 * self.warmup_bars
+        return 1000 if self.ema_mode == "window_1000" else max(6000, 10 * self.ema_slow)

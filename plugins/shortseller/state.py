@@ -9,8 +9,10 @@ import msgspec
 
 class Asset(msgspec.Struct, forbid_unknown_fields=True):
     """One symbol. `entry_ms` is the start of the bar in which its last entry filled; age of the
-    position and cooldown run from it. `crosses` counts those of the UTC day number `day`."""
+    position and cooldown run from it. `crosses` counts those of the UTC day number `day`.
+    `first_ms` is the first close that was decided: crosses before it permit no entry."""
 
+    first_ms: int | None = None
     entry_ms: int | None = None
     day: int = 0
     crosses: int = 0

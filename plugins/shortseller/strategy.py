@@ -162,6 +162,8 @@ class ShortSeller:
 
     def _count_crosses(self, symbol: str, bar: Bar) -> None:
         asset = self._book.assets[symbol]
+        if asset.first_ms is None:
+            asset.first_ms = bar.close_ms
         day = bar.start_ms // DAY_MS
         if asset.day != day:
             asset.day = day
@@ -225,6 +227,7 @@ class ShortSeller:
             or asset.crosses >= settings.max_crosses_per_day
             or since is None
             or since >= settings.entry_window_bars
+            or close_ms - since * BAR_MS < (asset.first_ms or 0)
         ):
             return None
         notional = self._slot(snapshot)

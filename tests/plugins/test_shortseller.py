@@ -182,6 +182,22 @@ def test_the_entry_window_may_be_wider() -> None:
         assert intents(market.close(98.8)) == expected
 
 
+def test_a_cross_before_the_first_evaluated_bar_permits_nothing() -> None:
+    """With a wide window it would, were it not for the beginning."""
+    market = tape({"entry_window_bars": 3}, fills=False)
+    handle = market.desk.handle
+    state = json.loads(handle.saved.state_json)
+    handle.bar(market.bar(BTC, 101.0))
+    market.start_ms += BAR_MS
+    handle.bar(market.bar(BTC, 99.0))
+    market.start_ms += BAR_MS
+    assert intents(market.close(98.9)) == NOTHING
+    # One that had decided earlier remembers.
+    state["assets"][BTC]["first_ms"] = market.now - 10 * BAR_MS
+    handle.restore(replace(handle.saved, state_json=json.dumps(state)))
+    assert intents(market.close(98.8)) == ENTRY
+
+
 def test_orders_of_one_close_come_in_the_order_of_the_setting() -> None:
     market = tape(symbols=(BTC, ETH, SOL))
     assert [symbol for _, symbol, _ in intents(market.drop())] == [BTC, ETH, SOL]
@@ -449,6 +465,7 @@ def test_the_counter_belongs_to_the_day_of_the_bars_start() -> None:
         "crosses": 0,
         "day": DAY // DAY_MS + 1,
         "entry_ms": None,
+        "first_ms": DAY + DAY_MS - BAR_MS,
         "ordered": None,
     }
 

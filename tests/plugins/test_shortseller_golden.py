@@ -48,4 +48,5 @@ def test_state_holds_no_indicator(mode: str) -> None:
         desk.close(bar)
     state = msgspec.json.decode(desk.handle.saved.state_json)
     assert set(state) == {"assets", "day", "day_equity", "peak", "halted_ms", "halted_equity"}
-    assert set(state["assets"]["BTCUSDT"]) == {"entry_ms", "day", "crosses", "ordered"}
+    keys = {"first_ms", "entry_ms", "day", "crosses", "ordered"}
+    assert set(state["assets"]["BTCUSDT"]) == keys

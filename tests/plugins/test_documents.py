@@ -11,6 +11,7 @@ from alpha.bots import PluginSettings
 from alpha.bots.plugin import HOOKS
 from alpha.core.intents import Enter, Exit, MoveStop, StopPlan
 from plugins.lxalgo import LXAlgoSettings
+from plugins.momentum import MomentumSettings
 from plugins.shortseller import ShortSellerSettings
 
 ROOT = Path(__file__).parents[2]
@@ -18,6 +19,7 @@ GUIDE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 #: The bots that come with Alpha, by the folder of their plugin.
 SETTINGS: dict[str, type[PluginSettings]] = {
     "lxalgo": LXAlgoSettings,
+    "momentum": MomentumSettings,
     "shortseller": ShortSellerSettings,
 }
 
@@ -63,9 +65,9 @@ def test_each_setting_stands_in_the_readme_with_its_default(plugin: str) -> None
     assert set(rows) == set(SETTINGS[plugin].model_fields)
     settings = SETTINGS[plugin]()
     for name, text in rows.items():
-        value = getattr(settings, name)
-        if name == "levels":
+        if "see below" in text:
             continue
+        value = getattr(settings, name)
         shown = text.strip().strip('"')
         if isinstance(value, bool):
             assert shown == str(value).lower()
@@ -87,6 +89,11 @@ def test_the_levels_in_the_readme_are_the_defaults() -> None:
         symbol: tuple(str(cell) for cell in (one.sl, one.tp, one.trail, one.activation))
         for symbol, one in levels.items()
     }
+
+
+def test_the_symbols_in_the_readme_are_the_default() -> None:
+    text = readme("momentum").partition("Symbols (each with USDT): ")[2].partition(".\n")[0]
+    assert tuple(f"{coin}USDT" for coin in text.split()) == MomentumSettings().symbols
 
 
 @pytest.mark.parametrize("plugin", SETTINGS)

@@ -13,7 +13,7 @@ import re
 import zlib
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -51,6 +51,18 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a file, sound in itself: `numbers` are those behind the stamp."""
+
+    number: int
+    start_ms: int
+    numbers: Sequence[float]
+
+
+Row = Line | Fault
 
 
 @dataclass(slots=True)
@@ -149,6 +161,14 @@ def off_grid_ms(start_ms: int, interval_ms: int) -> int:
     return (start_ms - offset) % interval_ms
 
 
+def interval_of(text: str) -> int:
+    """Milliseconds of `5m`, `4h`, `1d`. Raises CandleError."""
+    match = re.fullmatch(r"([1-9]\d{0,4})([mhdw])", text.strip())
+    if match is None:
+        raise CandleError(f"expected an interval like 1m, 5m, 4h or 1d, was {text!r}")
+    return int(match[1]) * UNITS_MS[match[2]]
+
+
 def number_text(value: float) -> str:
     """A number as files have it: the shortest that reads back the same, without an exponent."""
     text = repr(value)
@@ -166,10 +186,22 @@ def read_candles(path: Path, *, repair: bool = False) -> Candles:
     candles = Candles(symbol, interval_ms, path)
     if not _read_whole(candles):
         candles = Candles(symbol, interval_ms, path)
-        (_read_what_is_sound if repair else _read_strictly)(candles)
-    if not candles.starts:
-        raise CandleError(f"{path}:2: expected at least one candle, was the end of the file")
+        fill(candles, _rows(candles), repair=repair)
     return candles
+
+
+def fill(candles: Candles, rows: Iterable[Row], *, repair: bool) -> None:
+    """Takes the lines of a file into empty `candles`: every one of them, or raises CandleError
+    for the first that is wrong or does not follow; with `repair` as many as are in order, and
+    `faults` says which are not there."""
+    if repair:
+        _take_what_is_sound(candles, rows)
+    else:
+        _take_strictly(candles, rows)
+    if not candles.starts:
+        raise CandleError(
+            f"{candles.path}:2: expected at least one candle, was the end of the file"
+        )
 
 
 def _open(path: Path) -> io.BufferedIOBase:
@@ -231,13 +263,6 @@ def _is_sound(candles: Candles, columns: Sequence[array[float]]) -> bool:
 # -- the slow way: line by line ---------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    number: int
-    start_ms: int
-    numbers: Sequence[float]
-
-
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     number = 0
     try:
@@ -252,7 +277,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         ) from error
 
 
-def _rows(candles: Candles) -> Iterator[_Line | Fault]:
+def _rows(candles: Candles) -> Iterator[Row]:
     """Every line behind the header: a candle sound in itself, or what is wrong with it."""
     width = len(COLUMNS)
     for number, text in _lines(candles.path):
@@ -261,31 +286,36 @@ def _rows(candles: Candles) -> Iterator[_Line | Fault]:
             continue
         cells = text.split(",")
         fault = _cell_fault(cells, width)
-        if fault is None:
-            row = _Line(number, int(cells[0]), [float(cell) for cell in cells[1:]])
-            fault = _grid_fault(row, candles.interval_ms) or _range_fault(row.numbers[:4])
-            if fault is None:
-                yield row
-                continue
-        yield Fault(candles.path, number, fault, dropped=True)
+        if fault is not None:
+            yield Fault(candles.path, number, fault, dropped=True)
+        else:
+            yield checked(candles, number, int(cells[0]), [float(cell) for cell in cells[1:]])
 
 
-def _read_strictly(candles: Candles) -> None:
+def checked(candles: Candles, number: int, start_ms: int, numbers: Sequence[float]) -> Row:
+    """A line, or what is wrong with its stamp and prices."""
+    fault = _grid_fault(start_ms, candles.interval_ms) or _range_fault(numbers[:4])
+    if fault is not None:
+        return Fault(candles.path, number, fault, dropped=True)
+    return Line(number, start_ms, numbers)
+
+
+def _take_strictly(candles: Candles, rows: Iterable[Row]) -> None:
     """Raises for the first line that does not follow the one before it."""
-    before: _Line | None = None
-    for row in _rows(candles):
+    before: Line | None = None
+    for row in rows:
         fault = row if isinstance(row, Fault) else _order_fault(candles, row, before)
         if fault is not None:
             raise CandleError(
-                f"{fault}; correct the file, or see everything wrong with `alpha data check` and "
+                f"{fault}; correct the file, or see all that is wrong with `alpha data check` and "
                 "drop it with --repair"
             )
-        if isinstance(row, _Line):
+        if isinstance(row, Line):
             candles.append(row.start_ms, row.numbers)
             before = row
 
 
-def _order_fault(candles: Candles, row: _Line, before: _Line | None) -> Fault | None:
+def _order_fault(candles: Candles, row: Line, before: Line | None) -> Fault | None:
     expected = row.start_ms if before is None else before.start_ms + candles.interval_ms
     if before is None or row.start_ms == expected:
         return None
@@ -300,11 +330,11 @@ def _order_fault(candles: Candles, row: _Line, before: _Line | None) -> Fault | 
     return Fault(candles.path, row.number, text, dropped=dropped)
 
 
-def _read_what_is_sound(candles: Candles) -> None:
+def _take_what_is_sound(candles: Candles, rows: Iterable[Row]) -> None:
     """Keeps the most lines that are in order. Of two candles of one time the first is kept."""
-    sound: list[_Line] = []
+    sound: list[Line] = []
     seen: dict[int, int] = {}  # start -> line
-    for row in _rows(candles):
+    for row in rows:
         if isinstance(row, Fault):
             candles.faults.append(row)
         elif row.start_ms in seen:
@@ -314,7 +344,7 @@ def _read_what_is_sound(candles: Candles) -> None:
             seen[row.start_ms] = row.number
             sound.append(row)
     kept = longest_ascent([row.start_ms for row in sound])
-    before: _Line | None = None
+    before: Line | None = None
     for row, is_kept in zip(sound, kept, strict=True):
         if not is_kept:
             what = f"start_ms {row.start_ms} is out of order"
@@ -360,12 +390,10 @@ def _cell_fault(cells: Sequence[str], width: int) -> str | None:
     return None
 
 
-def _grid_fault(row: _Line, step: int) -> str | None:
-    if not off_grid_ms(row.start_ms, step):
+def _grid_fault(start_ms: int, step: int) -> str | None:
+    if not off_grid_ms(start_ms, step):
         return None
-    return (
-        f"expected start_ms on the grid of {step} ms that the file's name tells, was {row.start_ms}"
-    )
+    return f"expected start_ms on the grid of {step} ms, the file's interval, was {start_ms}"
 
 
 def _range_fault(prices: Sequence[float]) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,3 +36,16 @@ def settings(path: Path | None, overrides: Mapping[str, object] | None = None) -
     loaded = load(path, os.environ, given)
     configure(loaded.log.level)
     return loaded
+
+
+def moment(option: str, text: str) -> int:
+    """Unix ms of an ISO 8601 time, UTC where none is told."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"expected {option} as a UTC time like 2026-01-05T03:00:00Z, was {text!r}"
+        ) from None
+    if found.tzinfo is None:
+        found = found.replace(tzinfo=UTC)
+    return round(found.timestamp() * 1000)

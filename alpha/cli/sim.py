@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alpha.cli.options import settings
+from alpha.cli.options import moment, settings
 
 if TYPE_CHECKING:
     from alpha.sim.faults import FaultPlan
@@ -113,7 +112,7 @@ def sim(
         port=port,
         feed=feed,
         data=data,
-        start_ms=None if start is None else _moment(start),
+        start_ms=None if start is None else moment("--start", start),
         seed=seed,
         speed=speed,
         ready_file=ready_file,
@@ -177,18 +176,6 @@ def _plan(path: Path | None) -> FaultPlan | None:
     raise typer.BadParameter(
         f'--faults: expected {path} to hold {{"seed": 1, "faults": [...]}}, was: {found}'
     )
-
-
-def _moment(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"expected --start as a UTC time like 2026-01-05T03:00:00Z, was {text!r}"
-        ) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000)
 
 
 def _run(server: Coroutine[None, None, None]) -> None:

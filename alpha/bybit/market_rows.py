@@ -59,6 +59,13 @@ class BookRow(msgspec.Struct, gc=False):
     update_id: Number = msgspec.field(name="u")
 
 
+class FundingRow(msgspec.Struct, rename="camel", gc=False):
+    """A row of Get Funding Rate History."""
+
+    funding_rate: Number
+    funding_rate_timestamp: Number
+
+
 #: One row of Get Kline: start, open, high, low, close, volume, turnover.
 KlineColumns = tuple[Number, Number, Number, Number, Number, Number, Number]
 
@@ -115,6 +122,14 @@ def bar_of_columns(row: KlineColumns, symbol: str, interval_ms: int) -> Bar:
         close=quote("close", close),
         volume=quote("volume", volume),
         turnover=quote("turnover", turnover),
+    )
+
+
+def funding_rate(row: FundingRow) -> tuple[int, Decimal]:
+    """Time in ms and rate."""
+    return (
+        integer("fundingRateTimestamp", row.funding_rate_timestamp),
+        decimal("fundingRate", row.funding_rate),
     )
 
 

@@ -23,7 +23,13 @@ from alpha.bybit.endpoints import Endpoints
 from alpha.bybit.fields import BadField, MalformedFrame, integer
 from alpha.bybit.http import AiohttpTransport, Call, HttpClient, Reply, SentHook, Transport
 from alpha.bybit.limiter import Limiter, Priority
-from alpha.bybit.market_rows import INTERVAL_NAMES, KlineColumns, bar_of_columns
+from alpha.bybit.market_rows import (
+    INTERVAL_NAMES,
+    FundingRow,
+    KlineColumns,
+    bar_of_columns,
+    funding_rate,
+)
 from alpha.bybit.requests import AmendOrder, CreateOrder, OrderAck, OrderTarget, TradingStop, plain
 from alpha.bybit.rows import LINEAR, SETTLE_COIN
 from alpha.bybit.signing import Credentials
@@ -37,7 +43,14 @@ log = structlog.get_logger(__name__)
 #: Get Trade History refuses longer windows.
 WINDOW_MS = 7 * 86_400_000
 
-_PAGE = {"executions": 100, "orders": 50, "positions": 200, "instruments": 1000, "transactions": 50}
+_PAGE = {
+    "executions": 100,
+    "funding": 200,
+    "instruments": 1000,
+    "orders": 50,
+    "positions": 200,
+    "transactions": 50,
+}
 _READ_ATTEMPTS = 4
 _READ_TIMEOUT_S = 20.0
 _CURSOR = re.compile(r"[A-Za-z0-9._~%,:=+/\-]+")
@@ -66,6 +79,7 @@ _ORDERS = msgspec.json.Decoder(list[rows.OrderRow])
 _POSITIONS = msgspec.json.Decoder(list[rows.PositionRow])
 _WALLETS = msgspec.json.Decoder(list[rows.WalletRow])
 _KLINES = msgspec.json.Decoder(list[KlineColumns])
+_FUNDING = msgspec.json.Decoder(list[FundingRow])
 _INSTRUMENTS = msgspec.json.Decoder(list[account_rows.InstrumentRow])
 _TRANSACTIONS = msgspec.json.Decoder(list[account_rows.TransactionRow])
 _FEE_RATES = msgspec.json.Decoder(list[account_rows.FeeRateRow])
@@ -204,6 +218,25 @@ class Rest:
         with _reading(reply):
             columns = _KLINES.decode(_LIST_PAGE.decode(reply.result).list)
             return [bar_of_columns(row, symbol, interval_ms) for row in columns]
+
+    async def funding_rates(self, symbol: str, start_ms: int, end_ms: int) -> dict[int, Decimal]:
+        """Rate by time of every funding in [start_ms, end_ms] (Get Funding Rate History)."""
+        found: dict[int, Decimal] = {}
+        while start_ms <= end_ms:
+            query = (
+                f"category={LINEAR}&symbol={symbol}&startTime={start_ms}&endTime={end_ms}"
+                f"&limit={_PAGE['funding']}"
+            )
+            reply = await self._public("/v5/market/funding/history", query)
+            with _reading(reply):
+                page = dict(
+                    map(funding_rate, _FUNDING.decode(_LIST_PAGE.decode(reply.result).list))
+                )
+            found |= page
+            if len(page) < _PAGE["funding"]:
+                break
+            end_ms = min(end_ms, *page) - 1
+        return found
 
     # -- account ------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from alpha import __version__
-from alpha.cli import backtest, bots, config, db, inspect, ledger, paper, readers, sim
+from alpha.cli import backtest, bots, config, data, db, inspect, ledger, paper, readers, sim
 from alpha.cli.run import run
 
 app = typer.Typer(
@@ -55,3 +55,4 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(paper.app, name="paper")
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")
+app.add_typer(data.app, name="data")

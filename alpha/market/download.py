@@ -6,6 +6,7 @@ file itself is replaced once everything asked for is there.
 
 from __future__ import annotations
 
+import difflib
 import fcntl
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -24,10 +25,12 @@ from alpha.candles.files import (
     off_grid_ms,
     read_candles,
 )
+from alpha.candles.funding import funding_name, read_rates, write_rates
 from alpha.candles.instruments import FILE, read_instruments, write_instruments
 from alpha.candles.writing import write_candles
 from alpha.core.events import Bar
 from alpha.core.instruments import Instrument
+from alpha.errors import NotFound
 
 #: Candles of one request (Get Kline).
 PAGE = 1000
@@ -55,6 +58,19 @@ class Downloaded:
     candles: Candles
     added: int
     missing: int
+
+
+async def chosen(rest: Rest, names: Sequence[str]) -> list[Instrument]:
+    """What the exchange lists under these names, each once. Raises NotFound with the nearest."""
+    listed = {one.symbol: one for one in await rest.instruments()}
+    for name in names:
+        if name not in listed:
+            near = difflib.get_close_matches(name, listed, n=3, cutoff=0.5)
+            hint = f"; the nearest are {', '.join(near)}" if near else ""
+            raise NotFound(
+                f"expected USDT perpetuals that trade ({len(listed)} do), was {name!r}{hint}"
+            )
+    return [listed[name] for name in dict.fromkeys(names)]
 
 
 async def download(
@@ -169,6 +185,26 @@ def _merged(
         merged.append(new[0], new[1][:width])
         new = next(rows, None)
     return merged
+
+
+# -- funding ----------------------------------------------------------------------------------
+
+
+async def download_funding(rest: Rest, candles: Candles, folder: Path) -> int:
+    """Brings the funding rates beside a symbol's candles up to them; how many are new."""
+    path = folder / funding_name(candles.symbol)
+    rates = read_rates(path) if path.exists() else {}
+    known = len(rates)
+    first_ms, last_ms = candles.starts[0], candles.end_ms
+    spans = [(first_ms, last_ms)]
+    if rates:
+        spans = [(first_ms, min(rates) - 1), (max(rates) + 1, last_ms)]
+    for start_ms, end_ms in spans:
+        if start_ms <= end_ms:
+            rates |= await rest.funding_rates(candles.symbol, start_ms, end_ms)
+    if len(rates) > known:
+        write_rates(path, rates)
+    return len(rates) - known
 
 
 # -- what has come so far ---------------------------------------------------------------------

@@ -62,21 +62,76 @@ class _Bot:
     started: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class _Shift:
-    """What one bot does at each step of a stretch: `feed` are places in the row whose bars
-    `on_bar` sees, `decide` the places and symbols of those that `on_close` gets."""
+    """What one bot does at each step of a stretch. `feed` are the places in the row of bars that
+    `on_bar` sees, `decide` symbols and places of those that `on_close` gets."""
 
-    bot: _Bot
-    on_bar: HookFunction | None
-    feed: tuple[int, ...]
-    on_close: HookFunction | None
-    symbols: tuple[str, ...]
-    places: tuple[int, ...]
-    whole_row: bool  # `symbols` are the row's, in its order
-    per_symbol: bool
-    halted: HookFunction | None
-    on_timer: HookFunction | None
+    __slots__ = ("_decide", "_engine", "_feed", "_per_symbol", "_single", "bot")
+
+    def __init__(
+        self, engine: Engine, bot: _Bot, feed: tuple[int, ...], decide: tuple[tuple[str, int], ...]
+    ) -> None:
+        self.bot = bot
+        self._engine = engine
+        self._feed = feed if bot.seat.on_bar is not None else ()
+        self._decide = decide
+        self._per_symbol = bot.seat.per_symbol
+        self._single = decide[0] if len(decide) == 1 else None
+
+    @property
+    def decides(self) -> bool:
+        return bool(self._decide)
+
+    def turn(self, row: tuple[Bar, ...], close_ms: int) -> None:
+        """Takes the bot through one close."""
+        bot, engine = self.bot, self._engine
+        seat = bot.seat
+        hook = "on_bar"
+        try:
+            on_bar = seat.on_bar
+            if on_bar is not None:
+                for number in self._feed:
+                    on_bar(row[number])
+            if not self._decide:
+                return
+            hook = "on_close"
+            on_close = seat.on_close
+            if on_close is not None:
+                if self._single is not None:
+                    symbol, number = self._single
+                    picture = engine.picture(bot, close_ms)
+                    answer = on_close(close_ms, {symbol: row[number]}, picture)
+                    if answer:
+                        hook = ""
+                        engine.carry_out(bot, answer, close_ms)
+                elif self._per_symbol:
+                    for symbol, number in self._decide:
+                        picture = engine.picture(bot, close_ms)
+                        answer = on_close(close_ms, {symbol: row[number]}, picture)
+                        if answer:
+                            hook = ""
+                            engine.carry_out(bot, answer, close_ms)
+                            hook = "on_close"
+                else:
+                    bars = {symbol: row[number] for symbol, number in self._decide}
+                    answer = on_close(close_ms, bars, engine.picture(bot, close_ms))
+                    if answer:
+                        hook = ""
+                        engine.carry_out(bot, answer, close_ms)
+            halted = seat.halted
+            if halted is not None:
+                hook = "halted"
+                why = halted()
+                if why is not None:
+                    seat.note_halt(why)
+        except HookRaised:
+            raise
+        except Exception as error:
+            if not hook:  # the plugin had returned
+                raise
+            raise raised(seat.name, hook, where(row), error) from error
+        if seat.on_timer is not None:
+            engine.tick(bot, close_ms)
 
 
 class Engine:
@@ -103,13 +158,12 @@ class Engine:
         self._balance = terms.balance
         self._progress = progress or (lambda _: None)
         books = [Book(seat.name, capital.get(seat.name)) for seat in seats]
-        self._venue = Venue(terms, books, instruments, self._told)
+        listening = [number for number, one in enumerate(seats) if one.on_fill or one.on_order]
+        self._venue = Venue(terms, books, instruments, self._told, listening)
         self._bots = [_Bot(number, seat, books[number]) for number, seat in enumerate(seats)]
         self._signals: list[Signal] = []
         self._refused: list[Refused] = []
         self._curve = Curve()
-        self._now_ms = 0
-        self._bar_ms = 0
         self._funding: dict[int, list[FundingRate]] = {}
         for rate in funding:
             self._funding.setdefault(rate.at_ms, []).append(rate)
@@ -225,123 +279,57 @@ class Engine:
     def _shift(self, bot: _Bot, stretch: Stretch) -> _Shift | None:
         """What the bot has to do in a stretch; None for nothing."""
         place = {symbol: number for number, (symbol, _) in enumerate(stretch.parts)}
-        feed = tuple(place[symbol] for symbol in bot.fed if symbol in place)
-        deciding = stretch.start_ms >= self._from_ms
-        symbols = tuple(
-            symbol
-            for symbol in bot.fed
-            if symbol in place
-            and deciding
-            and bot.warm_ms.get(symbol, stretch.end_ms) <= stretch.start_ms
-        )
-        seat = bot.seat
-        if not feed:
+        there = [symbol for symbol in bot.fed if symbol in place]
+        if not there:
             return None
-        return _Shift(
-            bot,
-            seat.on_bar,
-            feed,
-            seat.on_close if symbols else None,
-            symbols,
-            tuple(place[symbol] for symbol in symbols),
-            symbols == tuple(symbol for symbol, _ in stretch.parts),
-            seat.per_symbol,
-            seat.halted,
-            seat.on_timer if symbols else None,
-        )
+        decided: list[str] = []
+        if stretch.start_ms >= self._from_ms:
+            cold = stretch.end_ms  # later than any bar of the stretch starts
+            decided = [one for one in there if bot.warm_ms.get(one, cold) <= stretch.start_ms]
+        feed = tuple(place[symbol] for symbol in there)
+        return _Shift(self, bot, feed, tuple((symbol, place[symbol]) for symbol in decided))
 
     def _walk(self, stretch: Stretch) -> None:
-        tape, venue, curve = self._tape, self._venue, self._curve
-        step_ms = self._step_ms
+        venue, curve, step_ms = self._venue, self._curve, self._step_ms
         place = {symbol: number for number, (symbol, _) in enumerate(stretch.parts)}
-        shifts = [s for s in (self._shift(bot, stretch) for bot in self._bots) if s is not None]
+        shifts = [one for one in (self._shift(bot, stretch) for bot in self._bots) if one]
         for shift in shifts:
-            if shift.symbols:
+            if shift.decides:
                 self._begin(shift.bot, stretch.start_ms)
+        turns = [shift.turn for shift in shifts]
         counted = stretch.start_ms >= self._from_ms and any(bot.started for bot in self._bots)
-        note_close, note_equity = curve.close_ms.append, curve.equity.append
-        note_open = curve.open_positions.append
+        note_equity, note_open = curve.equity.append, curve.open_positions.append
         close_ms = stretch.start_ms
-        hook, bot = "", None
-        row: tuple[Bar, ...] = ()
-        try:
-            for row in tape.rows(stretch):
-                self._bar_ms = close_ms
-                if venue.pending:
-                    venue.fill_at_open(row, place)
-                if venue.holdings:
-                    venue.watch(row, place)
-                close_ms += step_ms
-                self._now_ms = close_ms
-                for shift in shifts:
-                    bot = shift.bot
-                    on_bar = shift.on_bar
-                    if on_bar is not None:
-                        hook = "on_bar"
-                        for number in shift.feed:
-                            on_bar(row[number])
-                    on_close = shift.on_close
-                    if on_close is not None:
-                        hook = "on_close"
-                        if shift.per_symbol:
-                            for symbol, number in zip(shift.symbols, shift.places, strict=True):
-                                answer = on_close(
-                                    close_ms, {symbol: row[number]}, self._picture(bot, close_ms)
-                                )
-                                if answer:
-                                    self._carry_out(bot, answer, close_ms, close_ms - step_ms)
-                        else:
-                            if shift.whole_row:
-                                bars = dict(zip(shift.symbols, row, strict=True))
-                            else:
-                                bars = {
-                                    symbol: row[number]
-                                    for symbol, number in zip(
-                                        shift.symbols, shift.places, strict=True
-                                    )
-                                }
-                            answer = on_close(close_ms, bars, self._picture(bot, close_ms))
-                            if answer:
-                                self._carry_out(bot, answer, close_ms, close_ms - step_ms)
-                        halted = shift.halted
-                        if halted is not None:
-                            hook = "halted"
-                            why = halted()
-                            if why is not None:
-                                bot.seat.note_halt(why)
-                    if shift.on_timer is not None:
-                        self._tick(bot, close_ms)
-                    hook = ""
-                if counted:
-                    note_close(close_ms)
-                    holdings = venue.holdings
-                    note_equity(venue.equity_float() if holdings else venue.wallet_float)
-                    note_open(len(holdings))
-        except HookRaised:
-            raise
-        except Exception as error:
-            if not hook or bot is None:
-                raise
-            raise raised(bot.seat.name, hook, self._at(row), error) from error
-
-    def _at(self, row: Sequence[Bar]) -> str:
-        return f"the close of the bars of {iso(self._bar_ms)} ({where(row)})"
+        for row in self._tape.rows(stretch):
+            if venue.pending:
+                venue.fill_at_open(row, place)
+            if venue.holdings:
+                venue.watch(row, place)
+            close_ms += step_ms
+            for turn in turns:
+                turn(row, close_ms)
+            if counted:
+                holdings = venue.holdings
+                note_equity(venue.equity_float() if holdings else venue.wallet_float)
+                note_open(len(holdings))
+        if counted:
+            first = stretch.start_ms + step_ms
+            curve.close_ms.extend(range(first, stretch.end_ms + step_ms, step_ms))
 
     def _begin(self, bot: _Bot, now_ms: int) -> None:
         if bot.started:
             return
         bot.started = True
-        self._now_ms = max(self._now_ms, now_ms)
-        answer = bot.seat.start(now_ms, self._picture(bot, now_ms), iso(now_ms))
-        self._carry_out(bot, answer, now_ms, now_ms - self._step_ms)
+        answer = bot.seat.start(now_ms, self.picture(bot, now_ms), iso(now_ms))
+        self.carry_out(bot, answer, now_ms)
 
-    def _tick(self, bot: _Bot, close_ms: int) -> None:
+    def tick(self, bot: _Bot, close_ms: int) -> None:
         function = bot.seat.on_timer
         if function is not None:
             now_ms = close_ms // MINUTE_MS * MINUTE_MS
-            picture = self._picture(bot, now_ms)
+            picture = self.picture(bot, now_ms)
             answer = bot.seat.call("on_timer", function, iso(now_ms), now_ms, picture)
-            self._carry_out(bot, answer, close_ms, close_ms - self._step_ms)
+            self.carry_out(bot, answer, close_ms)
 
     # -- higher intervals ---------------------------------------------------------------------
 
@@ -374,17 +362,17 @@ class Engine:
         seat, at = bot.seat, where(list(warm.values()))
         closes = [{one: bar} for one, bar in warm.items()] if seat.per_symbol else [dict(warm)]
         for bars in closes:
-            picture = self._picture(bot, close_ms)
+            picture = self.picture(bot, close_ms)
             answer = seat.call("on_close", on_close, at, close_ms, bars, picture)
-            self._carry_out(bot, answer, close_ms, close_ms - interval_ms)
+            self.carry_out(bot, answer, close_ms, interval_ms)
         if seat.halted is not None:
             seat.note_halt(seat.call("halted", seat.halted, at))
         if seat.on_timer is not None and not bot.fed:
-            self._tick(bot, close_ms)
+            self.tick(bot, close_ms)
 
     # -- decisions ----------------------------------------------------------------------------
 
-    def _picture(self, bot: _Bot, now_ms: int) -> Snapshot:
+    def picture(self, bot: _Bot, now_ms: int) -> Snapshot:
         book = bot.book
         wallet, equity = self._venue.money(bot.number)
         return Snapshot(
@@ -397,23 +385,29 @@ class Engine:
             self._instruments,
         )
 
-    def _carry_out(self, bot: _Bot, answer: object, now_ms: int, bar_ms: int) -> None:
-        """Hands what a hook wants to the venue; `bar_ms` names the bar that it was decided on."""
+    def carry_out(
+        self, bot: _Bot, answer: object, now_ms: int, interval_ms: int | None = None
+    ) -> None:
+        """Hands what a hook wants to the venue. It was decided on the bar of `interval_ms` (that
+        of the candles if None) that closed at `now_ms`."""
+        if not answer:
+            return
         seat, venue = bot.seat, self._venue
+        bar_ms = now_ms - (self._step_ms if interval_ms is None else interval_ms)
         for wanted in seat.answer(answer, bot.book.positions, now_ms):
             intent = wanted.intent
             if isinstance(intent, Enter):
                 self._note(seat, intent, bar_ms)
-                why = venue.enter(bot.number, intent, wanted.link_id, now_ms)
+                why = venue.enter(bot.number, intent, wanted.stamp, now_ms)
             elif isinstance(intent, Exit):
                 self._note(seat, intent, bar_ms)
-                why = venue.exit(bot.number, intent, wanted.link_id, now_ms)
+                why = venue.exit(bot.number, intent, wanted.stamp, now_ms)
             else:
                 why = venue.move_stop(bot.number, intent)
             if why is not None:
                 self._refused.append(Refused(seat.name, intent.symbol, bar_ms, why))
                 if isinstance(intent, Enter | Exit):
-                    self._tell_refused(bot, intent, wanted.link_id, why, now_ms)
+                    self._tell_refused(bot, intent, wanted.stamp, why, now_ms)
 
     def _note(self, seat: Seat, intent: Enter | Exit, bar_ms: int) -> None:
         kind = intent.kind
@@ -435,19 +429,19 @@ class Engine:
         seat = bot.seat
         if seat.on_fill is None and seat.on_order is None:
             return
-        now_ms = max(self._now_ms, done.at_ms)
+        now_ms = done.at_ms  # the close before its bar
         at = f"the fill of {done.symbol} in the bar of {iso(done.at_ms)}"
         if seat.on_fill is not None:
-            picture = self._picture(bot, now_ms)
+            picture = self.picture(bot, now_ms)
             fill = _fill(seat, done)
             answer = seat.call("on_fill", seat.on_fill, at, fill, picture)
-            self._carry_out(bot, answer, now_ms, done.at_ms)
+            self.carry_out(bot, answer, now_ms)
         if seat.on_order is not None and done.order is not None:
             order = done.order
             row = _order_row(
                 seat,
                 order.symbol,
-                order.link_id,
+                seat.link_id(order.reason, order.stamp),
                 is_exit=order.is_exit,
                 is_buy=order.side == "Buy",
                 reason=order.reason,
@@ -458,12 +452,12 @@ class Engine:
                 filled=done.qty,
                 price=done.price,
             )
-            picture = self._picture(bot, now_ms)
+            picture = self.picture(bot, now_ms)
             answer = seat.call("on_order", seat.on_order, at, row, picture)
-            self._carry_out(bot, answer, now_ms, done.at_ms)
+            self.carry_out(bot, answer, now_ms)
 
     def _tell_refused(
-        self, bot: _Bot, intent: Enter | Exit, link_id: str, why: str, now_ms: int
+        self, bot: _Bot, intent: Enter | Exit, stamp: int, why: str, now_ms: int
     ) -> None:
         seat = bot.seat
         if seat.on_order is None:
@@ -472,7 +466,7 @@ class Engine:
         row = _order_row(
             seat,
             intent.symbol,
-            link_id,
+            seat.link_id(intent.reason, stamp),
             is_exit=isinstance(intent, Exit),
             is_buy=is_buy,
             reason=intent.reason,
@@ -482,14 +476,15 @@ class Engine:
             at_ms=now_ms,
             why=why,
         )
-        picture = self._picture(bot, now_ms)
+        picture = self.picture(bot, now_ms)
         answer = seat.call("on_order", seat.on_order, iso(now_ms), row, picture)
-        self._carry_out(bot, answer, now_ms, now_ms - self._step_ms)
+        self.carry_out(bot, answer, now_ms)
 
 
 def _fill(seat: Seat, done: Done) -> Fill:
     """The fill as the ledger would have it."""
-    link_id = done.order.link_id if done.order is not None else ""
+    order = done.order
+    link_id = seat.link_id(order.reason, order.stamp) if order is not None else ""
     number = f"{done.number:08d}"
     return Fill(
         account=ACCOUNT,

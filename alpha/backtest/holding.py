@@ -7,9 +7,10 @@ float of a price prints as the price does, so the comparison is exact.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
+
+import msgspec
 
 from alpha.core.events import Bar, PositionSide
 from alpha.core.instruments import Instrument
@@ -26,8 +27,7 @@ def price_of(number: float) -> Decimal:
     return Decimal(repr(number))
 
 
-@dataclass(slots=True)
-class Lot:
+class Lot(msgspec.Struct):
     """What is left of one entry."""
 
     qty: Decimal

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+import msgspec
+
 from alpha.core.events import PositionSide
 
 
-@dataclass(frozen=True, slots=True)
-class Trade:
+class Trade(msgspec.Struct, frozen=True):
     """An exit with the entries that it closed (first in, first out). `entry_ms` and `exit_ms`
     are the starts of the bars in which they filled, `fees` those of both sides, `net_pnl` is
     after fees and funding."""
@@ -30,8 +31,7 @@ class Trade:
     net_pnl: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(msgspec.Struct, frozen=True):
     """What a bot decided at the close of the bar that starts at `bar_ms`, filled or not."""
 
     bot: str

@@ -9,7 +9,7 @@ hook. A hook that raises ends the backtest.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from alpha.bots.guard import Limits
 from alpha.bots.hookspecs import Subscription
@@ -29,12 +29,11 @@ class HookRaised(AlphaError):
     """A plugin's hook raised; its traceback is this error's cause."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """An intent that may go out, with the id of the order that it becomes."""
+class Wanted(NamedTuple):
+    """An intent that may go out, with the stamp in the id of the order that it becomes."""
 
     intent: AnyIntent
-    link_id: str
+    stamp: int
 
 
 class Seat:
@@ -114,7 +113,7 @@ class Seat:
         return self.call("on_start", self._on_start, at, now_ms, snapshot)
 
     def answer(self, answer: object, held: Mapping[str, object], now_ms: int) -> list[Wanted]:
-        """What a hook has returned, looked at as the daemon does: what may go out, with ids."""
+        """What a hook has returned, looked at as the daemon does: what may go out."""
         if not answer:
             return []
         state = self._machine.state
@@ -129,9 +128,12 @@ class Seat:
             if isinstance(item, Dropped):
                 self.dropped += 1
                 continue
-            link_id = wire_id(self.bot_id, item.reason, self._last_stamp, self._book)
-            found.append(Wanted(item, link_id))
+            found.append(Wanted(item, self._last_stamp))
         return found
+
+    def link_id(self, reason: str, stamp: int) -> str:
+        """The id that the daemon's order would have."""
+        return wire_id(self.bot_id, reason, stamp, self._book)
 
     def note_halt(self, why: object) -> None:
         """The strategy's own halt: it takes no entries from the next event on."""

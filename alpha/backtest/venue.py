@@ -8,9 +8,11 @@ fee is paid on everything. Positions are each bot's own; the wallet is the accou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+
+import msgspec
 
 from alpha.backtest.holding import ZERO, Hit, Holding, Lot, price_of
 from alpha.backtest.result import OpenPosition, Refused, Trade
@@ -22,6 +24,7 @@ from alpha.core.risk import EntryRisk, check_entry
 
 ONE = Decimal(1)
 BASIS_POINT = Decimal("0.0001")
+NOBODY: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +37,22 @@ class Terms:
     risk: EntryRisk = field(default_factory=EntryRisk)
 
 
-@dataclass(slots=True)
-class Order:
-    """A market order that waits for the open of its symbol's next bar."""
+class Order(msgspec.Struct):
+    """A market order that waits for the open of its symbol's next bar. `stamp` is that of its
+    id."""
 
     owner: int
     symbol: str
     side: Side
     qty: Decimal
     reason: str
-    link_id: str
+    stamp: int
     decided_ms: int
     is_exit: bool
     plan: StopPlan | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """One fill, for the bot that it belongs to. `order` is None for stops."""
 
     owner: int
@@ -78,12 +80,12 @@ class Book:
     cash: Decimal = ZERO
     holdings: dict[str, Holding] = field(default_factory=dict)
     positions: Mapping[str, BotPosition] = field(default_factory=dict)
-    pending_entries: frozenset[str] = frozenset()
-    pending_exits: frozenset[str] = frozenset()
+    pending_entries: frozenset[str] = NOBODY
+    pending_exits: frozenset[str] = NOBODY
 
 
 class Venue:
-    """`told` is called with each fill once it is booked."""
+    """`told` is called with each fill of the bots that are `listening`, once it is booked."""
 
     def __init__(
         self,
@@ -91,6 +93,7 @@ class Venue:
         books: Sequence[Book],
         instruments: Mapping[str, Instrument],
         told: Callable[[Done], None],
+        listening: Container[int],
     ) -> None:
         self.books = books
         self.instruments = instruments
@@ -105,6 +108,7 @@ class Venue:
         self._terms = terms
         self._slippage = terms.slippage_bps * BASIS_POINT
         self._told = told
+        self._listening = listening
         self._fills = 0
 
     # -- money --------------------------------------------------------------------------------
@@ -114,11 +118,12 @@ class Venue:
         else the account's."""
         book = self.books[owner]
         if book.capital is None:
-            wallet, holdings = self.wallet, self.holdings
-        else:
-            wallet, holdings = book.capital + book.cash, list(book.holdings.values())
-        equity = wallet
-        for held in holdings:
+            wallet = equity = self.wallet
+            for held in self.holdings:
+                equity += Decimal(repr(held.mark)) * held.qty - held.cost
+            return wallet, equity
+        wallet = equity = book.capital + book.cash
+        for held in book.holdings.values():
             equity += price_of(held.mark) * held.qty - held.cost
         return wallet, equity
 
@@ -136,7 +141,7 @@ class Venue:
 
     # -- what bots want -----------------------------------------------------------------------
 
-    def enter(self, owner: int, intent: Enter, link_id: str, now_ms: int) -> str | None:
+    def enter(self, owner: int, intent: Enter, stamp: int, now_ms: int) -> str | None:
         """Takes an entry for the next open; why not, if it is refused."""
         instrument = self.instruments.get(intent.symbol)
         if instrument is None:
@@ -157,28 +162,26 @@ class Venue:
                 intent.side,
                 qty,
                 intent.reason,
-                link_id,
+                stamp,
                 now_ms,
                 is_exit=False,
                 plan=intent.stops,
             )
         )
-        self._note_pending(owner)
+        book = self.books[owner]
+        book.pending_entries |= {intent.symbol}
         return None
 
-    def exit(self, owner: int, intent: Exit, link_id: str, now_ms: int) -> str | None:
+    def exit(self, owner: int, intent: Exit, stamp: int, now_ms: int) -> str | None:
         """Takes an exit for the next open: of what the bot holds, less what exits already."""
-        held = self.books[owner].holdings.get(intent.symbol)
+        book = self.books[owner]
+        held = book.holdings.get(intent.symbol)
         if held is None:
             return "nothing to close: no position"
-        closing = sum(
-            (
-                o.qty
-                for o in self.pending
-                if o.owner == owner and o.symbol == held.symbol and o.is_exit
-            ),
-            ZERO,
-        )
+        closing = ZERO
+        if intent.symbol in book.pending_exits:
+            exits = [one for one in self.pending if one.is_exit and one.owner == owner]
+            closing = sum((one.qty for one in exits if one.symbol == held.symbol), ZERO)
         left = abs(held.qty) - closing
         qty = left if intent.qty is None else min(intent.qty, left)
         qty = self.instruments[intent.symbol].floor_qty(qty)
@@ -186,9 +189,9 @@ class Venue:
             return f"nothing to close: {abs(held.qty)} held, {closing} already closing"
         side: Side = "Sell" if held.is_long else "Buy"
         self.pending.append(
-            Order(owner, held.symbol, side, qty, intent.reason, link_id, now_ms, is_exit=True)
+            Order(owner, held.symbol, side, qty, intent.reason, stamp, now_ms, is_exit=True)
         )
-        self._note_pending(owner)
+        book.pending_exits |= {intent.symbol}
         return None
 
     def move_stop(self, owner: int, intent: MoveStop) -> str | None:
@@ -221,6 +224,9 @@ class Venue:
 
     def _note_pending(self, owner: int) -> None:
         book = self.books[owner]
+        if not self.pending:
+            book.pending_entries = book.pending_exits = NOBODY
+            return
         own = [order for order in self.pending if order.owner == owner]
         book.pending_entries = frozenset(one.symbol for one in own if not one.is_exit)
         book.pending_exits = frozenset(one.symbol for one in own if one.is_exit)
@@ -229,12 +235,13 @@ class Venue:
 
     def fill_at_open(self, row: Sequence[Bar], place: Mapping[str, int]) -> None:
         """Fills the orders whose symbol has a bar in `row`, exits first."""
-        orders, self.pending = self.pending, []
-        due = [order for order in orders if order.symbol in place]
-        self.pending = [order for order in orders if order.symbol not in place]
-        for owner in {order.owner for order in due}:
-            self._note_pending(owner)
-        for order in sorted(due, key=lambda one: not one.is_exit):
+        orders = self.pending
+        due = [one for one in orders if one.is_exit and one.symbol in place]
+        due += [one for one in orders if not one.is_exit and one.symbol in place]
+        self.pending = [one for one in orders if one.symbol not in place]
+        for order in due:
+            self._note_pending(order.owner)
+        for order in due:
             bar = row[place[order.symbol]]
             price = price_of(bar.open)
             if self._slippage:
@@ -358,6 +365,8 @@ class Venue:
             positions[held.symbol] = held.position()
         book.positions = positions
         self._fills += 1
+        if owner not in self._listening:
+            return
         self._told(
             Done(
                 owner,

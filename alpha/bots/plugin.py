@@ -6,6 +6,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Generic
 
 import pluggy
@@ -117,4 +118,10 @@ def _adapted(
     if taken == given:
         return function
     places = [given.index(name) for name in taken]
-    return lambda *arguments: function(*(arguments[place] for place in places))
+    if not places:
+        return lambda *_: function()
+    if len(places) == 1:
+        only = places[0]
+        return lambda *arguments: function(arguments[only])
+    pick = itemgetter(*places)
+    return lambda *arguments: function(*pick(arguments))

@@ -18,6 +18,7 @@ from alpha.backtest.holding import ZERO
 from alpha.backtest.result import Curve, Refused, Result, Signal
 from alpha.backtest.seat import HookRaised, Seat, raised, where
 from alpha.backtest.tape import Stretch, Tape
+from alpha.backtest.telling import fill_of, order_row
 from alpha.backtest.venue import Book, Done, Terms, Venue
 from alpha.bots.plugin import HookFunction
 from alpha.candles.files import interval_name
@@ -26,14 +27,12 @@ from alpha.core.events import Bar
 from alpha.core.instruments import Instrument
 from alpha.core.intents import Enter, Exit
 from alpha.core.orders import OrderState
-from alpha.core.records import Fill, OrderRow
 from alpha.core.snapshot import Snapshot
 from alpha.errors import NeedsOperator
 
 MINUTE_MS = 60_000
 #: Steps between two reports of progress.
 LONGEST = 4096
-ACCOUNT = "backtest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,12 +432,12 @@ class Engine:
         at = f"the fill of {done.symbol} in the bar of {iso(done.at_ms)}"
         if seat.on_fill is not None:
             picture = self.picture(bot, now_ms)
-            fill = _fill(seat, done)
+            fill = fill_of(seat, done)
             answer = seat.call("on_fill", seat.on_fill, at, fill, picture)
             self.carry_out(bot, answer, now_ms)
         if seat.on_order is not None and done.order is not None:
             order = done.order
-            row = _order_row(
+            row = order_row(
                 seat,
                 order.symbol,
                 seat.link_id(order.reason, order.stamp),
@@ -463,7 +462,7 @@ class Engine:
         if seat.on_order is None:
             return
         is_buy = isinstance(intent, Enter) and intent.side == "Buy"
-        row = _order_row(
+        row = order_row(
             seat,
             intent.symbol,
             seat.link_id(intent.reason, stamp),
@@ -479,79 +478,3 @@ class Engine:
         picture = self.picture(bot, now_ms)
         answer = seat.call("on_order", seat.on_order, iso(now_ms), row, picture)
         self.carry_out(bot, answer, now_ms)
-
-
-def _fill(seat: Seat, done: Done) -> Fill:
-    """The fill as the ledger would have it."""
-    order = done.order
-    link_id = seat.link_id(order.reason, order.stamp) if order is not None else ""
-    number = f"{done.number:08d}"
-    return Fill(
-        account=ACCOUNT,
-        symbol=done.symbol,
-        exec_id=number,
-        bot_id=seat.bot_id,
-        leg=0 if done.is_exit else 1,
-        order_id=link_id or number,
-        order_link_id=link_id,
-        side=done.side,
-        exec_type="Trade",
-        price=done.price,
-        qty=done.qty,
-        fee=done.fee,
-        fee_currency="USDT",
-        effect="exit" if done.is_exit else "entry",
-        reason=done.reason,
-        reason_source="id" if link_id else "exchange",
-        attribution="id" if link_id else "parent",
-        realised=done.realised,
-        position_after=done.position_after,
-        is_maker=False,
-        exec_time=done.at_ms,
-        seq=done.number,
-    )
-
-
-def _order_row(
-    seat: Seat,
-    symbol: str,
-    link_id: str,
-    *,
-    is_exit: bool,
-    is_buy: bool,
-    reason: str,
-    qty: Decimal,
-    decided_ms: int,
-    state: OrderState,
-    at_ms: int,
-    filled: Decimal = ZERO,
-    price: Decimal | None = None,
-    why: str | None = None,
-) -> OrderRow:
-    """A market order that has come to its end."""
-    return OrderRow(
-        account=ACCOUNT,
-        client_order_id=link_id,
-        bot_id=seat.bot_id,
-        symbol=symbol,
-        side="Buy" if is_buy else "Sell",
-        purpose="exit" if is_exit else "entry",
-        reason=reason,
-        order_type="Market",
-        qty=qty,
-        price=None,
-        trigger_price=None,
-        reduce_only=is_exit,
-        state=str(state),
-        exchange_order_id=None,
-        exchange_status=None,
-        filled_qty=filled,
-        avg_fill_price=price,
-        reject_code=None,
-        reject_reason=why,
-        decided_ms=decided_ms,
-        sent_ms=None,
-        acked_ms=None,
-        terminal_ms=at_ms,
-        updated_ms=at_ms,
-    )

@@ -51,6 +51,7 @@ from alpha.supervision import Supervisor
 from alpha.trading.latency import Latencies
 from alpha.trading.service import Tools
 from alpha.trading.session import BotSession
+from alpha.universe import Universe
 from alpha.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -212,6 +213,15 @@ class Daemon:
             EntryRisk(max_notional=config.risk.max_notional),
             config.paper.leverage if config.mode == "paper" else None,
         )
+        universe = Universe(
+            self._public,
+            instruments,
+            clock=self._clock,
+            venue=self._venue_clock,
+            alerts=self._alerts,
+            check=self._raise_failure,
+        )
+        await universe.open(list(self._crew.handles.values()))
         opener = AccountOpener(
             config,
             self._clock,
@@ -232,6 +242,11 @@ class Daemon:
         market, rounds = self._open_market(venue)
         await self._live.open_mirror(market, self._randomness, self._supervisor)
         await self._join_bots(rounds)
+        self._supervisor.keep(
+            "universe",
+            lambda: universe.run(self._fed, rounds, self._live.services),
+            vital=False,
+        )
         self._ready()
         await self._until_stopped(venue)
         await self._leave()
@@ -311,6 +326,9 @@ class Daemon:
         await self._live.services[session.account.name].prepare(session)
         await self._rounds.join(session)
         self._joined.add(name)
+
+    def _fed(self) -> list[BotSession]:
+        return [one for name, one in self._live.sessions.items() if name in self._joined]
 
     async def _open_faces(self) -> None:
         """From here on everybody can see the daemon and talk to it, also while it starts."""

@@ -90,6 +90,35 @@ class Rounds:
         session.fall_behind()
         await self.join(session)
 
+    async def follow(self, session: BotSession) -> None:
+        """A bot that is fed has chosen other symbols: brings history into the indicators of the
+        new ones, and forgets those that are gone."""
+        barrier = next(one for other, one in self._barriers if other is session)
+        wanted = session.handle.subscriptions
+        before = barrier.subscribed
+        new = [one for one in wanted if (one.symbol, one.interval_ms) not in before]
+        kept = self._joining[session.bot_id] = []
+        try:
+            horizon_ms, history = await self._until_answered(new, session)
+        finally:
+            del self._joining[session.bot_id]
+        # Nothing is awaited from here on: no bar can slip through in between.
+        barrier.follow(wanted)
+        for want, bars in history.items():
+            for bar in bars:
+                session.bar(bar)
+            interval_ms = want.interval_ms
+            last_start = (horizon_ms // interval_ms - 1) * interval_ms
+            if bars:
+                last_start = bars[-1].start_ms
+            for bar, received_ns, stale in kept:
+                ours = (bar.symbol, bar.interval_ms) == (want.symbol, interval_ms)
+                if ours and bar.start_ms > last_start:
+                    self._give(session, barrier, bar, received_ns, stale)
+            self._market.begin(want.symbol, interval_ms, last_start)
+        for key in before - {key for _, one in self._barriers for key in one.subscribed}:
+            await self._market.unsubscribe(*key)
+
     # -- history ------------------------------------------------------------------------------
 
     async def _until_answered(

@@ -51,6 +51,7 @@ LAYERS = (
                 "serving",
                 "standby",
                 "stores",
+                "universe",
             }
         ),
         siblings=True,

@@ -61,6 +61,23 @@ class CloseBarrier:
             interval = self._intervals.setdefault(one.interval_ms, _Interval())
             interval.symbols.add(one.symbol)
 
+    @property
+    def subscribed(self) -> frozenset[tuple[str, int]]:
+        """Symbols and intervals that closes are made of."""
+        return frozenset(
+            (symbol, interval_ms)
+            for interval_ms, interval in self._intervals.items()
+            for symbol in interval.symbols
+        )
+
+    def follow(self, subscriptions: Iterable[Subscription]) -> None:
+        """Other symbols from now on. A close that is being gathered ends with those it has, once
+        its wait is over."""
+        for interval in self._intervals.values():
+            interval.symbols.clear()
+        for one in subscriptions:
+            self._intervals.setdefault(one.interval_ms, _Interval()).symbols.add(one.symbol)
+
     def add(
         self, bar: Bar, now: float, *, received_ns: int | None = None, stale: bool = False
     ) -> list[Step]:

@@ -71,6 +71,8 @@ class BotHandle:
         self.halt: str | None = None
         self._make = make
         self._shown: Snapshot | None = None  # the newest picture
+        #: What the strategy has chosen among last.
+        self._markets: tuple[int, tuple[Market, ...], AbstractSet[str]] | None = None
         self._book = book
         self._limits = limits or Limits()
         self._mark = mark
@@ -120,15 +122,16 @@ class BotHandle:
     def choose(
         self, now_ms: int, markets: Sequence[Market], held: AbstractSet[str] = frozenset()
     ) -> bool:
-        """Has the bot choose its symbols among the markets; True when they are others now. Those
-        of `held`, where it has positions, stay. A fault leaves everything as it was."""
+        """Has the bot choose its symbols among the markets; True when it subscribes to others
+        now. Those of `held`, where it has positions, stay. A fault leaves everything as it was."""
         before = self._strategy.subscriptions
+        self._markets = (now_ms, tuple(markets), held)
         try:
             chosen = self._strategy.choose(now_ms, markets, held)
         except BotFault:
             return False
         self._symbols = frozenset(one.symbol for one in chosen)
-        if chosen == before:
+        if frozenset(chosen) == frozenset(before):
             return False
         self._warmup.choose(chosen)
         return True
@@ -350,6 +353,8 @@ class BotHandle:
             fail=self._failed_in_row,
             mark=self._mark,
         )
+        if self._markets is not None and self._strategy.chooses:
+            self._strategy.choose(*self._markets)  # a fresh one: as the one before it did
         self._warmup = WarmUp(self._strategy.subscriptions)
         self._handed_over = False
         self._symbols = frozenset(one.symbol for one in self._strategy.subscriptions)

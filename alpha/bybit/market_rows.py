@@ -43,6 +43,11 @@ class TickerRow(msgspec.Struct, rename="camel", gc=False):
     ask1_price: Number = None
 
 
+class TurnoverRow(msgspec.Struct, gc=False):
+    symbol: str
+    turnover_24h: Number = msgspec.field(name="turnover24h", default=None)
+
+
 class TradeRow(msgspec.Struct, gc=False):
     time: Number = msgspec.field(name="T")
     symbol: str = msgspec.field(name="s")

@@ -20,13 +20,14 @@ import structlog
 from alpha.bybit import account_rows, rows
 from alpha.bybit.account_rows import AccountInfo, FeeRate, KeyInfo, Transaction
 from alpha.bybit.endpoints import Endpoints
-from alpha.bybit.fields import BadField, MalformedFrame, integer
+from alpha.bybit.fields import BadField, MalformedFrame, decimal, integer
 from alpha.bybit.http import AiohttpTransport, Call, HttpClient, Reply, SentHook, Transport
 from alpha.bybit.limiter import Limiter, Priority
 from alpha.bybit.market_rows import (
     INTERVAL_NAMES,
     FundingRow,
     KlineColumns,
+    TurnoverRow,
     bar_of_columns,
     funding_rate,
 )
@@ -80,6 +81,7 @@ _POSITIONS = msgspec.json.Decoder(list[rows.PositionRow])
 _WALLETS = msgspec.json.Decoder(list[rows.WalletRow])
 _KLINES = msgspec.json.Decoder(list[KlineColumns])
 _FUNDING = msgspec.json.Decoder(list[FundingRow])
+_TURNOVERS = msgspec.json.Decoder(list[TurnoverRow])
 _INSTRUMENTS = msgspec.json.Decoder(list[account_rows.InstrumentRow])
 _TRANSACTIONS = msgspec.json.Decoder(list[account_rows.TransactionRow])
 _FEE_RATES = msgspec.json.Decoder(list[account_rows.FeeRateRow])
@@ -163,6 +165,14 @@ class Rest:
                     if row.tradable_kind:
                         found += self._instrument(row, only=symbol is not None)
         return found
+
+    async def turnovers(self) -> dict[str, Decimal]:
+        """Turnover of the last 24 hours in USDT of everything that trades (Get Tickers), by
+        symbol; contracts that settle in something else are among them."""
+        reply = await self._public("/v5/market/tickers", f"category={LINEAR}")
+        with _reading(reply):
+            found = _TURNOVERS.decode(_LIST_PAGE.decode(reply.result).list)
+            return {row.symbol: decimal("turnover24h", row.turnover_24h or "0") for row in found}
 
     def _instrument(self, row: account_rows.InstrumentRow, *, only: bool) -> tuple[Instrument, ...]:
         """One odd contract among hundreds must not hide the others: it is left out, and thus

@@ -82,6 +82,12 @@ class MarketData:
             self._series[key] = _Series()
             await self._stream.subscribe([_topic(key)])
 
+    async def unsubscribe(self, symbol: str, interval_ms: int) -> None:
+        """Nobody wants the bars of a symbol any longer."""
+        key = (symbol, interval_ms)
+        if self._series.pop(key, None) is not None:
+            await self._stream.unsubscribe([_topic(key)])
+
     async def history(self, symbol: str, interval_ms: int, start_ms: int, end_ms: int) -> list[Bar]:
         """Closed bars that lie in [start_ms, end_ms), ascending, from REST."""
         bars = await self._rest.klines(
@@ -108,7 +114,8 @@ class MarketData:
 
     def shown(self, symbol: str, interval_ms: int) -> int | None:
         """Start of the newest bar handed on; None before the first."""
-        return self._series[(symbol, interval_ms)].last_start
+        series = self._series.get((symbol, interval_ms))
+        return None if series is None else series.last_start
 
     # -- the stream ---------------------------------------------------------------------------
 
@@ -173,8 +180,8 @@ class MarketData:
                 self._fill_soon(key)
 
     def _fill_soon(self, key: Key) -> None:
-        series = self._series[key]
-        if series.filling or series.last_start is None:
+        series = self._series.get(key)
+        if series is None or series.filling or series.last_start is None:
             return
         series.filling = True
         self._spawn(self._fill(key, series), f"bars:{key[0]}:{key[1]}")

@@ -219,6 +219,13 @@ class AccountService:
     async def prepare(self, session: BotSession) -> None:
         """Before a bot decides: leverage of its symbols, stops of its open positions, exits
         that ended before they were done."""
+        await self.ensure_leverage(session)
+        await self._resume_stops(session.bot_id)
+        reader = self._tools.reader
+        for row in await reader.unfinished_exits(self.account.name, session.bot_id):
+            session.ended_early(row)
+
+    async def ensure_leverage(self, session: BotSession) -> None:
         for symbol in sorted({one.symbol for one in session.handle.subscriptions}):
             crew = [s for s in self.sessions.values() if symbol in self.account.bots[s.bot_id]]
             declared = [one.handle.leverage(symbol) for one in crew]
@@ -226,10 +233,6 @@ class AccountService:
             leverage = max(known, default=self._tools.default_leverage)
             if leverage is not None:
                 await self._leverage.ensure(symbol, leverage)
-        await self._resume_stops(session.bot_id)
-        reader = self._tools.reader
-        for row in await reader.unfinished_exits(self.account.name, session.bot_id):
-            session.ended_early(row)
 
     async def _resume_stops(self, bot_id: str) -> None:
         name, reader = self.account.name, self._tools.reader

@@ -10,7 +10,7 @@ from decimal import Decimal
 import aiohttp
 import pytest
 
-from alpha.bots import Bar, Intents, Subscription, hookimpl
+from alpha.bots import Bar, Intents, Market, Subscription, hookimpl
 from alpha.bots.host import BotHandle
 from alpha.bybit.endpoints import Endpoints
 from alpha.bybit.limiter import Limiter
@@ -57,6 +57,18 @@ class Watcher:
         return []
 
 
+class Chooser(Watcher):
+    """The same, for all that there is."""
+
+    @hookimpl
+    def subscriptions(self) -> Sequence[Subscription]:
+        return []
+
+    @hookimpl
+    def universe(self, markets: Sequence[Market]) -> Sequence[Subscription]:
+        return [Subscription(market.symbol, MINUTE, 3) for market in markets]
+
+
 class Taken:
     """A ledger that takes everything; what it holds is of no interest here."""
 
@@ -73,8 +85,8 @@ class Floor:
         self.rounds = rounds
         self.clock = SystemClock()
 
-    def bot(self, name: str) -> tuple[Watcher, BotSession]:
-        watcher, bot_id = Watcher(), f"{name}_001"
+    def bot(self, name: str, *, chooses: bool = False) -> tuple[Watcher, BotSession]:
+        watcher, bot_id = Chooser() if chooses else Watcher(), f"{name}_001"
         account = Account(
             name,
             bots={bot_id: frozenset(SYMBOLS)},
@@ -239,3 +251,40 @@ async def test_a_bot_joins_once_the_exchange_answers(venue: Venue) -> None:
         await close_bars(venue, 3, turns=5)
         await until(lambda: len(watcher.closes) >= 3, "closes are decided")
         assert [place for place, _ in watcher.closes] == [10, 11, 12]
+
+
+async def test_a_bot_that_is_fed_follows_other_symbols(venue: Venue) -> None:
+    """A symbol that it chooses brings its history and then its bars, one that it leaves brings
+    none; the others miss nothing, and closes are whole."""
+    first, second, third = SYMBOLS
+    async with floor_of(venue) as floor:
+        watcher, session = floor.bot("chooser", chooses=True)
+        session.handle.choose(0, [Market(first), Market(second)])
+        await floor.rounds.join(session)
+        await close_bars(venue, 3, turns=5)
+        await until(lambda: len(watcher.closes) == 3, "closes are decided")
+        assert session.handle.choose(0, [Market(second), Market(third)])
+        closing = asyncio.create_task(close_bars(venue, 20, turns=1))
+        await floor.rounds.follow(session)
+        await closing
+        await close_bars(venue, 3, turns=5)
+        last = venue.closed - 1
+        await until(lambda: watcher.closes[-1][0] == last, "the last close is decided")
+        assert watcher.bars[first][-1] < last - 3
+        for symbol in (second, third):
+            places = watcher.bars[symbol]
+            assert places == list(range(places[0], last + 1)), symbol
+        decided = [place for place, _ in watcher.closes]
+        assert decided == list(range(decided[0], last + 1))
+        assert [bars for _, bars in watcher.closes[-3:]] == [2, 2, 2]
+        await until(lambda: "kline.1.AAAUSDT" not in venue.subscribed, "nobody wants it any longer")
+
+
+async def test_a_fresh_strategy_has_chosen_what_the_failed_one_had(venue: Venue) -> None:
+    async with floor_of(venue) as floor:
+        _, session = floor.bot("chooser", chooses=True)
+        handle = session.handle
+        handle.choose(0, [Market(SYMBOLS[0])])
+        handle.fail("a test")
+        handle.start()
+        assert [one.symbol for one in handle.subscriptions] == [SYMBOLS[0]]

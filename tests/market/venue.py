@@ -69,6 +69,8 @@ class Venue:
                 message = json.loads(raw)
                 if message["op"] == "subscribe":
                     self.subscribed.update(message["args"])
+                elif message["op"] == "unsubscribe":
+                    self.subscribed.difference_update(message["args"])
                 answer = {"success": True, "ret_msg": "", "op": message["op"]}
                 await socket.send(json.dumps({**answer, "req_id": message["req_id"]}))
         finally:

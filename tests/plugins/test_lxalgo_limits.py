@@ -53,28 +53,28 @@ def test_a_halted_day_stays_halted_when_equity_returns() -> None:
 def test_a_week_that_has_lost_4_percent_halves_entries_until_half_of_it_is_back() -> None:
     """Week start 10 000, equity 9577: 4.23 %; half of it is back at 9788.50."""
     found = account("10000", "9900", "9800", "9577")
-    assert (found.level, found.multiplier, found.worst) == (1, Decimal("0.5"), 423)
+    assert (found.level, found.multiplier, found.worst) == (1, Decimal("0.5"), Decimal(423))
     found.observe(MONDAY + 3 * DAY_MS + BAR_MS, Decimal("9788.49"), SETTINGS)
     assert found.level == 1
     found.observe(MONDAY + 3 * DAY_MS + 2 * BAR_MS, Decimal("9788.50"), SETTINGS)
-    assert (found.level, found.multiplier) == (0, 1)
+    assert (found.level, found.multiplier) == (0, Decimal(1))
 
 
 def test_the_worst_loss_is_the_weeks() -> None:
     """Level 1 is entered twice; what has to come back is half of the worst of the week."""
     found = account("10000", "9850", "9700", "9500", "9760", "9590", "9600")
-    assert (found.level, found.worst) == (1, 500)
+    assert (found.level, found.worst) == (1, Decimal(500))
     found.observe(MONDAY + 6 * DAY_MS + BAR_MS, Decimal(9749), SETTINGS)
     assert found.level == 1
 
 
 def test_a_week_that_has_lost_6_percent_halts_until_monday() -> None:
     found = account("10000", "9850", "9700", "9540", "9355")
-    assert (found.level, found.multiplier, found.halted_by) == (2, 0, "week")
+    assert (found.level, found.multiplier, found.halted_by) == (2, Decimal(0), "week")
     monday = MONDAY + WEEK_MS
     assert found.is_halted(monday)
     found.observe(monday, Decimal(9355), SETTINGS)
-    assert (found.level, found.multiplier, found.worst) == (0, 1, 0)
+    assert (found.level, found.multiplier, found.worst) == (0, Decimal(1), Decimal(0))
     assert found.is_halted(monday)
     assert not found.is_halted(monday + MINUTE_MS)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import gzip
 import random  # noqa: TID251  (seeded)
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
@@ -13,9 +15,13 @@ import pytest
 from msgspec.structs import replace
 
 from alpha.bots.barrier import Close, CloseBarrier
+from alpha.bots.host import SavedBot
+from alpha.core.decisions import Decision
 from alpha.core.events import Bar
+from alpha.core.records import BotPosition
+from tests.plugins.candles import BAR_MS
 from tests.plugins.desk import INSTRUMENTS, Desk
-from tests.plugins.lxalgo_tape import BAR_MS, WARM, lxalgo
+from tests.plugins.lxalgo_tape import WARM, lxalgo
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 #: The published threshold of 8 % is hardly ever reached by these symbols.
@@ -24,6 +30,16 @@ SETTINGS: dict[str, object] = {"symbols": list(INSTRUMENTS), "pump_threshold": 1
 NOISE = 3
 
 pytestmark = pytest.mark.shared_data
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a restart finds."""
+
+    saved: SavedBot
+    positions: Mapping[str, BotPosition]
+    wallet: Decimal
+    closes: Mapping[str, Decimal]
 
 
 def candles(symbol: str) -> list[Bar]:
@@ -88,10 +104,12 @@ def test_no_decision_knows_what_comes_after_it() -> None:
     course.handle.ready()
     draw = random.Random(4)
     chosen = set(draw.sample(range(WARM, len(real) - NOISE), 200))
-    decided: dict[int, list[object]] = {}
-    before: dict[int, tuple[object, ...]] = {}
+    decided: dict[int, list[Decision]] = {}
+    before: dict[int, Moment] = {}
     for place in range(WARM, len(real)):
-        moment = (course.handle.saved, dict(course.positions), course.wallet, dict(course.closes))
+        moment = Moment(
+            course.handle.saved, dict(course.positions), course.wallet, dict(course.closes)
+        )
         known = len(course.decisions)
         course.close(*real[place])
         made = course.decisions[known:]
@@ -101,10 +119,10 @@ def test_no_decision_knows_what_comes_after_it() -> None:
     assert len(course.entries()) > 50
     assert len(decided) > 250
     for place, made in decided.items():
-        saved, positions, wallet, last = before[place]
-        desk = Desk(lxalgo(SETTINGS), wallet=wallet, positions=dict(positions))
-        desk.closes = dict(last)
-        desk.handle.restore(saved)
+        moment = before[place]
+        desk = Desk(lxalgo(SETTINGS), wallet=moment.wallet, positions=dict(moment.positions))
+        desk.closes = dict(moment.closes)
+        desk.handle.restore(moment.saved)
         desk.handle.start()
         for bars in real[place - WARM : place]:
             for bar in bars:

@@ -1,0 +1,32 @@
+-- Closed candles: trading.market_data.
+
+-- name: ensure_month
+SELECT trading.ensure_market_data_month($1);
+
+-- name: save_candles
+-- A candle that is there stays as it is; indicators that it lacked are added.
+INSERT INTO trading.market_data AS m (
+    symbol, interval, timestamp, open_price, high_price, low_price, close_price, volume,
+    quote_volume, ema_20, ema_50, ema_200, rsi_14, atr_14, data_source)
+SELECT symbol, interval, at, o::numeric, h::numeric, l::numeric, c::numeric, v::numeric, q::numeric,
+       e20::numeric, e50::numeric, e200::numeric, rsi::numeric, atr::numeric, source
+  FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::float8[], $5::float8[], $6::float8[],
+              $7::float8[], $8::float8[], $9::float8[], $10::float8[], $11::float8[], $12::float8[],
+              $13::float8[], $14::float8[], $15::text[])
+       AS t(symbol, interval, at, o, h, l, c, v, q, e20, e50, e200, rsi, atr, source)
+ON CONFLICT (exchange, symbol, interval, timestamp) DO UPDATE SET
+    ema_20 = coalesce(m.ema_20, excluded.ema_20), ema_50 = coalesce(m.ema_50, excluded.ema_50),
+    ema_200 = coalesce(m.ema_200, excluded.ema_200), rsi_14 = coalesce(m.rsi_14, excluded.rsi_14),
+    atr_14 = coalesce(m.atr_14, excluded.atr_14)
+ WHERE (m.ema_20 IS NULL AND excluded.ema_20 IS NOT NULL)
+    OR (m.ema_50 IS NULL AND excluded.ema_50 IS NOT NULL)
+    OR (m.ema_200 IS NULL AND excluded.ema_200 IS NOT NULL)
+    OR (m.rsi_14 IS NULL AND excluded.rsi_14 IS NOT NULL)
+    OR (m.atr_14 IS NULL AND excluded.atr_14 IS NOT NULL);
+
+-- name: forget_candles
+-- Some of the short candles that began before $1.
+DELETE FROM trading.market_data
+ WHERE (exchange, symbol, interval, timestamp) IN (
+    SELECT exchange, symbol, interval, timestamp FROM trading.market_data
+     WHERE timestamp < $1 AND interval = ANY($2::text[]) LIMIT $3);

@@ -118,14 +118,14 @@ class MarketArchive:
     async def run(self) -> None:
         """Writes until cancelled."""
         while True:
+            await self._filled.wait()
+            self._filled.clear()
             while rows := self._next_rows():
                 await self._step_aside()
                 await self._write(rows)
             if self._clock.monotonic() >= self._forget_at and self._newest_ms:
                 self._forget_at = self._clock.monotonic() + _FORGET_EVERY_S
                 await self._forget()
-            self._filled.clear()
-            await self._filled.wait()
 
     # -- inside -------------------------------------------------------------------------------
 
@@ -172,9 +172,13 @@ class MarketArchive:
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
                 self._months.clear()
             except asyncpg.PostgresError as error:
-                # Candles that the database refuses must not hold up all that follow.
-                self.dropped += len(rows)
-                log.warning("candles_not_written", rows=len(rows), error=str(error))
+                # What the database refuses must not hold up, or take along, anything else.
+                if len(rows) > 1:
+                    await self._write(rows[: len(rows) // 2])
+                    await self._write(rows[len(rows) // 2 :])
+                    return
+                self.dropped += 1
+                log.warning("candle_refused", bar=rows[0][0], error=str(error))
                 return
             else:
                 self.written += len(rows)

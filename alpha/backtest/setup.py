@@ -18,6 +18,7 @@ from alpha.backtest.tape import Folder, Tape
 from alpha.backtest.venue import Terms
 from alpha.bots.discovery import AnyPlugin, Catalog
 from alpha.bots.settings import nearest
+from alpha.clock import iso
 from alpha.config import Config
 from alpha.config.settings import BotSettings
 from alpha.core.reasons import BUILTIN
@@ -124,7 +125,7 @@ def prepare(
         raise NotFound("expected the name of a bot in --bots, found none")
     for bot, key, _ in request.changes:
         if bot not in names:
-            raise ConfigError(
+            raise NotFound(
                 f"--set {bot}.{key}: expected one of {', '.join((*names, OWN))}; the nearest is "
                 f"{nearest(bot, [*names, OWN])!r}"
             )
@@ -132,8 +133,9 @@ def prepare(
     seats = [_seat(catalog, name, bot, request) for name, bot in bots.items()]
     notes: list[str] = []
     for seat in seats:
+        declared = [one.symbol for one in seat.subscriptions]
         seat.choose(folder.symbols)
-        _keep_what_is_there(seat, folder, notes)
+        _keep_what_is_there(seat, declared, folder, notes)
     symbols = list(dict.fromkeys(one.symbol for seat in seats for one in seat.subscriptions))
     interval_ms = folder.finest(symbols)
     candles = {
@@ -215,23 +217,30 @@ def _value(plugin: AnyPlugin, key: str, text: str) -> object:
     return found
 
 
-def _keep_what_is_there(seat: Seat, folder: Folder, notes: list[str]) -> None:
+def _keep_what_is_there(
+    seat: Seat, declared: Sequence[str], folder: Folder, notes: list[str]
+) -> None:
+    """Leaves out what has no candles, with a note on the symbols that the bot had asked for."""
     there = [one for one in seat.subscriptions if one.symbol in folder.symbols]
-    absent = sorted({one.symbol for one in seat.subscriptions} - set(folder.symbols))
+    absent = [one for one in dict.fromkeys(declared) if one not in folder.symbols]
     if not there:
         raise NotFound(
-            f"bot {seat.name}: expected candles of {', '.join(absent[:5])}"
-            f"{' and others' if len(absent) > 5 else ''} in {folder.path}, found "
-            f"{', '.join(folder.symbols[:10])}"
+            f"bot {seat.name}: expected candles of {_list(absent)} in {folder.path}, found those "
+            f"of {_list(folder.symbols)}; check --data"
         )
     if absent:
-        notes.append(f"bot {seat.name}: no candles of {', '.join(absent)}; goes without")
-        seat.keep(there)
+        notes.append(f"bot {seat.name}: no candles of {_list(absent)}; goes without")
+    seat.keep(there)
+
+
+def _list(symbols: Sequence[str], most: int = 5) -> str:
+    more = f" and {len(symbols) - most} more" if len(symbols) > most else ""
+    return ", ".join(symbols[:most]) + more
 
 
 def _check_window(request: Request, tape: Tape) -> None:
     begin, end = request.from_ms, request.to_ms
     if begin is not None and end is not None and end <= begin:
-        raise ConfigError("--to: expected a time after --from")
+        raise NotFound("--to: expected a time after --from")
     if not tape.bars:
-        raise ConfigError("--to: expected a time after the first candle")
+        raise NotFound(f"--to: expected a time after the first candle, {iso(tape.start_ms)}")

@@ -5,19 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from alpha.cli.options import ConfigOption, settings
+from alpha.cli.options import ConfigOption, moment, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from alpha.backtest.metrics import Figures
     from alpha.backtest.result import Result
+
+T = TypeVar("T")
 
 
 def backtest(
@@ -68,10 +69,10 @@ def backtest(
     request = Request(
         bots=tuple(name.strip() for name in bots.split(",") if name.strip()),
         data=data,
-        from_ms=_instant("--from", begin),
-        to_ms=_instant("--to", end),
-        balance=amount("--balance", balance),
-        changes=parse_changes(changes or []),
+        from_ms=None if begin is None else moment("--from", begin),
+        to_ms=None if end is None else moment("--to", end),
+        balance=_usage(lambda: amount("--balance", balance)),
+        changes=_usage(lambda: parse_changes(changes or [])),
         repair=repair,
     )
     own = [loaded.plugins_dir] if loaded.plugins_dir is not None else []
@@ -107,20 +108,14 @@ def _write(path: Path, content: bytes) -> None:
         raise NeedsOperator(f"{path}: expected to write there, was {error.strerror}") from error
 
 
-def _instant(option: str, text: str | None) -> int | None:
-    """Unix ms of ISO 8601; without a zone it means UTC."""
+def _usage(read: Callable[[], T]) -> T:
+    """What a wrong option says is usage, whoever finds it wrong."""
     from alpha.errors import ConfigError
 
-    if text is None:
-        return None
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(
-            f"{option}: expected a time such as 2025-05-01 or 2025-05-01T12:00:00Z, was {text!r}"
-        ) from None
-    found = found.replace(tzinfo=UTC) if found.tzinfo is None else found
-    return round(found.timestamp() * 1000)
+        return read()
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @contextmanager

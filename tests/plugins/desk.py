@@ -127,7 +127,8 @@ class Desk:
     ) -> None:
         if isinstance(intent, Enter):
             qty = MORE_INSTRUMENTS[intent.symbol].size_order(intent.notional, intent.price)
-            assert isinstance(qty, Decimal)
+            if not isinstance(qty, Decimal):
+                return  # too small: refused
             signed = qty if intent.side == "Buy" else -qty
             self.fill(intent.symbol, signed, intent.price, close_ms, intent.reason, link_id)
         elif isinstance(intent, Exit):

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import random  # noqa: TID251  (seeded)
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
-from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
 from alpha.bots.barrier import Close, CloseBarrier
 from alpha.bots.host import SavedBot
 from alpha.core.decisions import Decision
 from alpha.core.events import Bar
 from alpha.core.records import BotPosition
-from tests.plugins.candles import BAR_MS
 from tests.plugins.desk import INSTRUMENTS, Desk
 from tests.plugins.lxalgo_tape import WARM, lxalgo
+from tests.plugins.recorded import noise, rounds
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 #: The published threshold of 8 % is hardly ever reached by these symbols.
 SETTINGS: dict[str, object] = {"symbols": list(INSTRUMENTS), "pump_threshold": 1.5}
 #: Bars of noise that follow the last real one.
@@ -40,42 +34,6 @@ class Moment:
     positions: Mapping[str, BotPosition]
     wallet: Decimal
     closes: Mapping[str, Decimal]
-
-
-def candles(symbol: str) -> list[Bar]:
-    bars: list[Bar] = []
-    with gzip.open(DATA / f"bybit-linear-{symbol}-5m.csv.gz", "rt", encoding="ascii") as file:
-        for row in csv.reader(file):
-            if row[0].isdigit():
-                open_, high, low, close, volume = map(float, row[1:])
-                bars.append(
-                    Bar(
-                        symbol, BAR_MS, int(row[0]), open_, high, low, close, volume, volume * close
-                    )
-                )
-    return bars
-
-
-@cache
-def closes() -> Sequence[tuple[Bar, ...]]:
-    return list(zip(*(candles(symbol) for symbol in INSTRUMENTS), strict=True))
-
-
-def noise(draw: random.Random, bars: Sequence[Bar]) -> tuple[Bar, ...]:
-    made = []
-    for bar in bars:
-        prices = [bar.close * draw.uniform(0.5, 2.0) for _ in range(4)]
-        made.append(
-            replace(
-                bar,
-                open=prices[0],
-                high=max(prices),
-                low=min(prices),
-                close=prices[1],
-                volume=draw.uniform(0.0, 1e6),
-            )
-        )
-    return tuple(made)
 
 
 def hand_on(desk: Desk, rounds: Sequence[tuple[Bar, ...]]) -> None:
@@ -95,7 +53,7 @@ def test_no_decision_knows_what_comes_after_it() -> None:
     """200 seeded bars and every bar with a signal: with noise in place of all that follows, the
     decisions up to there are the same. One course is run over everything; the others start from
     what it had saved, with the 300 bars before."""
-    real = closes()
+    real = rounds()
     course = Desk(lxalgo(SETTINGS))
     course.handle.start()
     for bars in real[:WARM]:

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 
 import pytest
 
 from alpha.core.decisions import Decision
-from alpha.core.events import Bar
-from tests.plugins.desk import INSTRUMENTS, Desk, shortseller
+from tests.plugins.desk import Desk, shortseller
+from tests.plugins.recorded import rounds
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-SYMBOLS = tuple(INSTRUMENTS)
-BAR_MS = 300_000
 #: The first bar that is decided: 11 days after the first candle.
 BEGIN = 11 * 288
 CLOSES = 9_000
@@ -26,29 +19,8 @@ HISTORY = 6_000
 pytestmark = pytest.mark.shared_data
 
 
-@cache
-def closes() -> list[tuple[Bar, ...]]:
-    return list(zip(*(candles(symbol) for symbol in SYMBOLS), strict=True))
-
-
-def candles(symbol: str) -> list[Bar]:
-    bars: list[Bar] = []
-    with gzip.open(DATA / f"bybit-linear-{symbol}-5m.csv.gz", "rt", encoding="ascii") as file:
-        for row in csv.reader(file):
-            if not row[0].isdigit():
-                continue
-            start, *cells = row
-            open_, high, low, close, volume = map(float, cells)
-            bars.append(
-                Bar(symbol, BAR_MS, int(start), open_, high, low, close, volume, volume * close)
-            )
-            if len(bars) == BEGIN + CLOSES:
-                break
-    return bars
-
-
 def warm(desk: Desk, first: int, last: int) -> None:
-    for close in closes()[first:last]:
+    for close in rounds()[first:last]:
         for bar in close:
             desk.handle.bar(bar)
     desk.handle.start()
@@ -74,10 +46,10 @@ def test_a_restart_with_its_own_history_decides_the_same() -> None:
     restarts = {BEGIN + 6_000, BEGIN + 7_000, BEGIN + 8_000}
     for place in range(BEGIN, BEGIN + CLOSES):
         known = len(desk.decisions)
-        desk.close(*closes()[place])
+        desk.close(*rounds()[place])
         for other in restarted:
             known_of_other = len(other.decisions)
-            other.close(*closes()[place])
+            other.close(*rounds()[place])
             assert told(other.decisions[known_of_other:]) == told(desk.decisions[known:])
         if place in restarts:
             other = Desk(

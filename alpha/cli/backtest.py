@@ -47,6 +47,9 @@ def backtest(
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the result; - prints it.")
     ] = None,
+    html_file: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a report of one page.")
+    ] = None,
     repair: Annotated[
         bool, typer.Option("--repair", help="Drop lines of candle files that are wrong.")
     ] = False,
@@ -95,6 +98,10 @@ def backtest(
             print(raw.decode())
         else:
             _write(json_file, raw)
+    if html_file is not None:
+        from alpha.backtest.report import page
+
+        _write(html_file, page(prepared.bots, prepared.tape, result, figures).encode())
     if str(json_file) != "-":
         _summary(prepared.bots, result, figures)
 

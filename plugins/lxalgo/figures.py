@@ -103,11 +103,6 @@ class Gauge:
             return None
         return (close - base) / base * 100.0
 
-    @property
-    def turnover(self) -> float:
-        """Of the newest bar, in USDT."""
-        return 0.0 if self._bar is None else self._bar.turnover
-
     def figures(self) -> Figures:
         bar = self._bar
         if bar is None:

@@ -50,13 +50,12 @@ class Signal:
     symbol: str
     rule: str
     figures: Figures
-    price: Decimal
-    turnover: float
+    bar: Bar
 
     @property
     def rank(self) -> tuple[bool, float, float, str]:
         """Rule 8 before rule 6, then by rise, turnover and name."""
-        return (self.rule != "rule_8", -(self.figures.pump or 0.0), -self.turnover, self.symbol)
+        return (self.rule != "rule_8", -(self.figures.pump or 0.0), -self.bar.turnover, self.symbol)
 
 
 class LXAlgo:
@@ -133,10 +132,9 @@ class LXAlgo:
                 moved = self._breakeven(symbol, trade, position.avg_price, snapshot)
                 if moved is not None:
                     intents.append(moved)
-        for signal in self._signals(close_ms, bars):
-            entry = self._entry(close_ms, signal, snapshot, exiting, intents)
-            if entry is not None:
-                intents.append(entry)
+        signals = self._signals(close_ms, bars)
+        if signals:
+            intents += self._entries(close_ms, signals, snapshot, exiting)
         return intents
 
     @hookimpl
@@ -239,36 +237,40 @@ class LXAlgo:
             if not gauge.ready or gauge.close_ms != close_ms:
                 continue
             figures = gauge.figures()
-            rule, price = figures.rule, self._close(symbol)
-            if rule is not None and price is not None:
-                found.append(Signal(symbol, rule, figures, price, gauge.turnover))
+            rule = figures.rule
+            if rule is not None:
+                found.append(Signal(symbol, rule, figures, bars[symbol]))
         found.sort(key=lambda signal: signal.rank)
         return found
 
-    def _entry(
-        self,
-        close_ms: int,
-        signal: Signal,
-        snapshot: Snapshot,
-        exiting: set[str],
-        intents: Sequence[Enter | Exit | MoveStop],
-    ) -> Enter | None:
-        """The gates, in order. `intents` are those of this close so far."""
-        symbol, trade = signal.symbol, self._book.trades.get(signal.symbol)
-        active = trade is not None and trade.stop is None
+    def _entries(
+        self, close_ms: int, signals: Sequence[Signal], snapshot: Snapshot, exiting: set[str]
+    ) -> list[Enter]:
+        """One after the other, as long as there are slots."""
         taken = {*snapshot.positions, *snapshot.pending_entries}
-        taken.update(one.symbol for one in intents if isinstance(one, Enter))
+        entries: list[Enter] = []
+        for signal in signals:
+            if len(taken) >= self._settings.max_active_trades:
+                break
+            if signal.symbol not in exiting:
+                entry = self._entry(close_ms, signal, snapshot)
+                if entry is not None:
+                    entries.append(entry)
+                    taken.add(signal.symbol)
+        return entries
+
+    def _entry(self, close_ms: int, signal: Signal, snapshot: Snapshot) -> Enter | None:
+        """The gates of one symbol."""
+        symbol, trade = signal.symbol, self._book.trades.get(signal.symbol)
         if (
             self._book.account.multiplier <= ZERO
-            or (trade is not None and active and signal.rule in trade.rules)
-            or len(taken) >= self._settings.max_active_trades
+            or (trade is not None and trade.stop is None and signal.rule in trade.rules)
             or self._book.is_cooling(symbol, close_ms // self._window_ms)
-            or symbol in exiting
         ):
             return None
         position = snapshot.positions.get(symbol)
         if position is None:
-            return None if symbol in taken else self._enter(signal, snapshot)
+            return None if symbol in snapshot.pending_entries else self._enter(signal, snapshot)
         if (
             trade is None
             or symbol in snapshot.pending_entries
@@ -305,7 +307,7 @@ class LXAlgo:
             symbol=signal.symbol,
             side="Buy",
             notional=settings.base_size * multiplier,
-            price=signal.price,
+            price=Decimal(repr(signal.bar.close)),
             reason=reason or signal.rule,
             leverage=settings.leverage,
             stops=StopPlan(

@@ -86,10 +86,14 @@ class Floor:
         self.clock = SystemClock()
 
     def bot(self, name: str, *, chooses: bool = False) -> tuple[Watcher, BotSession]:
-        watcher, bot_id = Chooser() if chooses else Watcher(), f"{name}_001"
+        watcher = Chooser() if chooses else Watcher()
+        return watcher, self.session(name, watcher, SYMBOLS)
+
+    def session(self, name: str, strategy: object, symbols: Sequence[str]) -> BotSession:
+        bot_id = f"{name}_001"
         account = Account(
             name,
-            bots={bot_id: frozenset(SYMBOLS)},
+            bots={bot_id: frozenset(symbols)},
             known_bots=[],
             owners={},
             ledger=Taken(),
@@ -155,7 +159,7 @@ class Floor:
             protection=protection,
         )
         session = BotSession(
-            BotHandle(name, bot_id, name, lambda: watcher, plugin="watcher"),
+            BotHandle(name, bot_id, name, lambda: strategy, plugin=name),
             account,
             gateway,
             instruments={},
@@ -166,7 +170,7 @@ class Floor:
             changed=lambda bot: None,
         )
         session.restore(None)
-        return watcher, session
+        return session
 
 
 @pytest.fixture

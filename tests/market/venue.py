@@ -21,6 +21,7 @@ class Venue:
     """`closed` bars exist per symbol; `now_ms` is market time. REST serves what has closed."""
 
     closed: int = 0
+    interval_ms: int = MINUTE
     sockets: list[ServerConnection] = field(default_factory=list)
     subscribed: set[str] = field(default_factory=set)
     #: Bars that REST does not have yet, by start.
@@ -32,7 +33,11 @@ class Venue:
 
     @property
     def now_ms(self) -> int:
-        return T0 + self.closed * MINUTE + 1
+        return T0 + self.closed * self.interval_ms + 1
+
+    @property
+    def interval(self) -> str:
+        return str(self.interval_ms // MINUTE)
 
     @staticmethod
     def price(place: int) -> str:
@@ -53,7 +58,7 @@ class Venue:
         self.asked.append((query["symbol"], first))
         rows = []
         for place in range(self.closed + 1):  # the open bar too, as the exchange does
-            start = T0 + place * MINUTE
+            start = T0 + place * self.interval_ms
             if first <= start <= last and start not in self.rest_lacks:
                 price = self.price(place)
                 rows.append([str(start), price, price, price, price, "1", price])
@@ -77,12 +82,12 @@ class Venue:
             self.sockets.remove(socket)
 
     async def push(self, symbol: str, place: int, *, confirm: bool = True) -> None:
-        start = T0 + place * MINUTE
+        start = T0 + place * self.interval_ms
         price = self.price(place)
         row = {
             "start": start,
-            "end": start + MINUTE - 1,
-            "interval": "1",
+            "end": start + self.interval_ms - 1,
+            "interval": self.interval,
             "open": price,
             "close": price,
             "high": price,
@@ -90,10 +95,10 @@ class Venue:
             "volume": "1",
             "turnover": price,
             "confirm": confirm,
-            "timestamp": start + MINUTE - 1,
+            "timestamp": start + self.interval_ms - 1,
         }
-        topic = f"kline.1.{symbol}"
-        frame = {"topic": topic, "type": "snapshot", "ts": start + MINUTE, "data": [row]}
+        topic = f"kline.{self.interval}.{symbol}"
+        frame = {"topic": topic, "type": "snapshot", "ts": start + self.interval_ms, "data": [row]}
         for socket in list(self.sockets):
             await socket.send(json.dumps(frame))
 

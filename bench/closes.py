@@ -5,8 +5,9 @@ A process of its own is the exchange (kline topics and REST, tests/market/venue.
 public stream, the market data, the rounds and the bot's host as in the daemon. Every symbol rises
 so much that each one signals, which is the worst case. Prints one JSON object:
 `decided_ms` from the first of the bars to the end of the decision, `away_ms` the longest time for
-which a task that wants to run each millisecond had to wait beyond it; each the median and the
-worst of `--rounds`. Run: python -m bench.closes [--symbols 350] [--rounds 10]
+which a task that wants to run each millisecond had to wait beyond it, `busy_ms` the CPU time in
+such a wait, which is what is left of it on a machine of one's own; each the median and the worst of
+`--rounds`. Run: python -m bench.closes [--symbols 350] [--rounds 10]
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import structlog
 import uvloop
 
 from alpha.bots.settings import build_settings
-from alpha.clock import SystemClock
+from alpha.clock import SystemClock, cpu_ns
 from alpha.core.events import Bar
 from plugins.lxalgo import LXAlgo, LXAlgoSettings
 from tests.market.test_rounds import floor_of
@@ -58,7 +59,7 @@ class Watch:
         self.clock = SystemClock()
         self.began_ns: int | None = None
         self.ended_ns = 0
-        self.away_ms = 0.0
+        self.away_ms = self.busy_ms = 0.0
 
     def ended(self) -> bool:
         return self.ended_ns > 0
@@ -69,10 +70,11 @@ class Watch:
 
     async def tick(self) -> None:
         while True:
-            before = self.clock.perf_ns()
+            before, worked = self.clock.perf_ns(), cpu_ns()
             await self.clock.sleep(TICK_S)
             waited_ms = (self.clock.perf_ns() - before) / 1e6
             self.away_ms = max(self.away_ms, waited_ms - TICK_S * 1000)
+            self.busy_ms = max(self.busy_ms, (cpu_ns() - worked) / 1e6)
 
 
 async def measure(count: int, rounds: int) -> dict[str, object]:
@@ -89,6 +91,7 @@ async def measure(count: int, rounds: int) -> dict[str, object]:
     )
     decided: list[float] = []
     away: list[float] = []
+    busy: list[float] = []
     async with floor_of(venue) as floor:
         watch = Watch()
         session = floor.session("bench", LXAlgo(settings), symbols)
@@ -107,13 +110,14 @@ async def measure(count: int, rounds: int) -> dict[str, object]:
         ticking = asyncio.create_task(watch.tick())
         for _ in range(rounds):
             await watch.clock.sleep(0.5)
-            watch.began_ns, watch.away_ms, watch.ended_ns = None, 0.0, 0
+            watch.began_ns, watch.ended_ns = None, 0
+            watch.away_ms = watch.busy_ms = 0.0
             child.stdin.write(b"close\n")
             await until(watch.ended, "the close is decided")
             assert watch.began_ns is not None
             decided.append((watch.ended_ns - watch.began_ns) / 1e6)
             away.append(watch.away_ms)
-            print(decided[-1], away[-1])
+            busy.append(watch.busy_ms)
         ticking.cancel()
         with suppress(asyncio.CancelledError):
             await ticking
@@ -124,6 +128,7 @@ async def measure(count: int, rounds: int) -> dict[str, object]:
         "symbols": count,
         "decided_ms": _spread(decided),
         "away_ms": _spread(away),
+        "busy_ms": _spread(busy),
         "on_close_cpu_ms": {"worst": round(close_ns / 1e6, 2)},
     }
 

@@ -218,7 +218,6 @@ class Daemon:
             instruments,
             clock=self._clock,
             venue=self._venue_clock,
-            alerts=self._alerts,
             check=self._raise_failure,
         )
         await universe.open(list(self._crew.handles.values()))

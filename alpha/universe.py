@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from alpha.alerts import Alerts
 from alpha.bots.host import BotHandle
 from alpha.bybit.fields import MalformedFrame
 from alpha.bybit.rest import Rest
@@ -35,14 +34,12 @@ class Universe:
         *,
         clock: Clock,
         venue: VenueClock,
-        alerts: Alerts,
         check: Callable[[], None],
     ) -> None:
         self._public = public
         self._instruments = instruments
         self._clock = clock
         self._venue = venue
-        self._alerts = alerts
         self._check = check
         self._period = -1
 
@@ -118,11 +115,9 @@ class Universe:
         log.info("universe", bot=handle.name, at_ms=now_ms, count=len(symbols), symbols=symbols)
         left_out = sorted(declared.difference(symbols))
         if left_out:
-            self._alerts.tell(
-                "no_such_market",
-                f"expected all symbols of bot {handle.name} to be traded, was not so for "
-                f"{', '.join(left_out)}; the bot goes on without: correct its settings",
-                level="ERROR",
-                account=handle.account,
-                bot_id=handle.bot_id,
+            log.warning(
+                "symbols_not_listed",
+                bot=handle.name,
+                symbols=left_out,
+                action="goes on without them",
             )

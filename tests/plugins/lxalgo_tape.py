@@ -47,6 +47,11 @@ class Tape:
         low = close * (1 - spread / 100)
         return Bar(symbol, BAR_MS, self.start_ms, close, close, low, close, 1.0, close)
 
+    @property
+    def now(self) -> int:
+        """The newest close."""
+        return self.start_ms
+
     def close(self, *closes: float, spread: float = 0.0) -> Decision | None:
         """One close; a single price is every symbol's."""
         prices = closes * len(self.symbols) if len(closes) == 1 else closes
@@ -77,10 +82,11 @@ def tape(
     symbols: tuple[str, ...] = (BTC,),
     start_ms: int = TUESDAY + 12 * HOUR_MS,
     wallet: str = "10000",
+    fills: bool = True,
 ) -> Tape:
     """Warm: the bar that starts at `start_ms` is the first that is decided."""
     handle = lxalgo({"symbols": list(symbols), **(settings or {})})
-    found = Tape(Desk(handle, Decimal(wallet)), symbols, start_ms - (WARM - 1) * BAR_MS)
+    found = Tape(Desk(handle, Decimal(wallet), fills), symbols, start_ms - (WARM - 1) * BAR_MS)
     handle.start()
     while found.start_ms < start_ms:
         for symbol in symbols:

@@ -1,8 +1,8 @@
 """What any implementation of these bots has to get right, one test a point and bot.
 
-Two points have files of their own: restarts in any state (3) are in test_shortseller_restart.py
-and test_momentum_restart.py, published numbers (10) in test_shortseller_golden.py,
-test_momentum_golden.py and test_restated.py.
+Two points have files of their own: restarts in any state (3) are in test_BOT_restart.py, published
+numbers (10) in test_BOT_golden.py, test_restated.py, test_lxalgo_published.py and
+test_lxalgo_oracle.py.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from alpha.core.reasons import BUILTIN
 from alpha.core.records import AttributionRules, BookChange
 from alpha.core.steps import QtySteps
 from tests.core.histories import execution, funding
-from tests.plugins import breakouts, test_shortseller
+from tests.plugins import breakouts, lxalgo_tape, test_shortseller
 from tests.plugins.breakouts import BREAKOUT
 from tests.plugins.desk import instrument
 
@@ -33,7 +33,7 @@ BTC, ETH, SOL = "BTCUSDT", "ETHUSDT", "SOLUSDT"
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 ACCOUNT = "main"
-Tape = test_shortseller.Tape | breakouts.Tape
+Tape = test_shortseller.Tape | breakouts.Tape | lxalgo_tape.Tape
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,12 @@ def begin_momentum(symbols: tuple[str, ...], start_ms: int, *, fills: bool = Tru
     return tape
 
 
+def begin_lxalgo(symbols: tuple[str, ...], start_ms: int, *, fills: bool = True) -> Tape:
+    tape = lxalgo_tape.tape(symbols=symbols, start_ms=start_ms, fills=fills)
+    tape.close(100.0)
+    return tape
+
+
 def drop(tape: Tape) -> Decision | None:
     assert isinstance(tape, test_shortseller.Tape)
     return tape.close(99.0)
@@ -83,7 +89,13 @@ def break_out(tape: Tape) -> Decision | None:
     return tape.close(dict.fromkeys(tape.symbols, BREAKOUT))
 
 
+def jump(tape: Tape) -> Decision | None:
+    assert isinstance(tape, lxalgo_tape.Tape)
+    return tape.close(109.0)
+
+
 BOTS = {
+    "lxalgo": Bot("lxalgo", "Buy", "rule_8", 300_000, begin_lxalgo, jump),
     "shortseller": Bot("shortseller", "Sell", "ema_cross", 300_000, begin_short, drop),
     "momentum": Bot(
         "momentum", "Buy", "volatility_breakout", 14_400_000, begin_momentum, break_out
@@ -171,12 +183,12 @@ def test_periods_end_without_a_missed_close(bot: Bot, boundary_ms: int, bars: in
     each case entered there, with anchors that are those of the close at 00:00."""
     close_ms = boundary_ms + bars * bot.bar_ms
     tape = bot.begin((BTC,), close_ms - 2 * bot.bar_ms, fills=False)
-    tape.desk.equity = D(9_800)
+    tape.desk.equity = D(9_900)
     decision = bot.signal(tape)
     assert decision is not None
     assert decision.row.event_ms == close_ms
     assert orders(decision) == entered(bot, BTC)
-    anchor = 9_800 if bars == 0 else 10_000
+    anchor = 9_900 if bars == 0 else 10_000
     assert f'"day_equity":"{anchor}"' in decision.row.state_json
 
 
@@ -241,7 +253,11 @@ def test_a_partial_entry_is_managed_at_its_own_size(bot: Bot) -> None:
 
 
 def any_close(tape: Tape, price: float) -> Decision | None:
-    if isinstance(tape, test_shortseller.Tape):
+    """One that a position against it leaves at; LXAlgo's after its 8 hours."""
+    if isinstance(tape, lxalgo_tape.Tape):
+        opened_ms = tape.desk.positions[BTC].opened_ms if tape.desk.positions else None
+        tape.until((opened_ms or 0) + 8 * HOUR_MS - 300_000, price)
+    if isinstance(tape, test_shortseller.Tape | lxalgo_tape.Tape):
         return tape.close(price)
     return tape.close(dict.fromkeys(tape.symbols, (price, 1.0)))
 

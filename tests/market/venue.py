@@ -27,6 +27,8 @@ class Venue:
     #: Bars that REST does not have yet, by start.
     rest_lacks: set[int] = field(default_factory=set)
     rest_broken: bool = False
+    #: Turnover of 24 hours by symbol, as the tickers have it.
+    turnovers: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, int]] = field(default_factory=list)
     rest_url: str = ""
     ws_url: str = ""
@@ -64,6 +66,12 @@ class Venue:
                 rows.append([str(start), price, price, price, price, "1", price])
         result = {"category": "linear", "symbol": query["symbol"], "list": rows[::-1]}
         return _answer(result)
+
+    async def tickers(self, request: web.Request) -> web.Response:
+        if self.rest_broken:
+            return web.Response(status=503)
+        rows = [{"symbol": name, "turnover24h": one} for name, one in self.turnovers.items()]
+        return _answer({"category": "linear", "list": rows})
 
     # -- WebSocket ----------------------------------------------------------------------------
 
@@ -126,6 +134,7 @@ async def open_http(venue: Venue) -> web.AppRunner:
     app = web.Application()
     app.router.add_get("/v5/market/time", venue.time)
     app.router.add_get("/v5/market/kline", venue.kline)
+    app.router.add_get("/v5/market/tickers", venue.tickers)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

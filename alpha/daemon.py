@@ -24,7 +24,6 @@ from alpha.accounts import AccountOpener
 from alpha.alerts import Alerts
 from alpha.bybit.limiter import Limiter
 from alpha.bybit.rest import Rest
-from alpha.bybit.stream import PublicStream
 from alpha.clock import Clock, Randomness, SystemClock, SystemRandomness, VenueClock
 from alpha.config import Config, RunOptions
 from alpha.config.show import secrets_of
@@ -34,6 +33,7 @@ from alpha.core.risk import EntryRisk
 from alpha.crew import open_crew, report_crew
 from alpha.errors import AlphaError
 from alpha.exchange import Venue, first_contact, market_has_ended, open_exchange
+from alpha.floor import Floor
 from alpha.guard import Lifeline
 from alpha.installation import DataDirLock, installation_id
 from alpha.ledger import observations, registry
@@ -42,7 +42,6 @@ from alpha.ledger.lease import Lease, LeaseHeld, LeaseLost
 from alpha.ledger.pool import CONNECTION_ERRORS, Pool
 from alpha.live import Live
 from alpha.live_desk import LiveDesk
-from alpha.market.data import MarketData
 from alpha.rounds import Rounds
 from alpha.serving import serve
 from alpha.standby import Standby, StandbyDesk
@@ -51,7 +50,6 @@ from alpha.supervision import Supervisor
 from alpha.trading.latency import Latencies
 from alpha.trading.service import Tools
 from alpha.trading.session import BotSession
-from alpha.universe import Universe
 from alpha.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -202,25 +200,28 @@ class Daemon:
             check=self._raise_failure,
             say=partial(setattr, self._live, "no_exchange"),
         )
-        instruments = {one.symbol: one for one in listed}
+        floor = Floor(
+            self._public,
+            listed,
+            clock=self._clock,
+            venue=self._venue_clock,
+            supervisor=self._supervisor,
+            stores=stores,
+            live=self._live,
+            alerts=self._alerts,
+        )
         tools = Tools(
             self._clock,
             self._venue_clock,
             stores.writer,
             stores.reader,
             self._supervisor,
-            instruments,
+            floor.rules.listed,
             EntryRisk(max_notional=config.risk.max_notional),
             config.paper.leverage if config.mode == "paper" else None,
+            floor.rules.doubt,
         )
-        universe = Universe(
-            self._public,
-            instruments,
-            clock=self._clock,
-            venue=self._venue_clock,
-            check=self._raise_failure,
-        )
-        await universe.open(list(self._crew.handles.values()))
+        await floor.open_universe(self._crew.handles.values(), check=self._raise_failure)
         opener = AccountOpener(
             config,
             self._clock,
@@ -238,14 +239,11 @@ class Daemon:
         for name in accounts:
             await opener.open(name)
         await self._accounts_live()
-        market, rounds = self._open_market(venue)
+        pulse = self._watchdog.pulse("rounds", TASK_LIMIT_S)
+        market, rounds = floor.open_market(venue.endpoints.public_ws, pulse)
         await self._live.open_mirror(market, self._randomness, self._supervisor)
         await self._join_bots(rounds)
-        self._supervisor.keep(
-            "universe",
-            lambda: universe.run(self._fed, rounds, self._live.services),
-            vital=False,
-        )
+        floor.follow_universe(self._fed, rounds)
         self._ready()
         await self._until_stopped(venue)
         await self._leave()
@@ -290,20 +288,6 @@ class Daemon:
             await self._clock.sleep(0.02)
         for service in services.values():
             service.recovery.starting = False
-
-    def _open_market(self, venue: Venue) -> tuple[MarketData, Rounds]:
-        market = MarketData(
-            self._public,
-            PublicStream(venue.endpoints.public_ws, clock=self._clock),
-            clock=self._clock,
-            venue=self._venue_clock,
-            spawn=self._supervisor.spawn,
-        )
-        self._live.market = market
-        rounds = Rounds(market, self._clock, self._watchdog.pulse("rounds", TASK_LIMIT_S))
-        self._supervisor.keep("market", lambda: market.run(rounds.on_bar))
-        self._supervisor.keep("rounds", rounds.run)
-        return market, rounds
 
     async def _join_bots(self, rounds: Rounds) -> None:
         """Every bot joins as soon as its account is live. Returns when those have joined whose

@@ -25,7 +25,7 @@ CREATE TABLE trading.market_data (
            AND high_price >= greatest(open_price, close_price))
 ) PARTITION BY RANGE (timestamp);
 -- What no month was made for in time; such rows are found as any others.
-CREATE TABLE trading.market_data_rest PARTITION OF trading.market_data DEFAULT;
+CREATE TABLE trading.market_data_other PARTITION OF trading.market_data DEFAULT;
 CREATE INDEX market_data_by_time ON trading.market_data USING brin (timestamp);
 
 -- The partition of the month (UTC) that holds `at`, made when it is not there. False: the default

@@ -42,6 +42,7 @@ LAYERS = (
                 "announcements",
                 "crew",
                 "exchange",
+                "floor",
                 "live",
                 "live_desk",
                 "paper",

@@ -97,6 +97,16 @@ TABLE: Mapping[int, ErrorClass] = build_table(_ROWS)
 BAN_SECONDS = 600.0
 
 
+#: Refusals of a size or price, and of a contract that does not trade (any longer).
+_RULES = frozenset({110003, 110022, 110023, 110074, 110094})
+
+
+def doubts_rules(code: int, message: str) -> bool:
+    """Whether a refusal says that we may have old trading rules of the symbol."""
+    words = message.lower()
+    return code in _RULES or (code == 10001 and ("qty" in words or "price" in words))
+
+
 def classify(ret_code: int | None, ret_msg: str, http_status: int, *, write: bool) -> ErrorClass:
     """The class of one answer. `ret_code` is None when the body was no V5 envelope."""
     if http_status == 403 and "frequent" in ret_msg.lower():

@@ -150,7 +150,7 @@ class Book:
         self.account = account
         self.symbol = symbol
         self._checkpoint_ms = BEGINNING_MS if checkpoint_ms is None else checkpoint_ms
-        self._qty_steps = qty_steps
+        self.qty_steps = qty_steps
         self._rows: list[Execution] = []
         self._keys: list[LedgerKey] = []
         self._effects: list[Effects] = []
@@ -269,7 +269,7 @@ class Book:
         if not is_known(row):
             return Effects()
         held = {bot: lots.signed_qty for bot, lots in self._lots.items() if lots.signed_qty}
-        shares = attribute(row, rules, held, self._qty_steps.at(row.exec_time))
+        shares = attribute(row, rules, held, self.qty_steps.at(row.exec_time))
         if row.exec_type in CASH_ONLY:
             return Effects(funding=tuple(self._funding(row, share, touched) for share in shares))
         fills: list[Fill] = []
@@ -433,7 +433,7 @@ class Book:
         if count == len(self._rows):
             return self.position(bot_id)
         past = Book(
-            self.account, self.symbol, checkpoint_ms=self.checkpoint_ms, qty_steps=self._qty_steps
+            self.account, self.symbol, checkpoint_ms=self.checkpoint_ms, qty_steps=self.qty_steps
         )
         past.add(self._rows[:count], rules)
         return past.position(bot_id)
@@ -441,7 +441,7 @@ class Book:
     def owners_now(self, row: Execution, rules: AttributionRules) -> frozenset[str]:
         """To whom an execution would belong as the next one."""
         held = {bot: lots.signed_qty for bot, lots in self._lots.items() if lots.signed_qty}
-        shares = attribute(row, rules, held, self._qty_steps.at(row.exec_time))
+        shares = attribute(row, rules, held, self.qty_steps.at(row.exec_time))
         return frozenset(share.bot_id for share in shares)
 
     def owners_of(self, order_id: str) -> frozenset[str]:

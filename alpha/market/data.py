@@ -8,7 +8,7 @@ twice is handed on once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -21,12 +21,15 @@ from alpha.bybit.stream import PublicStream, StreamState
 from alpha.clock import Clock, VenueClock
 from alpha.core.events import Bar
 from alpha.errors import AlphaError
+from alpha.market.intervals import IntervalCheck
 
 log = structlog.get_logger(__name__)
 
 #: Told (bar, perf_ns of the socket read or None, stale). A bar that REST brought is stale when a
 #: newer one exists already: it feeds indicators and state, no entry follows from it.
 OnBar = Callable[[Bar, int | None, bool], None]
+#: Told closed bars of one series, ascending, and whether `stream` or `rest` has brought them.
+Archive = Callable[[Sequence[Bar], str], None]
 Spawn = Callable[[Coroutine[object, object, None], str], object]
 
 FILL_RETRY_S = 0.25
@@ -56,8 +59,18 @@ class MarketData:
     """Bars of all bots. `spawn` starts a task that the daemon supervises."""
 
     def __init__(
-        self, rest: Rest, stream: PublicStream, *, clock: Clock, venue: VenueClock, spawn: Spawn
+        self,
+        rest: Rest,
+        stream: PublicStream,
+        *,
+        clock: Clock,
+        venue: VenueClock,
+        spawn: Spawn,
+        archive: Archive = lambda bars, source: None,
+        intervals: IntervalCheck | None = None,
     ) -> None:
+        self._archive = archive
+        self._intervals = intervals or IntervalCheck(lambda bar, shorter_ms, what: None)
         self._rest = rest
         self._stream = stream
         self._clock = clock
@@ -80,12 +93,14 @@ class MarketData:
         key = (symbol, interval_ms)
         if key not in self._series:
             self._series[key] = _Series()
+            self._intervals.expect(symbol, interval_ms)
             await self._stream.subscribe([_topic(key)])
 
     async def unsubscribe(self, symbol: str, interval_ms: int) -> None:
         """Nobody wants the bars of a symbol any longer."""
         key = (symbol, interval_ms)
         if self._series.pop(key, None) is not None:
+            self._intervals.forget(symbol, interval_ms)
             await self._stream.unsubscribe([_topic(key)])
 
     async def history(self, symbol: str, interval_ms: int, start_ms: int, end_ms: int) -> list[Bar]:
@@ -93,6 +108,7 @@ class MarketData:
         bars = await self._rest.klines(
             symbol, interval_ms, start_ms, end_ms, venue_ms=await self.market_time()
         )
+        self._note(bars, "rest")
         if bars:
             self._prices.setdefault(symbol, bars[-1].close)
             self.newest.setdefault((symbol, interval_ms), bars[-1])
@@ -161,8 +177,14 @@ class MarketData:
             waited_ms = (self._clock.perf_ns() - received_ns) // 1_000_000
             stale = stale or waited_ms > min(bar.interval_ms // STALE_PART, STALE_MOST_MS)
         self.newest[(bar.symbol, bar.interval_ms)] = bar
+        self._note((bar,), "rest" if received_ns is None else "stream")
         if self._on_bar is not None:
             self._on_bar(bar, received_ns, stale)
+
+    def _note(self, bars: Sequence[Bar], source: str) -> None:
+        self._archive(bars, source)
+        for bar in bars:
+            self._intervals.add(bar)
 
     # -- gaps ---------------------------------------------------------------------------------
 

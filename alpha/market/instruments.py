@@ -12,6 +12,7 @@ from alpha.bybit.rest import Rest
 from alpha.clock import Clock
 from alpha.core.instruments import Instrument
 from alpha.errors import AlphaError
+from alpha.ledger.pool import CONNECTION_ERRORS
 
 log = structlog.get_logger(__name__)
 
@@ -19,6 +20,8 @@ EVERY_S = 4 * 3600.0
 #: A refused order asks at once; the next one only after this long.
 DOUBT_PAUSE_S = 10.0
 RETRY_S = 5.0
+
+_PASSING: tuple[type[BaseException], ...] = (AlphaError, *CONNECTION_ERRORS)
 
 #: Told what is new or different, and repeated until it returns.
 Changed = Callable[[Mapping[str, Instrument]], Awaitable[None]]
@@ -52,8 +55,8 @@ class Instruments:
             self._doubted.clear()
             try:
                 await self.refresh()
-            except AlphaError as error:
-                log.warning("instruments_not_read", error=str(error), action="asks again")
+            except _PASSING as error:
+                log.warning("instruments_not_refreshed", error=str(error), action="asks again")
                 pause = RETRY_S
             else:
                 pause = EVERY_S

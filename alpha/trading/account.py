@@ -114,7 +114,7 @@ class Account:
         self.books: dict[str, Book] = {}
         self._ledger = ledger
         self._clock = clock
-        self._qty_steps = qty_steps
+        self.qty_steps = qty_steps
         self._seen: dict[tuple[str, str], int] = {}  # execution key -> exec_time
         self._listeners: dict[str, BotListener] = {}
         self._held: list[Execution] | None = []  # rows waiting for the end of a sync
@@ -324,7 +324,7 @@ class Account:
         return self.books[symbol]
 
     def new_book(self, symbol: str, checkpoint_ms: int | None) -> Book:
-        steps = self._qty_steps.get(symbol, NO_STEPS)
+        steps = self.qty_steps.get(symbol, NO_STEPS)
         return Book(self.name, symbol, checkpoint_ms=checkpoint_ms, qty_steps=steps)
 
     def _fold_late(self, fresh: Sequence[Execution], received_ns: int | None) -> None:

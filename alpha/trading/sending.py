@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import structlog
 
-from alpha.bybit.codes import ClockRefused, DuplicateOrder
+from alpha.bybit.codes import ClockRefused, DuplicateOrder, doubts_rules
 from alpha.bybit.requests import CreateOrder
 from alpha.bybit.rest import Rest
 from alpha.clock import Clock
@@ -34,7 +34,8 @@ Wanted = Callable[[], CreateOrder | None]
 
 class Sender:
     """Sends for one account. `unknown` is told of orders whose outcome nobody knows, `answered`
-    when the exchange has taken one; `sending` holds the ids on their way."""
+    when the exchange has taken one, `doubt` of a symbol whose rules may be others by now;
+    `sending` holds the ids on their way."""
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Sender:
         unknown: Callable[[str], None],
         answered: Callable[[], None],
         sending: set[str],
+        doubt: Callable[[str], None] = lambda symbol: None,
     ) -> None:
         self._account = account
         self._rest = rest
@@ -54,6 +56,7 @@ class Sender:
         self._unknown = unknown
         self._answered = answered
         self._sending = sending
+        self._doubt = doubt
         self.frame_to_order_us = Latencies()
 
     async def send(
@@ -135,6 +138,8 @@ class Sender:
     def _refused(self, row: OrderRow, error: VenueRejected) -> None:
         link_id = row.client_order_id
         log.warning("order_rejected", order=link_id, code=error.code, message=error.message)
+        if doubts_rules(error.code, error.message):
+            self._doubt(row.symbol)
         rejected = self._account.tracker.move(
             link_id,
             OrderState.REJECTED,

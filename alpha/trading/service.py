@@ -17,6 +17,7 @@ from alpha.core.instruments import Instrument
 from alpha.core.intents import Exit
 from alpha.core.records import OrderRow
 from alpha.core.risk import EntryRisk
+from alpha.core.steps import NO_STEPS, QtySteps
 from alpha.errors import AuthRejected
 from alpha.ledger.reader import LedgerReader
 from alpha.ledger.writer import LedgerWriter
@@ -53,6 +54,8 @@ class Tools:
     instruments: Mapping[str, Instrument]
     risk: EntryRisk
     default_leverage: Decimal | None = None  # of symbols for which a bot declares none
+    #: Told the symbol of an order that the exchange refused for its quantity or price.
+    doubt: Callable[[str], None] = lambda symbol: None
 
 
 class AccountService:
@@ -123,6 +126,7 @@ class AccountService:
             unknown=self.outcomes.resolve_soon,
             answered=lambda: self.protection.wake(),
             sending=self._sending,
+            doubt=tools.doubt,
         )
         sizing = Sizing(
             account,
@@ -224,6 +228,12 @@ class AccountService:
         reader = self._tools.reader
         for row in await reader.unfinished_exits(self.account.name, session.bot_id):
             session.ended_early(row)
+
+    def learn_steps(self, qty_steps: Mapping[str, QtySteps]) -> None:
+        """Quantity steps are others from some moment on."""
+        self.account.qty_steps = qty_steps
+        for symbol, book in self.account.books.items():
+            book.qty_steps = qty_steps.get(symbol, NO_STEPS)
 
     async def ensure_leverage(self, session: BotSession) -> None:
         for symbol in sorted({one.symbol for one in session.handle.subscriptions}):

@@ -9,8 +9,8 @@ from decimal import Decimal
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
-from alpha.alerts import Alert, Alerts
 from alpha.bots.host import BotHandle, open_bot
 from alpha.bybit.endpoints import Endpoints
 from alpha.bybit.limiter import Limiter
@@ -37,41 +37,40 @@ async def venue() -> AsyncIterator[Venue]:
 
 
 @asynccontextmanager
-async def universe_of(venue: Venue, alerts: Alerts) -> AsyncIterator[Universe]:
+async def universe_of(venue: Venue) -> AsyncIterator[Universe]:
     clock = SystemClock()
     market = VenueClock(clock)
     market.observe(venue.now_ms)
     endpoints = Endpoints(venue.rest_url, "ws://127.0.0.1:1", "ws://127.0.0.1:1", "")
     async with aiohttp.ClientSession() as http:
         rest = Rest(endpoints, None, account="", clock=clock, limiter=Limiter(clock), session=http)
-        yield Universe(
-            rest, INSTRUMENTS, clock=clock, venue=market, alerts=alerts, check=lambda: None
-        )
+        yield Universe(rest, INSTRUMENTS, clock=clock, venue=market, check=lambda: None)
 
 
 async def test_what_trades_is_shown_with_its_turnover(venue: Venue) -> None:
     """ODDPERP is no instrument that could be traded, ETH has too little turnover."""
     handle = bot()
-    async with universe_of(venue, Alerts(SystemClock())) as universe:
+    async with universe_of(venue) as universe:
         await universe.open([handle])
     assert [one.symbol for one in handle.subscriptions] == [BTC, SOL]
 
 
 async def test_configured_symbols_that_do_not_trade_are_told(venue: Venue) -> None:
-    alerts, told = Alerts(SystemClock()), list[Alert]()
-    alerts.listen(told.append)
+    """A warning: lists of symbols are longer than what any one exchange has."""
     del venue.turnovers[ETH]
     handle = bot(symbols=[ETH, SOL])
-    async with universe_of(venue, alerts) as universe:
-        await universe.open([handle])
+    async with universe_of(venue) as universe:
+        with capture_logs() as logs:
+            await universe.open([handle])
     assert [one.symbol for one in handle.subscriptions] == [SOL]
-    assert [(one.kind, "ETHUSDT" in one.message) for one in told] == [("no_such_market", True)]
+    told = [one for one in logs if one["log_level"] == "warning"]
+    assert [(one["event"], one["symbols"]) for one in told] == [("symbols_not_listed", [ETH])]
 
 
 async def test_an_exchange_that_does_not_answer_is_waited_for(venue: Venue) -> None:
     venue.rest_broken = True
     handle = bot()
-    async with universe_of(venue, Alerts(SystemClock())) as universe:
+    async with universe_of(venue) as universe:
         opening = asyncio.create_task(universe.open([handle]))
         await SystemClock().sleep(0.2)
         assert not opening.done()

@@ -1,7 +1,7 @@
 """Bars per second of backtests through the plugin host, on one core, each in a process of its own.
 
-`python -m bench.backtest --json [--data DIR] [--only NAME,...] [--runs N]` prints one JSON object:
-`{"ema_cross": {"bars_per_s", "max_rss_mb"}, ...}`. ShortSeller, LXAlgo and Momentum need the
+`python -m bench.backtest --json [--data DIR] [--only NAME,...] [--runs N] [--bars N]` prints one
+JSON object: `{"ema_cross": {"bars_per_s", "max_rss_mb"}, ...}`. ShortSeller, LXAlgo and Momentum need the
 5-minute candles of BTC, ETH and SOL in DIR; what has none is left out. The EMA cross bot (10/20,
 always in the market) runs over a random walk of 500,000 bars on one symbol. A run counts from the
 first bar to the last, without reading the files: `load_s` tells that. Best of `--runs`, by wall
@@ -47,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder of candle files")
     parser.add_argument("--only", default=",".join(NAMES), help="names, with commas between")
     parser.add_argument("--runs", type=int, default=3, help="the best of so many counts")
+    parser.add_argument("--bars", type=int, default=BARS, help="of the random walk")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.child:
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in options.only.split(","):
-            data = _walk_file(Path(folder)) if name == "ema_cross" else options.data
+            data = _walk_file(Path(folder), options.bars) if name == "ema_cross" else options.data
             figures = _in_child(name, data, options.runs)
             if figures is not None:
                 found[name] = figures
@@ -111,12 +112,12 @@ def _measure(name: str, data: Path, runs: int) -> dict[str, float]:
     }
 
 
-def _walk_file(folder: Path) -> Path:
+def _walk_file(folder: Path, bars: int) -> Path:
     """A random walk of one symbol, the same at every call; each bar opens at the close before."""
     candles = Candles("BTCUSDT", BAR_MS, folder / "walk-BTCUSDT-5m.csv")
-    candles.starts = array("q", range(0, BARS * BAR_MS, BAR_MS))
+    candles.starts = array("q", range(0, bars * BAR_MS, BAR_MS))
     state, price = 1, 600_000  # in ticks of 0.1
-    for _ in range(BARS):
+    for _ in range(bars):
         opened = price
         state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
         price = max(100_000, opened + (state >> 33) % 2401 - 1200)

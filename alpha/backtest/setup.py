@@ -115,11 +115,13 @@ def prepare(
     catalog: Catalog,
     request: Request,
     progress: Callable[[int], None] | None = None,
+    folder: Folder | None = None,
 ) -> Prepared:
-    """Reads what the bots subscribe to. NotFound for unknown names and empty folders,
-    ConfigError for wrong settings, CandleError for faulty files."""
+    """Reads what the bots subscribe to; several runs on one `folder` read it once. NotFound for
+    unknown names and empty folders, ConfigError for wrong settings, CandleError for faulty
+    files."""
     request = with_own(request)
-    folder = Folder(request.data)
+    folder = folder or Folder(request.data)
     names = request.bots or tuple(config.enabled_bots)
     if not names:
         raise NotFound("expected the name of a bot in --bots, found none")

@@ -47,7 +47,8 @@ def bars_of(candles: Candles, low: int, high: int) -> Iterator[Bar]:
 
 
 class Folder:
-    """The candle files of a folder (or the one file), by symbol and interval. None is read."""
+    """The candle files of a folder (or the one file), by symbol and interval. Each is read once,
+    when it is asked for: runs that share a folder share its candles."""
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
@@ -57,6 +58,7 @@ class Folder:
         self.path = path if path.is_dir() else path.parent
         files = [path] if path.is_file() else candle_files(path)
         self._files: dict[str, dict[int, Path]] = {}
+        self._read: dict[tuple[Path, bool], Candles] = {}
         for file in files:
             symbol, interval_ms = name_parts(file)
             other = self._files.setdefault(symbol, {}).get(interval_ms)
@@ -91,7 +93,10 @@ class Folder:
         return min(common)
 
     def read(self, symbol: str, interval_ms: int, *, repair: bool = False) -> Candles:
-        return read_candles(self._files[symbol][interval_ms], repair=repair)
+        key = (self._files[symbol][interval_ms], repair)
+        if key not in self._read:
+            self._read[key] = read_candles(key[0], repair=repair)
+        return self._read[key]
 
 
 def aggregate(candles: Candles, interval_ms: int, until: int) -> dict[int, Bar]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import structlog
 
 from alpha.candles.files import Candles
 from alpha.candles.writing import write_candles
@@ -17,6 +18,13 @@ from tests.backtest.test_shortseller import walk
 STEP = 300_000
 #: A short warm-up, so that little data is enough.
 QUICK = ("--set", "shortseller.ema_fast=24", "--set", "shortseller.ema_slow=60")
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """The command sets the log of its process up; other tests want theirs."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
@@ -115,6 +123,16 @@ def test_several_bots_share_one_account(data: Path, tmp_path: Path) -> None:
     assert {signal["bot"] for signal in found["signals"]} == {"shortseller", "lxalgo"}
 
 
+def test_nothing_is_started_and_nothing_left_behind(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    assert backtest(data, "--html", "report.html") == 0
+    assert [path.name for path in home.iterdir()] == ["report.html"]
+
+
 # -- wrong input ------------------------------------------------------------------------------
 
 
@@ -163,6 +181,13 @@ def test_folders_without_candles_are_named(
     assert "no candles of BTCUSDT, ETHUSDT; goes without" in capsys.readouterr().err
     assert backtest(tmp_path, "--set", "shortseller.symbols=XRPUSDT") == 2
     assert "expected candles of XRPUSDT" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_to_is_named(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert backtest(data, "--json", "/nowhere/result.json") == 1
+    assert "/nowhere/result.json: expected to write there" in capsys.readouterr().err
 
 
 def test_too_little_warm_up_says_how_many_bars_are_needed(

@@ -117,6 +117,7 @@ class AccountOpener:
             past=await past_of(reader, handle.bot_id, handle.account),
             clock=self.clock,
             changed=self.live.bot_changed,
+            witness=self.tools.witness,
         )
         session.restore(
             SavedBot(saved.ordinal, saved.state_json, saved.last_stamp, saved.cursor_json)

@@ -42,6 +42,7 @@ from alpha.ledger.lease import Lease, LeaseHeld, LeaseLost
 from alpha.ledger.pool import CONNECTION_ERRORS, Pool
 from alpha.live import Live
 from alpha.live_desk import LiveDesk
+from alpha.parity.recorder import open_recorder
 from alpha.rounds import Rounds
 from alpha.serving import serve
 from alpha.standby import Standby, StandbyDesk
@@ -220,6 +221,14 @@ class Daemon:
             EntryRisk(max_notional=config.risk.max_notional),
             config.paper.leverage if config.mode == "paper" else None,
             floor.rules.doubt,
+            await open_recorder(
+                self._stack,
+                config,
+                self._crew.handles,
+                self._clock,
+                self._alerts,
+                self._supervisor,
+            ),
         )
         await floor.open_universe(self._crew.handles.values(), check=self._raise_failure)
         opener = AccountOpener(

@@ -51,6 +51,7 @@ class Rounds:
         finally:
             del self._joining[session.bot_id]
         # Nothing is awaited from here on: no bar can slip through in between.
+        session.joins()
         missed: dict[tuple[int, int], dict[str, Bar]] = {}
         later: list[Handed] = []
         for want, bars in history.items():

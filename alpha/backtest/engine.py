@@ -10,7 +10,7 @@ are there) is settled before it, and the loop inside does only what a bar can ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -33,6 +33,12 @@ from alpha.errors import NeedsOperator
 MINUTE_MS = 60_000
 #: Steps between two reports of progress.
 LONGEST = 4096
+
+
+#: Makes the exchange of a run; its last two arguments are whom to tell of fills, and which bots.
+MakeVenue = Callable[
+    [Terms, Sequence[Book], Mapping[str, Instrument], Callable[[Done], None], Container[int]], Venue
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +154,7 @@ class Engine:
         from_ms: int | None = None,
         funding: Sequence[FundingRate] = (),
         progress: Callable[[int], None] | None = None,
+        venue: MakeVenue = Venue,
     ) -> None:
         capital = capital or {}
         self._tape = tape
@@ -158,7 +165,7 @@ class Engine:
         self._progress = progress or (lambda _: None)
         books = [Book(seat.name, capital.get(seat.name)) for seat in seats]
         listening = [number for number, one in enumerate(seats) if one.on_fill or one.on_order]
-        self._venue = Venue(terms, books, instruments, self._told, listening)
+        self._venue = venue(terms, books, instruments, self._told, listening)
         self._bots = [_Bot(number, seat, books[number]) for number, seat in enumerate(seats)]
         self._signals: list[Signal] = []
         self._refused: list[Refused] = []
@@ -300,7 +307,7 @@ class Engine:
         note_equity, note_open = curve.equity.append, curve.open_positions.append
         close_ms = stretch.start_ms
         for row in self._tape.rows(stretch):
-            if venue.pending:
+            if venue.pending or venue.fed:
                 venue.fill_at_open(row, place)
             if venue.holdings:
                 venue.watch(row, place)

@@ -81,6 +81,11 @@ class Seat:
         self._machine.ready()
 
     @property
+    def strategy(self) -> GuardedStrategy:
+        """The strategy itself, for whoever looks into it beside a run."""
+        return self._guarded
+
+    @property
     def state(self) -> BotState:
         return self._machine.state
 

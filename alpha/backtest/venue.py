@@ -87,6 +87,9 @@ class Book:
 class Venue:
     """`told` is called with each fill of the bots that are `listening`, once it is booked."""
 
+    #: Whether fills come from elsewhere than orders: `fill_at_open` is called at every bar then.
+    fed = False
+
     def __init__(
         self,
         terms: Terms,

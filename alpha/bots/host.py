@@ -115,6 +115,11 @@ class BotHandle:
         return SavedBot(self.ordinal, self._state_json, self.last_stamp, self._cursor_json)
 
     @property
+    def chosen(self) -> tuple[int, tuple[Market, ...], AbstractSet[str]] | None:
+        """The newest choice of its symbols: when, among which, and what it held; None if none."""
+        return self._markets
+
+    @property
     def wants_universe(self) -> bool:
         """Whether it chooses its symbols itself: `choose` is to be called before its warm-up."""
         return self._strategy.chooses

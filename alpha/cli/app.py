@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from alpha import __version__
-from alpha.cli import backtest, bots, config, data, db, inspect, ledger, paper, readers, sim
+from alpha.cli import backtest, bots, config, data, db, inspect, ledger, paper, parity, readers, sim
 from alpha.cli.run import run
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ def root(
 app.command("run")(run)
 app.command("sim")(sim.sim)
 app.command("backtest")(backtest.backtest)
+app.command("parity")(parity.parity)
 app.command("inspect")(inspect.inspect)
 app.command("status")(readers.status)
 app.command("reconcile")(readers.reconcile)

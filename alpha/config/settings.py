@@ -160,6 +160,12 @@ class RiskSettings(Section):
     max_notional: Annotated[Number | None, Field(gt=0)] = None
 
 
+class RecordSettings(Section):
+    """A recording of what bots see and decide, for `alpha parity`."""
+
+    enabled: bool = False
+
+
 class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -180,6 +186,7 @@ class Config(Section):
     telegram: TelegramSettings = TelegramSettings()
     live: LiveSettings = LiveSettings()
     risk: RiskSettings = RiskSettings()
+    record: RecordSettings = RecordSettings()
     log: LogSettings = LogSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

@@ -36,6 +36,7 @@ from alpha.trading.session import BotSession
 from alpha.trading.sizing import Fence, Sizing
 from alpha.trading.sweep import OVERLAP_MS
 from alpha.trading.waiting import OrderSearch
+from alpha.trading.witness import Witness
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +57,7 @@ class Tools:
     default_leverage: Decimal | None = None  # of symbols for which a bot declares none
     #: Told the symbol of an order that the exchange refused for its quantity or price.
     doubt: Callable[[str], None] = lambda symbol: None
+    witness: Witness | None = None  # of what bots see and decide
 
 
 class AccountService:
@@ -299,6 +301,8 @@ class AccountService:
     def on_event(self, event: PrivateEvent, received_ns: int) -> None:
         """One row of a frame, in the frame's order."""
         account = self.account
+        if self._tools.witness is not None:
+            self._tools.witness.heard(account.name, event)
         match event:
             case Execution():
                 self._tools.venue.observe(event.exec_time)

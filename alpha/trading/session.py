@@ -24,6 +24,7 @@ from alpha.core.records import BotPosition, Correction, Fill, OrderRow, Tally
 from alpha.core.snapshot import Snapshot
 from alpha.trading.account import Account
 from alpha.trading.gateway import Gateway
+from alpha.trading.witness import Witness
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +71,7 @@ class BotSession:
         past: Past,
         clock: Clock,
         changed: Callable[[str], None],
+        witness: Witness | None = None,
     ) -> None:
         self.handle = handle
         self.account = account
@@ -86,6 +88,7 @@ class BotSession:
         self._cash_flow = past.cash_flow
         self._clock = clock
         self._changed = changed
+        self._witness = witness
         self._now_ms = 0
         self._minute = 0
         #: Before this, what the account tells is left to `replay`, which finds it in the books.
@@ -102,9 +105,16 @@ class BotSession:
         self.handle.restore(saved)
         self.handle.start()
 
+    def joins(self) -> None:
+        """Its past is loaded, history and `replay` come next."""
+        if self._witness is not None:
+            self._witness.joined(self.handle, self.account.positions(self.bot_id))
+
     # -- the account tells --------------------------------------------------------------------
 
     def told_fill(self, fill: Fill, received_ns: int) -> None:
+        if self._witness is not None:
+            self._witness.filled(self.handle, fill)
         self.last_fill = LastFill(
             fill.exec_time, fill.symbol, fill.side, fill.qty, fill.price, fill.reason
         )
@@ -131,6 +141,8 @@ class BotSession:
         self._changed(self.bot_id)
 
     def told_order(self, row: OrderRow) -> None:
+        if self._witness is not None:
+            self._witness.ordered(self.handle, row)
         self.ended_early(row)
         if self._caught_up:
             snapshot = self.snapshot(max(self._now_ms, row.decided_ms))
@@ -147,6 +159,8 @@ class BotSession:
     # -- the market tells ---------------------------------------------------------------------
 
     def bar(self, bar: Bar) -> None:
+        if self._witness is not None:
+            self._witness.shown(self.handle, bar)
         self.handle.bar(bar)
 
     def close(
@@ -159,13 +173,25 @@ class BotSession:
         stale: bool = False,
     ) -> None:
         """`stale`: a newer bar exists already, so no entry follows from this close."""
-        decision = self.handle.close(
-            interval_ms, close_ms, bars, self.snapshot(close_ms), replayed=stale
-        )
-        self._carry_out(decision, received_ns)
+        self._decide(interval_ms, close_ms, bars, received_ns, replayed=stale)
         if self.handle.wants_timer:
             self._tick(close_ms // MINUTE_MS)
         self._changed(self.bot_id)
+
+    def _decide(
+        self,
+        interval_ms: int,
+        close_ms: int,
+        bars: Mapping[str, Bar],
+        received_ns: int | None,
+        *,
+        replayed: bool,
+    ) -> None:
+        snapshot, witness = self.snapshot(close_ms), self._witness
+        if witness is not None:
+            witness.closing(self.handle, interval_ms, close_ms, bars, snapshot, replayed=replayed)
+        decision = self.handle.close(interval_ms, close_ms, bars, snapshot, replayed=replayed)
+        self._carry_out(decision, received_ns)
 
     def _tick(self, minute: int) -> None:
         """The bot's timer: once at each full minute of event time."""
@@ -186,9 +212,10 @@ class BotSession:
         for interval_ms, close_ms, bars in closes:
             while pending and pending[0].exec_time <= close_ms:
                 self._replay_fill(pending.pop(0))
-            snapshot = self.snapshot(close_ms)
-            decision = self.handle.close(interval_ms, close_ms, bars, snapshot, replayed=True)
-            self._carry_out(decision, None)
+            if self._witness is not None:
+                for bar in bars.values():
+                    self._witness.shown(self.handle, bar)
+            self._decide(interval_ms, close_ms, bars, None, replayed=True)
         for fill in pending:
             self._replay_fill(fill)
         self._caught_up = True
@@ -242,6 +269,8 @@ class BotSession:
 
     def _carry_out(self, decision: Decision | None, received_ns: int | None) -> None:
         if decision is not None:
+            if self._witness is not None:
+                self._witness.decided(self.handle, decision)
             self.decided_wall_ms = self._clock.now_ms()
             self.orders += self._gateway.carry_out(decision, self, received_ns)
 
@@ -323,4 +352,7 @@ class BotSession:
         return f"bot {self.handle.name} is {self.handle.state}, expected running"
 
     def plan_exit(self, intent: Exit, event_key: str, event_ms: int) -> Decision | None:
-        return self.handle.plan([intent], event_key, max(event_ms, self._now_ms))
+        decision = self.handle.plan([intent], event_key, max(event_ms, self._now_ms))
+        if decision is not None and self._witness is not None:
+            self._witness.decided(self.handle, decision)
+        return decision

@@ -1,0 +1,1 @@
+"""Recordings of what the daemon saw and decided, and their replay through the backtester."""

@@ -1,11 +1,11 @@
 """Bars per second of backtests through the plugin host, on one core, each in a process of its own.
 
 `python -m bench.backtest --json [--data DIR] [--only NAME,...] [--runs N] [--bars N]` prints one
-JSON object: `{"ema_cross": {"bars_per_s", "max_rss_mb"}, ...}`. ShortSeller, LXAlgo and Momentum need the
-5-minute candles of BTC, ETH and SOL in DIR; what has none is left out. The EMA cross bot (10/20,
-always in the market) runs over a random walk of 500,000 bars on one symbol. A run counts from the
-first bar to the last, without reading the files: `load_s` tells that. Best of `--runs`, by wall
-time; `cpu_bars_per_s` is by CPU time, for a machine that others use.
+JSON object: `{"ema_cross": {"bars_per_s", "max_rss_mb"}, ...}`. ShortSeller, LXAlgo and Momentum
+need the 5-minute candles of BTC, ETH and SOL in DIR; what has none is left out. The EMA cross bot
+(10/20, always in the market) runs over a random walk of 500,000 bars on one symbol. A run counts
+from the first bar to the last, without reading the files: `load_s` tells that. Best of `--runs`, by
+wall time; `cpu_bars_per_s` is by CPU time, for a machine that others use.
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ class Engine:
         capital = capital or {}
         self._tape = tape
         self._step_ms = tape.interval_ms
-        self._from_ms = from_ms if from_ms is not None else tape.start_ms
+        self._from_ms = tape.start_ms if from_ms is None else tape.on_grid(from_ms)
         self._instruments = instruments
         self._balance = terms.balance
         self._progress = progress or (lambda _: None)
@@ -172,7 +172,7 @@ class Engine:
         self._curve = Curve()
         self._funding: dict[int, list[FundingRate]] = {}
         for rate in funding:
-            self._funding.setdefault(rate.at_ms, []).append(rate)
+            self._funding.setdefault(tape.on_grid(rate.at_ms), []).append(rate)
         for bot in self._bots:
             self._seat_bot(bot)
 
@@ -273,7 +273,7 @@ class Engine:
     # -- a stretch of bars --------------------------------------------------------------------
 
     def _pay_funding(self, stretch: Stretch) -> None:
-        """At the opening price of the bar that starts at that moment."""
+        """At the opening price of the bar that starts at that moment, or next."""
         rates = self._funding.get(stretch.start_ms, ())
         places = dict(stretch.parts)
         for rate in rates:

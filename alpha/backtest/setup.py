@@ -244,5 +244,8 @@ def _check_window(request: Request, tape: Tape) -> None:
     begin, end = request.from_ms, request.to_ms
     if begin is not None and end is not None and end <= begin:
         raise NotFound("--to: expected a time after --from")
+    last = max(one.starts[-1] for one in tape.candles.values())
+    if begin is not None and begin > last:
+        raise NotFound(f"--from: expected a time up to the start of the last candle, {iso(last)}")
     if not tape.bars:
         raise NotFound(f"--to: expected a time after the first candle, {iso(tape.start_ms)}")

@@ -169,6 +169,10 @@ class Tape:
     def start_ms(self) -> int:
         return min(one.starts[0] for one in self.candles.values())
 
+    def on_grid(self, at_ms: int) -> int:
+        """The first moment from `at_ms` on at which a bar may start."""
+        return at_ms + (self.start_ms - at_ms) % self.interval_ms
+
     def nth_start(self, symbol: str, number: int) -> int | None:
         """Start of the symbol's bar of that number, counted from 1."""
         if not 1 <= number <= self.count[symbol]:
@@ -179,8 +183,8 @@ class Tape:
         return aggregate(self.candles[symbol], interval_ms, self.count[symbol])
 
     def stretches(self, cuts: Iterable[int], longest: int) -> Iterator[Stretch]:
-        """In order of time; a stretch ends at each of `cuts` (bar starts), and after `longest`
-        steps."""
+        """In order of time; a stretch ends at each of `cuts`, moments on the grid, and after
+        `longest` steps."""
         step = self.interval_ms
         runs: list[tuple[int, int, str, int]] = []  # start, end, symbol, place
         edges = set(cuts)

@@ -150,6 +150,7 @@ def test_nothing_is_started_and_nothing_left_behind(
         (("--from", "yesterday"), 2, "--from"),
         (("--from", "2025-04-15", "--to", "2025-04-14"), 2, "after --from"),
         (("--to", "2020-01-01"), 2, "after the first candle"),
+        (("--from", "2030-01-01"), 2, "up to the start of the last candle"),
         (("--bots", "shortselling"), 2, "unknown plugin 'shortselling'"),
         (("--bots", ""), 0, ""),
     ],

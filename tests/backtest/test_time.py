@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 import pytest
 
+from alpha.backtest.engine import FundingRate
 from alpha.backtest.tape import aggregate
 from alpha.bots import Bar, Snapshot, Subscription, hookimpl
 from alpha.errors import NeedsOperator
@@ -88,6 +90,20 @@ def test_bars_before_the_window_warm_up_and_those_behind_it_are_left_out() -> No
     assert [close for close, _ in watcher.closes] == [5 * STEP, 6 * STEP, 7 * STEP]
     assert watcher.events[:4] == [("bar BTCUSDT", n * STEP) for n in range(4)]
     assert list(result.curve.close_ms) == [5 * STEP, 6 * STEP, 7 * STEP]
+
+
+def test_a_window_off_the_grid_begins_with_the_next_bar() -> None:
+    watcher = Watcher(Subscription(BTC, STEP, 1))
+    run(watcher, [candles(BTC, flat(100.0, 6))], from_ms=2 * STEP + 1, until_ms=4 * STEP + 1)
+    assert watcher.closes == [(n * STEP, [(BTC, (n - 1) * STEP)]) for n in (4, 5)]
+
+
+def test_funding_within_a_bar_is_paid_at_the_next_open() -> None:
+    script = Scripted({0: [enter("Buy", 100.0)]}, interval_ms=HOUR)
+    rows: list[Row] = [(100.0, 100.0, 100.0, 100.0)] * 2 + [(110.0, 110.0, 110.0, 110.0)]
+    rate = FundingRate(BTC, HOUR + STEP, Decimal("0.01"))
+    result = run(script, [candles(BTC, rows, step=HOUR)], funding=[rate])
+    assert result.funding == Decimal(-11)
 
 
 def test_a_hole_stays_one() -> None:

@@ -201,7 +201,7 @@ class Daemon:
             check=self._raise_failure,
             say=partial(setattr, self._live, "no_exchange"),
         )
-        floor = Floor(
+        self._floor = floor = Floor(
             self._public,
             listed,
             clock=self._clock,
@@ -315,6 +315,7 @@ class Daemon:
         while not session.account.live:
             await self._clock.sleep(0.1)
         await self._stores.lease.quiet()
+        self._floor.hold(session)
         await self._live.services[session.account.name].prepare(session)
         await self._rounds.join(session)
         self._joined.add(name)

@@ -62,6 +62,10 @@ class Floor:
         )
         await self._universe.open(list(handles))
 
+    def hold(self, session: BotSession) -> None:
+        """A bot whose account is known now, before it is fed."""
+        self._universe.hold(session)
+
     def open_market(self, stream_url: str, pulse: Callable[[], None]) -> tuple[MarketData, Rounds]:
         """Bars, from the stream to the bots, into the database, and compared with each other."""
         writer = self._stores.writer

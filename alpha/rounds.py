@@ -104,19 +104,24 @@ class Rounds:
         finally:
             del self._joining[session.bot_id]
         # Nothing is awaited from here on: no bar can slip through in between.
-        barrier.follow(wanted)
+        newest: dict[tuple[str, int], int] = {}
+        first = dict.fromkeys(wanted, 0)
         for want, bars in history.items():
+            interval_ms = want.interval_ms
             for bar in bars:
                 session.bar(bar)
-            interval_ms = want.interval_ms
-            last_start = (horizon_ms // interval_ms - 1) * interval_ms
-            if bars:
-                last_start = bars[-1].start_ms
-            for bar, received_ns, stale in kept:
-                ours = (bar.symbol, bar.interval_ms) == (want.symbol, interval_ms)
-                if ours and bar.start_ms > last_start:
-                    self._give(session, barrier, bar, received_ns, stale)
-            self._market.begin(want.symbol, interval_ms, last_start)
+            last_start = (
+                bars[-1].start_ms if bars else (horizon_ms // interval_ms - 1) * interval_ms
+            )
+            newest[want.symbol, interval_ms] = last_start
+            first[want] = last_start + 2 * interval_ms
+        self._take(session, barrier.follow(first))
+        for bar, received_ns, stale in kept:
+            last = newest.get((bar.symbol, bar.interval_ms))
+            if last is not None and bar.start_ms > last:
+                self._give(session, barrier, bar, received_ns, stale)
+        for key, last_start in newest.items():
+            self._market.begin(*key, last_start)
         for key in before - {key for _, one in self._barriers for key in one.subscribed}:
             await self._market.unsubscribe(*key)
 

@@ -42,21 +42,27 @@ class Universe:
         self._venue = venue
         self._check = check
         self._period = -1
+        self._markets: list[Market] = []  # the newest known
 
     async def open(self, handles: Sequence[BotHandle]) -> None:
         """The first choice, before anybody asks the bots for their symbols."""
+        self._period = self._venue.now_ms() // PERIOD_MS
         wanting = [handle for handle in handles if handle.wants_universe]
         if not wanting:
             return
-        while (markets := await self._markets()) is None:
+        while not await self._read_markets():
             self._check()
             await self._clock.sleep(CHECK_EVERY_S)
         now_ms = self._venue.now_ms()
-        self._period = now_ms // PERIOD_MS
         for handle in wanting:
             declared = {one.symbol for one in handle.subscriptions}
-            handle.choose(now_ms, markets)
+            handle.choose(now_ms, self._markets)
             self._tell(handle, now_ms, declared)
+
+    def hold(self, session: BotSession) -> None:
+        """Once a bot's account is known: it follows what it holds, chosen or not."""
+        if session.handle.wants_universe:
+            self._choose(session, self._venue.now_ms())
 
     async def run(
         self,
@@ -69,46 +75,38 @@ class Universe:
             await self._clock.sleep(CHECK_EVERY_S)
             period = self._venue.now_ms() // PERIOD_MS
             wanting = [one for one in sessions() if one.handle.wants_universe]
-            if period == self._period or not wanting:
-                continue
-            markets = await self._markets()
-            if markets is None:
+            if period == self._period or not wanting or not await self._read_markets():
                 continue
             self._period = period
             for session in wanting:
-                await self._choose_anew(session, period * PERIOD_MS, markets, rounds, services)
+                if self._choose(session, period * PERIOD_MS):
+                    await services[session.account.name].ensure_leverage(session)
+                    await rounds.follow(session)
 
-    async def _choose_anew(
-        self,
-        session: BotSession,
-        now_ms: int,
-        markets: Sequence[Market],
-        rounds: Rounds,
-        services: Mapping[str, AccountService],
-    ) -> None:
+    def _choose(self, session: BotSession, now_ms: int) -> bool:
         account, handle = session.account, session.handle
         tracker = account.tracker
         held = frozenset(account.positions(session.bot_id)).union(
             tracker.pending_symbols(session.bot_id, "entry"),
             tracker.pending_symbols(session.bot_id, "exit"),
         )
-        if not handle.choose(now_ms, markets, held):
-            return
+        if not handle.choose(now_ms, self._markets, held):
+            return False
         self._tell(handle, now_ms, frozenset())
         symbols = frozenset(one.symbol for one in handle.subscriptions)
         account.bots = {**account.bots, session.bot_id: symbols}
-        await services[account.name].ensure_leverage(session)
-        await rounds.follow(session)
+        return True
 
-    async def _markets(self) -> list[Market] | None:
-        """What trades and can be sized; None when the exchange does not say."""
+    async def _read_markets(self) -> bool:
+        """What trades and can be sized; False when the exchange does not say."""
         try:
             turnovers = await self._public.turnovers()
         except (RetryLater, MalformedFrame) as error:
             log.warning("markets_not_read", error=str(error), action="asks again")
-            return None
+            return False
         known = self._instruments
-        return [Market(name, amount) for name, amount in turnovers.items() if name in known]
+        self._markets = [Market(name, one) for name, one in turnovers.items() if name in known]
+        return True
 
     def _tell(self, handle: BotHandle, now_ms: int, declared: frozenset[str] | set[str]) -> None:
         symbols = [one.symbol for one in handle.subscriptions]

@@ -8,7 +8,7 @@ when every older close of its interval is decided: a decision never sees the fut
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from alpha.bots.hookspecs import Subscription
@@ -42,6 +42,15 @@ class _Interval:
     symbols: set[str] = field(default_factory=set)
     gathering: dict[int, Close] = field(default_factory=dict)
     decided: int = -1
+    #: The first close that a symbol which came later takes part in.
+    since: dict[str, int] = field(default_factory=dict)
+
+    def is_whole(self, close: Close) -> bool:
+        """Every symbol that takes part has brought its bar."""
+        wanted = len(self.symbols)
+        if self.since:
+            wanted -= sum(first > close.close_ms for first in self.since.values())
+        return len(close.bars) >= wanted
 
 
 class CloseBarrier:
@@ -70,13 +79,24 @@ class CloseBarrier:
             for symbol in interval.symbols
         )
 
-    def follow(self, subscriptions: Iterable[Subscription]) -> None:
-        """Other symbols from now on. A close that is being gathered ends with those it has, once
-        its wait is over."""
+    def follow(self, subscriptions: Mapping[Subscription, int]) -> list[Step]:
+        """Other symbols from now on, each with the first close that it takes part in; the steps
+        that this allows. Bars of those that are gone take part in nothing."""
         for interval in self._intervals.values():
             interval.symbols.clear()
-        for one in subscriptions:
-            self._intervals.setdefault(one.interval_ms, _Interval()).symbols.add(one.symbol)
+            interval.since.clear()
+        for one, first_ms in subscriptions.items():
+            interval = self._intervals.setdefault(one.interval_ms, _Interval())
+            interval.symbols.add(one.symbol)
+            if first_ms > interval.decided:
+                interval.since[one.symbol] = first_ms
+        steps: list[Step] = []
+        for interval in self._intervals.values():
+            for close in interval.gathering.values():
+                close.bars = {s: bar for s, bar in close.bars.items() if s in interval.symbols}
+            interval.gathering = {at: one for at, one in interval.gathering.items() if one.bars}
+            self._advance(interval, steps)
+        return steps
 
     def add(
         self, bar: Bar, now: float, *, received_ns: int | None = None, stale: bool = False
@@ -101,7 +121,7 @@ class CloseBarrier:
         if min(gathering) < close_ms:
             return []
         steps: list[Step] = [bar]
-        if len(found.bars) == len(interval.symbols):
+        if interval.is_whole(found):
             self._decide(interval, close_ms, steps)
             self._advance(interval, steps)
         return steps
@@ -130,10 +150,12 @@ class CloseBarrier:
         while interval.gathering:
             oldest = min(interval.gathering)
             steps += interval.gathering[oldest].bars.values()
-            if len(interval.gathering[oldest].bars) < len(interval.symbols):
+            if not interval.is_whole(interval.gathering[oldest]):
                 return
             self._decide(interval, oldest, steps)
 
     def _decide(self, interval: _Interval, close_ms: int, steps: list[Step]) -> None:
         interval.decided = close_ms
+        if interval.since:
+            interval.since = {s: first for s, first in interval.since.items() if first > close_ms}
         steps.append(interval.gathering.pop(close_ms))

@@ -12,6 +12,7 @@ Times are Unix milliseconds on the exchange's clock; money is Decimal; bars carr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol, TypeAlias, Union
@@ -61,9 +62,12 @@ class StrategyHooks(Protocol):
         """Name the bars the bot decides on. Asked once."""
 
     @hookspec
-    def universe(self, now_ms: int, markets: Sequence[Market]) -> Sequence[Subscription]:
+    def universe(
+        self, now_ms: int, markets: Sequence[Market], held: AbstractSet[str]
+    ) -> Sequence[Subscription]:
         """Choose among the markets, before the warm-up and every 4 hours of event time; the
-        answer replaces what `subscriptions` said. Entries and decisions are for these only."""
+        answer replaces what `subscriptions` said. `held` are symbols with a position or order of
+        the bot: it should follow them too. Entries and decisions are for these only."""
 
     @hookspec
     def leverage(self, symbol: str) -> Decimal | None:

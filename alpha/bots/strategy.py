@@ -56,7 +56,7 @@ class GuardedStrategy:
         """The subscriptions from now on: those of the hook `universe`, then the present ones of
         symbols that are `held`. BotFault when the answer is none; the present ones stand then."""
         hook = self.hooks["universe"]
-        found = self._checked(self._bot, "universe", hook.call(now_ms, markets))
+        found = self._checked(self._bot, "universe", hook.call(now_ms, markets, held))
         hook.accept()
         chosen = {one.symbol for one in found}
         kept = (one for one in self.subscriptions if one.symbol in held - chosen)

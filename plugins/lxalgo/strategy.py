@@ -8,6 +8,7 @@ holds; then the gates. Stop loss, take profit and trailing stop are held by the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -78,9 +79,10 @@ class LXAlgo:
         return [_subscription(symbol) for symbol in self._settings.symbols]
 
     @hookimpl
-    def universe(self, markets: Sequence[Market]) -> Sequence[Subscription]:
+    def universe(self, markets: Sequence[Market], held: AbstractSet[str]) -> Sequence[Subscription]:
         """The configured symbols that are traded, or all with enough turnover, the most traded
-        first; where no turnover is known, all in the order given."""
+        first; where no turnover is known, all in the order given. What is held besides is managed
+        and not bought."""
         settings = self._settings
         if settings.symbols:
             traded = {market.symbol for market in markets}
@@ -94,7 +96,8 @@ class LXAlgo:
             liquid.sort(key=lambda market: -(market.turnover_24h or ZERO))
             chosen = [market.symbol for market in liquid]
         self._chosen = frozenset(chosen)
-        return [_subscription(symbol) for symbol in chosen]
+        managed = sorted(held - self._chosen)
+        return [_subscription(symbol) for symbol in (*chosen, *managed)]
 
     @hookimpl
     def leverage(self, symbol: str) -> Decimal:

@@ -121,3 +121,30 @@ def test_order_holds_for_any_arrival(arrivals: list[tuple[str, float]]) -> None:
         (place + 1) * MINUTE: {s for s in SYMBOLS if counts[s] > place} for place in places
     }
     assert shown == everything
+
+
+def between(*symbols: str) -> CloseBarrier:
+    return CloseBarrier([Subscription(one, MINUTE, 1) for one in symbols])
+
+
+def test_a_symbol_that_comes_later_takes_part_from_its_first_close_on() -> None:
+    """B goes and C comes, from the close of bar 3 on, while the closes of bars 1 and 2 are being
+    gathered: A's bars are enough for them."""
+    gate = between("A", "B")
+    gate.add(bar("A", 1), 0.0)
+    gate.add(bar("A", 2), 0.0)
+    now = {Subscription("A", MINUTE, 1): 0, Subscription("C", MINUTE, 1): 4 * MINUTE}
+    assert [one for one in told(gate.follow(now)) if one[0] == "["] == ["[A]1", "[A]2"]
+    assert gate.subscribed == {("A", MINUTE), ("C", MINUTE)}
+    assert told(gate.add(bar("A", 3), 1.0)) == ["A3"]
+    assert told(gate.add(bar("C", 3), 1.0)) == ["C3", "[A C]3"]
+    assert gate.add(bar("B", 4), 1.0) == []
+
+
+def test_bars_of_a_symbol_that_went_make_no_close_whole() -> None:
+    gate = between("A", "B")
+    gate.add(bar("B", 1), 0.0)
+    now = {Subscription("A", MINUTE, 1): 0, Subscription("C", MINUTE, 1): 0}
+    assert gate.follow(now) == []
+    assert told(gate.add(bar("C", 1), 0.0)) == ["C1"]
+    assert told(gate.add(bar("A", 1), 0.0)) == ["A1", "[A C]1"]

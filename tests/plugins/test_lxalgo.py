@@ -505,6 +505,13 @@ def test_a_symbol_that_left_is_managed_and_not_bought() -> None:
     assert [one.symbol for one in handle.subscriptions] == [ETH]
 
 
+def test_what_is_held_is_followed_whether_chosen_or_not() -> None:
+    """As after a restart: the choice is made anew, the position is there."""
+    handle = lxalgo()
+    handle.choose(0, [Market(ETH)], {BTC})
+    assert [one.symbol for one in handle.subscriptions] == [ETH, BTC]
+
+
 def test_a_symbol_that_left_is_not_bought() -> None:
     market = tape(symbols=(BTC, ETH))
     market.desk.handle.choose(market.start_ms, [Market(ETH)], {BTC})

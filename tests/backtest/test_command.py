@@ -152,7 +152,7 @@ def test_nothing_is_started_and_nothing_left_behind(
         (("--to", "2020-01-01"), 2, "after the first candle"),
         (("--from", "2030-01-01"), 2, "up to the start of the last candle"),
         (("--bots", "shortselling"), 2, "unknown plugin 'shortselling'"),
-        (("--bots", ""), 0, ""),
+        (("--bots", ""), 1, "bot momentum: expected at least 109 bars of 4h"),
     ],
 )
 def test_wrong_options_are_named(

@@ -52,17 +52,17 @@ def made(tmp_path: Path) -> Made:
 # ---- what is shipped ------------------------------------------------------------------------
 
 
-def test_the_shipped_file_runs_shortseller_on_main() -> None:
+def test_the_shipped_file_runs_three_bots_on_accounts_of_their_own() -> None:
     config = load(ROOT / "config.toml", {}, {})
     assert config.mode == "paper"
-    assert list(config.enabled_bots) == ["shortseller"]
-    bot = config.bots["shortseller"]
-    assert (bot.plugin, bot.bot_id, bot.account, bot.redis_db) == (
-        "shortseller",
-        "shortseller_001",
-        "main",
-        0,
-    )
+    assert {
+        name: (bot.plugin, bot.bot_id, bot.account, bot.redis_db)
+        for name, bot in config.enabled_bots.items()
+    } == {
+        "shortseller": ("shortseller", "shortseller_001", "main", 0),
+        "lxalgo": ("lxalgo", "lxalgo_001", "lxalgo", 1),
+        "momentum": ("momentum", "momentum_001", "momentum", 2),
+    }
     assert set(config.accounts) == {"main", "lxalgo", "momentum"}
     assert config.paper.speed == 600 and config.paper.seed == 1
     assert config.paper.balance == 10000 and config.paper.leverage == 10

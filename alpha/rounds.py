@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 import structlog
@@ -20,6 +21,8 @@ CHECK_EVERY_S = 0.1
 #: Bars are asked for from this much further back than the warm-up needs.
 SPARE_BARS = 2
 HISTORY_RETRY_S = 0.5
+#: Histories that are asked for at once: a bot of hundreds of symbols joins in seconds.
+SIDE_BY_SIDE = 8
 
 
 #: A bar as it was handed on: with perf_ns of the socket read, and whether it is too old to trade.
@@ -68,6 +71,13 @@ class Rounds:
         handle.ready()
         session.started(horizon_ms)
         barrier = CloseBarrier(handle.subscriptions, per_symbol=handle.per_symbol)
+        barrier.follow(
+            {
+                want: _shown_until(bars, horizon_ms) + want.interval_ms
+                for want, bars in history.items()
+            }
+            | {want: 0 for want in handle.subscriptions if want not in history}
+        )
         self._barriers.append((session, barrier))
         newest = {
             (want.symbol, want.interval_ms): bars[-1].start_ms
@@ -142,28 +152,46 @@ class Rounds:
     ) -> tuple[int, dict[Subscription, list[Bar]]]:
         """Closed bars of every subscription, and the moment up to which all of them are whole.
         A close at or before it has all its bars; what a series has beyond it is no close yet."""
-        for want in wanted:
-            await self._market.subscribe(want.symbol, want.interval_ms)
+        await self._market.subscribe((want.symbol, want.interval_ms) for want in wanted)
         horizon_ms = await self._market.market_time()
-        handle = session.handle
         history: dict[Subscription, list[Bar]] = {}
-        for want in wanted:
-            symbol = want.symbol if handle.per_symbol else None
-            seen = session.last_close(want.interval_ms, symbol)
-            first_ms = (seen or horizon_ms) - (want.wanted_bars + SPARE_BARS) * want.interval_ms
-            try:
-                history[want] = await self._history(want, first_ms, horizon_ms)
-            except VenueRejected as error:
-                session.account.alerts.tell(
-                    "no_such_market",
-                    f"expected candles of {want.symbol}, was {error}; bot {handle.name} goes on "
-                    f"without: correct its settings",
-                    level="ERROR",
-                    account=handle.account,
-                    bot_id=handle.bot_id,
-                    symbol=want.symbol,
-                )
-        return horizon_ms, history
+        left = iter(wanted)
+
+        async def ask() -> None:
+            for want in left:
+                bars = await self._history_of(want, session, horizon_ms)
+                if bars is not None:
+                    history[want] = bars
+
+        asking = [asyncio.ensure_future(ask()) for _ in range(SIDE_BY_SIDE)]
+        try:
+            await asyncio.gather(*asking)
+        finally:
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+        return horizon_ms, {want: history[want] for want in wanted if want in history}
+
+    async def _history_of(
+        self, want: Subscription, session: BotSession, horizon_ms: int
+    ) -> list[Bar] | None:
+        """What one subscription needs of bars up to now; None for a symbol nobody knows."""
+        handle = session.handle
+        seen = session.last_close(want.interval_ms, want.symbol if handle.per_symbol else None)
+        first_ms = (seen or horizon_ms) - (want.wanted_bars + SPARE_BARS) * want.interval_ms
+        try:
+            return await self._history(want, first_ms, horizon_ms)
+        except VenueRejected as error:
+            session.account.alerts.tell(
+                "no_such_market",
+                f"expected candles of {want.symbol}, was {error}; bot {handle.name} goes on "
+                f"without: correct its settings",
+                level="ERROR",
+                account=handle.account,
+                bot_id=handle.bot_id,
+                symbol=want.symbol,
+            )
+            return None
 
     async def _history(self, want: Subscription, first_ms: int, until_ms: int) -> list[Bar]:
         """Closed bars from `first_ms` to `until_ms`, and to the newest that other bots had had
@@ -171,7 +199,9 @@ class Rounds:
         shown = self._market.shown(want.symbol, want.interval_ms)
         bars: list[Bar] = []
         while True:
-            bars += await self._market.history(want.symbol, want.interval_ms, first_ms, until_ms)
+            bars += await self._market.history(
+                want.symbol, want.interval_ms, first_ms, until_ms, venue_ms=until_ms
+            )
             if not bars or shown is None or bars[-1].start_ms >= shown:
                 return bars
             first_ms, until_ms = bars[-1].close_ms, await self._market.market_time()
@@ -216,6 +246,11 @@ class Rounds:
                 )
             else:
                 session.bar(step)
+
+
+def _shown_until(bars: Sequence[Bar], horizon_ms: int) -> int:
+    """The newest close of a history that is not beyond the moment at which all are whole."""
+    return next((bar.close_ms for bar in reversed(bars) if bar.close_ms <= horizon_ms), 0)
 
 
 def _closes(

@@ -106,6 +106,8 @@ class CloseBarrier:
         if interval is None or bar.symbol not in interval.symbols:
             return []
         close_ms = bar.close_ms
+        if close_ms < interval.since.get(bar.symbol, 0):
+            return []  # it has been shown; others of this market get it now
         if self._per_symbol:
             close = Close(bar.interval_ms, close_ms, now, {bar.symbol: bar}, received_ns, stale)
             return [bar, close]

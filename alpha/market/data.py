@@ -8,7 +8,8 @@ twice is handed on once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -85,16 +86,18 @@ class MarketData:
         #: By interval: start of the newest bar handed on, and when that was (monotonic).
         self._newest_start: dict[int, tuple[int, float]] = {}
         self._looked_at = 0.0
+        self._asking_time = asyncio.Lock()
+        self._told_time: tuple[float, int] | None = None  # when it was asked for, and the answer
 
     # -- before trading -----------------------------------------------------------------------
 
-    async def subscribe(self, symbol: str, interval_ms: int) -> None:
-        """Wants the bars of a symbol from now on; they are handed on after `begin`."""
-        key = (symbol, interval_ms)
-        if key not in self._series:
+    async def subscribe(self, keys: Iterable[Key]) -> None:
+        """Wants the bars of these series from now on; they are handed on after `begin`."""
+        new = [key for key in dict.fromkeys(keys) if key not in self._series]
+        for key in new:
             self._series[key] = _Series()
-            self._intervals.expect(symbol, interval_ms)
-            await self._stream.subscribe([_topic(key)])
+            self._intervals.expect(*key)
+        await self._stream.subscribe([_topic(key) for key in new])
 
     async def unsubscribe(self, symbol: str, interval_ms: int) -> None:
         """Nobody wants the bars of a symbol any longer."""
@@ -103,11 +106,20 @@ class MarketData:
             self._intervals.forget(symbol, interval_ms)
             await self._stream.unsubscribe([_topic(key)])
 
-    async def history(self, symbol: str, interval_ms: int, start_ms: int, end_ms: int) -> list[Bar]:
-        """Closed bars that lie in [start_ms, end_ms), ascending, from REST."""
-        bars = await self._rest.klines(
-            symbol, interval_ms, start_ms, end_ms, venue_ms=await self.market_time()
-        )
+    async def history(
+        self,
+        symbol: str,
+        interval_ms: int,
+        start_ms: int,
+        end_ms: int,
+        *,
+        venue_ms: int | None = None,
+    ) -> list[Bar]:
+        """Closed bars that lie in [start_ms, end_ms), ascending, from REST. `venue_ms`: some time
+        of the exchange that it has told lately; asked for when None."""
+        if venue_ms is None:
+            venue_ms = await self.market_time()
+        bars = await self._rest.klines(symbol, interval_ms, start_ms, end_ms, venue_ms=venue_ms)
         self._note(bars, "rest")
         if bars:
             self._prices.setdefault(symbol, bars[-1].close)
@@ -115,10 +127,16 @@ class MarketData:
         return bars
 
     async def market_time(self) -> int:
-        """The exchange's time, asked for now."""
-        now = await self._rest.server_time()
-        self._venue.observe(now)
-        return now
+        """The exchange's time, asked for now. Of many that want it at once all but the first
+        share one answer."""
+        called = self._clock.monotonic()
+        async with self._asking_time:
+            if self._told_time is None or self._told_time[0] < called:
+                asked = self._clock.monotonic()
+                now = await self._rest.server_time()
+                self._venue.observe(now)
+                self._told_time = (asked, now)
+            return self._told_time[1]
 
     def begin(self, symbol: str, interval_ms: int, last_start: int) -> None:
         """Bars after the one that started at `last_start` are handed on, the next one first; a

@@ -148,3 +148,17 @@ def test_bars_of_a_symbol_that_went_make_no_close_whole() -> None:
     assert gate.follow(now) == []
     assert told(gate.add(bar("C", 1), 0.0)) == ["C1"]
     assert told(gate.add(bar("A", 1), 0.0)) == ["A1", "[A C]1"]
+
+
+def test_bars_that_have_been_shown_are_left_out() -> None:
+    """A bot that joins has history up to different closes; the market may be behind it."""
+    wanted = [Subscription(one, MINUTE, 1) for one in SYMBOLS]
+    for per_symbol in (False, True):
+        gate = CloseBarrier(wanted, per_symbol=per_symbol)
+        assert (
+            gate.follow(dict(zip(wanted, (3 * MINUTE, 3 * MINUTE, 2 * MINUTE), strict=True))) == []
+        )
+        assert gate.add(bar("AAA", 0), 0.0) == [] == gate.add(bar("AAA", 1), 0.0)
+        assert told(gate.add(bar("CCC", 1), 0.0)) == ["CCC1", "[CCC]1"], "the only one that lacked"
+        assert gate.add(bar("AAA", 2), 0.0) != []
+        assert len(gate.due(10.0)) == (0 if per_symbol else 1)

@@ -82,8 +82,7 @@ async def feeding(venue: Venue, *symbols: str, last: int = 9) -> AsyncIterator[F
         stream = PublicStream(venue.ws_url, clock=clock, timing=SOON)
         market = MarketData(rest, stream, clock=clock, venue=VenueClock(clock), spawn=spawn)
         feed = Feed(venue, market)
-        for symbol in symbols:
-            await market.subscribe(symbol, MINUTE)
+        await market.subscribe([(symbol, MINUTE) for symbol in symbols])
         running = asyncio.create_task(market.run(feed.on_bar))
         await eventually(lambda: market.connected)
         for symbol in symbols:

@@ -20,7 +20,7 @@ from alpha.clock import SystemClock, VenueClock
 from alpha.core.records import Commit
 from alpha.core.risk import EntryRisk
 from alpha.market.data import MarketData
-from alpha.rounds import Rounds
+from alpha.rounds import SIDE_BY_SIDE, Rounds
 from alpha.trading.account import Account
 from alpha.trading.gateway import Gateway
 from alpha.trading.own_stops import OwnStops
@@ -292,3 +292,56 @@ async def test_a_fresh_strategy_has_chosen_what_the_failed_one_had(venue: Venue)
         handle.fail("a test")
         handle.start()
         assert [one.symbol for one in handle.subscriptions] == [SYMBOLS[0]]
+
+
+CROWD = [f"S{number:03d}USDT" for number in range(350)]
+
+
+class Crowd:
+    """A bot of 350 symbols."""
+
+    def __init__(self) -> None:
+        self.bars = 0
+        self.closes: list[int] = []
+
+    @hookimpl
+    def subscriptions(self) -> Sequence[Subscription]:
+        return [Subscription(symbol, MINUTE, 3) for symbol in CROWD]
+
+    @hookimpl
+    def on_bar(self, bar: Bar) -> None:
+        self.bars += 1
+
+    @hookimpl
+    def on_close(self, close_ms: int, bars: Mapping[str, Bar]) -> Intents:
+        self.closes.append(len(bars))
+        return []
+
+
+async def test_a_bot_of_350_symbols_asks_side_by_side(venue: Venue) -> None:
+    venue.latency_s = 0.01
+    async with floor_of(venue) as floor:
+        crowd = Crowd()
+        await floor.rounds.join(floor.session("crowd", crowd, CROWD))
+        assert 1 < venue.most_asking <= SIDE_BY_SIDE
+        first = {symbol for symbol, _ in venue.asked}
+        assert len(first) == 350 and len(venue.subscribed) == 350
+        assert venue.subscribes == 35, "ten topics a request"
+        shown = crowd.bars
+        await venue.close_bar(CROWD)
+        await until(lambda: crowd.closes[-1:] == [350], "one decision about all of them")
+        assert crowd.bars == shown + 350
+
+
+async def test_a_history_that_fails_is_asked_for_again(venue: Venue) -> None:
+    async with floor_of(venue) as floor:
+        venue.latency_s = 0.01
+        crowd = Crowd()
+        joining = asyncio.create_task(floor.rounds.join(floor.session("crowd", crowd, CROWD)))
+        await until(lambda: len(venue.asked) > 60, "histories are under way")
+        venue.rest_broken = True
+        await SystemClock().sleep(0.2)
+        venue.rest_broken = False
+        await joining
+        await venue.close_bar(CROWD)
+        await until(lambda: crowd.closes[-1:] == [350], "all of them")

@@ -11,6 +11,8 @@ import websockets
 from aiohttp import web
 from websockets.asyncio.server import Server, ServerConnection
 
+from alpha.clock import SystemClock
+
 MINUTE = 60_000
 #: Market time of bar 0.
 T0 = 1_759_190_400_000
@@ -30,6 +32,13 @@ class Venue:
     #: Turnover of 24 hours by symbol, as the tickers have it.
     turnovers: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, int]] = field(default_factory=list)
+    #: Seconds that REST takes for candles, and how many questions it has had at once.
+    latency_s: float = 0.0
+    asking: int = 0
+    most_asking: int = 0
+    #: Rows of Get Instruments Info.
+    instruments: list[dict[str, object]] = field(default_factory=list)
+    subscribes: int = 0  # requests
     rest_url: str = ""
     ws_url: str = ""
 
@@ -58,6 +67,10 @@ class Venue:
         query = request.query
         first, last = int(query["start"]), int(query["end"])
         self.asked.append((query["symbol"], first))
+        self.asking += 1
+        self.most_asking = max(self.most_asking, self.asking)
+        await SystemClock().sleep(self.latency_s)
+        self.asking -= 1
         rows = []
         for place in range(self.closed + 1):  # the open bar too, as the exchange does
             start = T0 + place * self.interval_ms
@@ -73,6 +86,11 @@ class Venue:
         rows = [{"symbol": name, "turnover24h": one} for name, one in self.turnovers.items()]
         return _answer({"category": "linear", "list": rows})
 
+    async def listed(self, request: web.Request) -> web.Response:
+        if self.rest_broken:
+            return web.Response(status=503)
+        return _answer({"category": "linear", "list": self.instruments, "nextPageCursor": ""})
+
     # -- WebSocket ----------------------------------------------------------------------------
 
     async def serve(self, socket: ServerConnection) -> None:
@@ -82,6 +100,7 @@ class Venue:
                 message = json.loads(raw)
                 if message["op"] == "subscribe":
                     self.subscribed.update(message["args"])
+                    self.subscribes += 1
                 elif message["op"] == "unsubscribe":
                     self.subscribed.difference_update(message["args"])
                 answer = {"success": True, "ret_msg": "", "op": message["op"]}
@@ -134,6 +153,7 @@ async def open_http(venue: Venue) -> web.AppRunner:
     app = web.Application()
     app.router.add_get("/v5/market/time", venue.time)
     app.router.add_get("/v5/market/kline", venue.kline)
+    app.router.add_get("/v5/market/instruments-info", venue.listed)
     app.router.add_get("/v5/market/tickers", venue.tickers)
     runner = web.AppRunner(app)
     await runner.setup()

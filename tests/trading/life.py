@@ -179,6 +179,7 @@ class Life:
         self.bots = bots or {BOT: Beat()}
         self.beat = next(iter(self.bots.values()))
         self.netting = netting
+        self.doubted: list[str] = []  # symbols whose rules were doubted
         self.default_leverage = default_leverage
         self.pool = pool
         self.reader = LedgerReader(pool)
@@ -205,6 +206,7 @@ class Life:
             INSTRUMENTS,
             EntryRisk(),
             self.default_leverage,
+            self.doubted.append,
         )
         account = Account(
             ACCOUNT,

@@ -10,6 +10,7 @@ import pytest
 from alpha.clock import ManualClock
 from alpha.core.intents import Enter, Exit, MoveStop, StopPlan
 from alpha.core.records import OrderRow
+from alpha.core.steps import QtySteps
 from alpha.ledger.pool import Pool
 from alpha.sim.model import Order
 from tests.trading.exchange import KEY, START_MS, HandExchange
@@ -346,6 +347,21 @@ async def test_a_bot_hears_of_an_order_that_is_refused_at_once(crew: Crew) -> No
     beat = crew.life.bots[ONE]
     assert [(row.state, row.reject_code) for row in beat.orders] == [("rejected", 110007)]
     assert crew.life.bots[TWO].orders == []
+    assert crew.life.doubted == []
+
+
+async def test_an_order_refused_for_its_quantity_has_the_rules_read_again(crew: Crew) -> None:
+    crew.exchange.refuse["/v5/order/create"] = (10001, "Qty invalid")
+    await crew.enter(ONE, "Buy")
+    assert crew.life.doubted == [BTC]
+
+
+async def test_quantity_steps_that_have_changed_hold_from_then_on(crew: Crew) -> None:
+    await crew.enter(ONE, "Buy")
+    account = crew.life.account
+    step = QtySteps.of([(0, D("0.001")), (2**41, D("0.01"))])
+    crew.life.service.learn_steps({BTC: step})
+    assert account.books[BTC].qty_steps is step and account.qty_steps == {BTC: step}
 
 
 async def test_stops_change_hands_when_a_symbol_comes_to_be_shared(crew: Crew) -> None:

@@ -33,7 +33,7 @@ LAYERS = (
     Layer(frozenset({"bybit", "ledger", "state", "config", "sim"})),
     Layer(frozenset({"bots", "market", "trading", "sync"}), siblings=True),
     Layer(frozenset({"control", "analytics", "backup", "backtest"})),
-    Layer(frozenset({"parity"})),
+    Layer(frozenset({"conformance", "parity"})),
     Layer(frozenset({"telegram", "web", "cli"})),
     # What the daemon is put together from, and the daemon, which knows everyone.
     Layer(

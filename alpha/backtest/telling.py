@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Protocol
 
 from alpha.backtest.holding import ZERO
-from alpha.backtest.seat import Seat
 from alpha.backtest.venue import Done
 from alpha.core.orders import OrderState
 from alpha.core.records import Fill, OrderRow
@@ -13,16 +13,25 @@ from alpha.core.records import Fill, OrderRow
 ACCOUNT = "backtest"
 
 
-def fill_of(seat: Seat, done: Done) -> Fill:
+class Owner(Protocol):
+    """Whose order it is; `link_id` gives the id that the daemon's order would have."""
+
+    @property
+    def bot_id(self) -> str: ...
+
+    def link_id(self, reason: str, stamp: int) -> str: ...
+
+
+def fill_of(owner: Owner, done: Done) -> Fill:
     """The fill as the ledger would have it."""
     order = done.order
-    link_id = seat.link_id(order.reason, order.stamp) if order is not None else ""
+    link_id = owner.link_id(order.reason, order.stamp) if order is not None else ""
     number = f"{done.number:08d}"
     return Fill(
         account=ACCOUNT,
         symbol=done.symbol,
         exec_id=number,
-        bot_id=seat.bot_id,
+        bot_id=owner.bot_id,
         leg=0 if done.is_exit else 1,
         order_id=link_id or number,
         order_link_id=link_id,
@@ -45,7 +54,7 @@ def fill_of(seat: Seat, done: Done) -> Fill:
 
 
 def order_row(
-    seat: Seat,
+    owner: Owner,
     symbol: str,
     link_id: str,
     *,
@@ -64,7 +73,7 @@ def order_row(
     return OrderRow(
         account=ACCOUNT,
         client_order_id=link_id,
-        bot_id=seat.bot_id,
+        bot_id=owner.bot_id,
         symbol=symbol,
         side="Buy" if is_buy else "Sell",
         purpose="exit" if is_exit else "entry",

@@ -5,6 +5,8 @@ from alpha.bots import Enter, Exit, Plugin, PluginSettings, Subscription, hookim
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from alpha.bots.hookspecs import ALPHA_API, JSON, Intents, Subscription, hookimpl, hookspec
 from alpha.bots.plugin import Plugin
 from alpha.bots.settings import Number, PluginSettings
@@ -23,6 +25,7 @@ __all__ = [
     "BotPosition",
     "Enter",
     "Exit",
+    "Field",
     "Fill",
     "Instrument",
     "Intents",

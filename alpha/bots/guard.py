@@ -26,13 +26,15 @@ class Limits:
 
 @dataclass(slots=True)
 class HookFigures:
-    """What a hook has cost. `in_row` counts faults since its last good call."""
+    """What a hook has cost. `in_row` counts faults since its last good call, `newest` is the last
+    of them."""
 
     calls: int = 0
     faults: int = 0
     in_row: int = 0
     cpu_ns: int = 0
     worst_ns: int = 0
+    newest: str = ""
 
 
 class GuardedHook:
@@ -113,6 +115,7 @@ class GuardedHook:
         figures = self.figures
         figures.faults += 1
         figures.in_row += 1
+        figures.newest = message
         log.warning("bot_fault", bot=self._bot, fault=message, in_row=figures.in_row)
         if figures.in_row >= self._limits.faults_in_row:
             self._on_row(f"{message} ({figures.in_row} faults in a row)")

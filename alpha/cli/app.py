@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 from alpha import __version__
-from alpha.cli import backtest, bots, config, data, db, inspect, ledger, paper, parity, readers, sim
+from alpha.cli import (
+    backtest,
+    bots,
+    config,
+    conformance,
+    data,
+    db,
+    inspect,
+    ledger,
+    new_bot,
+    paper,
+    parity,
+    readers,
+    sim,
+)
 from alpha.cli.run import run
 
 app = typer.Typer(
@@ -43,6 +57,8 @@ app.command("run")(run)
 app.command("sim")(sim.sim)
 app.command("backtest")(backtest.backtest)
 app.command("parity")(parity.parity)
+app.command("new-bot")(new_bot.new_bot)
+app.command("conformance")(conformance.conformance)
 app.command("inspect")(inspect.inspect)
 app.command("status")(readers.status)
 app.command("reconcile")(readers.reconcile)

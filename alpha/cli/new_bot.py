@@ -36,14 +36,12 @@ def new_bot(
         searched.append(loaded.plugins_dir)
     if name in Catalog(searched, os.environ).names():
         raise NeedsOperator(f"expected a free name, {name} is a plugin already; take another")
-    for path in write_plugin(name, folder):
-        print(_from_here(path))
-    if folder.resolve() in [one.resolve() for one in searched]:
-        print(f"next: alpha conformance {name}")
-    else:
-        print(
-            f'next: set plugins_dir = "{_from_here(folder)}" in config.toml, then alpha conformance {name}'
-        )
+    written = write_plugin(name, folder)
+    print(f"{_from_here(folder / name)}: {', '.join(path.name for path in written)}")
+    setting = f'plugins_dir = "{_from_here(folder)}"'
+    is_found = folder.resolve() in [one.resolve() for one in searched]
+    first = "" if is_found else f"set {setting} in config.toml, then "
+    print(f"next: {first}alpha conformance {name}")
 
 
 def _from_here(path: Path) -> Path:

@@ -32,10 +32,12 @@ def test_it_writes_a_folder_and_says_what_is_in_it(
 ) -> None:
     assert main(["new-bot", "breakout", "--into", "mine"]) == 0
     shown = capsys.readouterr().out.splitlines()
-    assert shown[:-1] == [f"mine/breakout/{name}" for name in [*FILES, "test_breakout.py"]]
-    assert shown[-1] == (
-        'next: set plugins_dir = "mine" in config.toml, then alpha conformance breakout'
-    )
+    files = [*FILES, "test_breakout.py"]
+    assert shown == [
+        f"mine/breakout: {', '.join(files)}",
+        'next: set plugins_dir = "mine" in config.toml, then alpha conformance breakout',
+    ]
+    assert sorted(one.name for one in (tmp_path / "mine" / "breakout").iterdir()) == files
     assert [one.name for one in (tmp_path / "mine").iterdir()] == ["breakout"]
 
 

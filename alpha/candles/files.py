@@ -205,7 +205,9 @@ def fill(candles: Candles, rows: Iterable[Row], *, repair: bool) -> None:
 
 
 def _open(path: Path) -> io.BufferedIOBase:
-    return gzip.open(path) if path.name.endswith(".gz") else path.open("rb")
+    if path.name.endswith(".gz"):
+        return io.BufferedReader(gzip.open(path))  # whose lines are not cut in Python
+    return path.open("rb")
 
 
 def _header(candles: Candles, line: str) -> int:

@@ -64,12 +64,22 @@ class Sizes:
     largest: Decimal = ZERO
     equity_apart: Decimal = ZERO
     levels: int = 0  # stops moved to other prices, computed from other entry prices
+    wallets: int = 0  # closes at which the wallet differed by more than rounding
+    wallet: str | None = None
     values: int = 0  # decisions with which other values were told
     value: str | None = None
     unexplained: list[dict[str, object]] = field(default_factory=list)
 
-    def see_equity(self, live: Decimal, own: Decimal) -> None:
-        self.equity_apart = max(self.equity_apart, _apart(live, own))
+    def see_money(
+        self, close_ms: int, live: tuple[Decimal, Decimal], own: tuple[Decimal, Decimal]
+    ) -> None:
+        """Wallet and equity of a close."""
+        if _apart(live[0], own[0]) > ROUNDING:
+            self.wallets += 1
+            self.wallet = (
+                self.wallet or f"at the close of {iso(close_ms)}: live {live[0]}, backtest {own[0]}"
+            )
+        self.equity_apart = max(self.equity_apart, _apart(live[1], own[1]))
 
     def compare(self, bot: str, close_ms: int, live: Wish, own: Wish) -> None:
         apart = values(live, own)
@@ -198,7 +208,7 @@ class Divergence:
         state = list(unlike(*map(msgspec.json.decode, self.states)))
         if state:
             return {"kind": "state", "what": "; ".join(state[:MOST_VALUES])}
-        if self.equity[0] != self.equity[1]:
+        if not alike(str(self.equity[0]), str(self.equity[1])):
             return {
                 "kind": "equity",
                 "what": f"equity: live {self.equity[0]}, backtest {self.equity[1]}",
@@ -206,7 +216,7 @@ class Divergence:
         return {
             "kind": "plugin",
             "what": "bars, positions, orders, equity and saved state are the same: the plugin's "
-            "code is another one than it was, or it is not a function of them",
+            "code or settings are others than they were, or it depends on something else",
         }
 
     def _details(self) -> Iterator[str]:

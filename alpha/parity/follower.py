@@ -143,7 +143,9 @@ class Follower:
         warm, _ = self._warmup.split(key.interval_ms, there, whole=not key.symbol)
         self._compare_positions(key, asked.positions, snapshot.positions)
         sizes = self.tally.sizes
-        sizes.see_equity(asked.equity, snapshot.equity)
+        sizes.see_money(
+            key.close_ms, (asked.wallet, asked.equity), (snapshot.wallet, snapshot.equity)
+        )
         answer: object = None
         if warm and self._on_close is not None:
             answer = self._on_close(key.close_ms, warm, snapshot)
@@ -204,7 +206,7 @@ class Follower:
                         own.get(symbol),
                         self._fills_since(self._live_fills, symbol, key.close_ms),
                         self._fills_since(self.fills, symbol, key.close_ms),
-                        self._order_of(symbol),
+                        self._order_of(symbol, key.close_ms, holds=symbol in live),
                     )
                     self.tally.apart = self.tally.apart or apart[symbol]
         if apart:
@@ -222,12 +224,13 @@ class Follower:
                 found.append(fill)
         return found[::-1]
 
-    def _order_of(self, symbol: str) -> str | None:
-        """The newest order of the symbol that has ended without being filled, for people."""
+    def _order_of(self, symbol: str, until_ms: int, *, holds: bool) -> str | None:
+        """What became of the daemon's order, sent since the positions were last the same, that
+        was not filled: an exit where it still `holds` the position, else an entry."""
+        purpose = "exit" if holds else "entry"
         for row in reversed(self.track.orders.values()):
-            if row.symbol == symbol and row.purpose in ("entry", "exit"):
-                if row.decided_ms < self._agreed_ms or row.filled_qty:
-                    return None
+            ours = row.symbol == symbol and row.purpose == purpose
+            if ours and self._agreed_ms <= row.decided_ms < until_ms and not row.filled_qty:
                 why = row.reject_reason or row.reject_code or "not filled"
                 return f"order {row.client_order_id} was {row.state}: {why}"
         return None

@@ -77,7 +77,14 @@ class Files:
         self._packer = zlib.compressobj(wbits=31)
 
     def write(self, records: Sequence[Record]) -> None:
-        """Flushed when it returns. OSError when the disk does not take it."""
+        """Flushed when it returns. OSError when the disk does not take it: the file has ended."""
+        try:
+            self._write(records)
+        except OSError:
+            self._abandon()
+            raise
+
+    def _write(self, records: Sequence[Record]) -> None:
         day = self._clock.now_ms() // DAY_MS
         if self._file >= 0 and day != self._day:
             self.close()
@@ -96,8 +103,7 @@ class Files:
         finally:
             os.close(file)
 
-    def abandon(self) -> None:
-        """Closes a file that takes nothing more."""
+    def _abandon(self) -> None:
         file, self._file = self._file, -1
         if file >= 0:
             os.close(file)
@@ -166,13 +172,22 @@ class Recorder:
     async def run(self) -> None:
         while True:
             await self._clock.sleep(WRITE_EVERY_S)
-            if self._clock.monotonic() >= self._retry_at:
-                await self._write()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Writes what waits, unless the disk has refused it a moment ago."""
+        if self._waiting and self._clock.monotonic() >= self._retry_at:
+            await self._write()
 
     async def close(self) -> None:
         """Writes what waits and ends the file."""
+        if self._lost:
+            self._waiting.append(Lost(self._lost))
         await self._write()
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._files.close)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._files.close)
+        except OSError as error:
+            self._tell(error)
         self._thread.shutdown(wait=False)
 
     async def _write(self) -> None:
@@ -185,12 +200,15 @@ class Recorder:
         except OSError as error:
             self._lost += len(batch)
             self._retry_at = self._clock.monotonic() + TRY_AGAIN_S
-            self._alerts.tell(
-                "recording_interrupted",
-                f"expected to write a recording into {self._folder}, was {error.strerror}; "
-                f"trading goes on, what happens meanwhile is not recorded: make room",
-                level="ERROR",
-            )
+            self._tell(error)
+
+    def _tell(self, error: OSError) -> None:
+        self._alerts.tell(
+            "recording_interrupted",
+            f"expected to write a recording into {self._folder}, was {error.strerror}; trading "
+            f"goes on, what happens meanwhile is not recorded: make room",
+            level="ERROR",
+        )
 
     def _put(self, record: Record) -> None:
         waiting = self._waiting

@@ -68,6 +68,8 @@ def _figures(one: Followed) -> dict[str, object]:
             "largest_apart": sizes.largest,
             "unexplained": sizes.unexplained,
         },
+        "wallets_apart": sizes.wallets,
+        "first_wallet": sizes.wallet,
         "equity_apart": sizes.equity_apart,
         "stops_moved_to_other_prices": sizes.levels,
         "refused": len(one.refused),
@@ -124,7 +126,7 @@ def _told(one: Followed) -> Iterator[str]:
     if sizes.explained:
         yield (
             f"  {sizes.explained} sizes differ by what equity does, at most "
-            f"{sizes.largest * 100:.4f} %: fills had other prices (equity apart by at most "
+            f"{sizes.largest * 100:.4f} % (equity apart by at most "
             f"{sizes.equity_apart * 100:.4f} %)"
         )
     if sizes.levels:
@@ -134,6 +136,8 @@ def _told(one: Followed) -> Iterator[str]:
             f"  size: {size['decision']}: {size['what']} live {size['live']}, backtest "
             f"{size['backtest']}: more than equity explains"
         )
+    if sizes.wallet is not None:
+        yield f"  {sizes.wallets} closes with another wallet; first {sizes.wallet}"
     if sizes.value is not None:
         yield f"  {sizes.values} decisions came with other values; first {sizes.value}"
     if tally.state is not None:

@@ -23,8 +23,8 @@ from alpha.ledger.queries import load
 
 log = structlog.get_logger(__name__)
 
-#: Rows of one transaction: a few milliseconds of the loop.
-BATCH = 250
+#: Rows of one transaction: a millisecond of the loop, a few for series that are new.
+BATCH = 100
 MAX_WAITING = 200_000
 #: Short bars are kept this long, others for ever.
 KEPT_MS = 90 * 86_400_000

@@ -8,6 +8,7 @@ stay open, protected by their stops on the exchange.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Iterable
@@ -357,6 +358,8 @@ class Daemon:
         self._supervisor.keep("heartbeat", self._beat, vital=False)
         self._supervisor.keep("daemons", self._look_around, vital=False)
         self._serving = True
+        gc.collect()
+        gc.freeze()  # what is there now stays: no full collection holds the loop up for its sake
         seconds = self._clock.monotonic() - self._started
         log.info("alpha_ready", mode=self._config.mode, seconds=seconds)
         self._watchdog.ready(f"{len(self._live.sessions)} bots, mode {self._config.mode}")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import statistics
@@ -107,6 +108,8 @@ async def measure(count: int, rounds: int) -> dict[str, object]:
 
         floor.market._on_bar = on_bar
         await until(lambda: not floor.market.gaps, "every symbol is fed")
+        gc.collect()
+        gc.freeze()  # as the daemon, once it is ready
         ticking = asyncio.create_task(watch.tick())
         for _ in range(rounds):
             await watch.clock.sleep(0.5)

@@ -14,8 +14,10 @@ from alpha.parity.recording import Decided
 from alpha.parity.story import Wish
 
 ZERO = Decimal(0)
-#: Sizes are computed with 28 digits at least; what differs by less is the same.
+#: Numbers that differ by less of themselves, or by less at all, are the same: computed with 28
+#: digits here, while the exchange books amounts with 8 behind the point.
 ROUNDING = Decimal("1e-9")
+LEAST = Decimal("1e-8")
 MOST_VALUES = 5
 
 
@@ -24,7 +26,9 @@ def alike(live: object, own: object) -> bool:
     if live == own:
         return True
     then, now = _number(live), _number(own)
-    return then is not None and now is not None and _apart(then, now) <= ROUNDING
+    if then is None or now is None:
+        return False
+    return abs(then - now) <= LEAST or _apart(then, now) <= ROUNDING
 
 
 def _number(value: object) -> Decimal | None:

@@ -134,7 +134,7 @@ class RecordedVenue(Venue):
         if order is not None and order.decided_ms == start_ms:
             worse = group.price - Decimal(repr(bar.open))
             self.slipped.append((worse if fill.side == "Buy" else -worse) / group.price)
-        at_ms = min(fill.exec_time, start_ms + self._step_ms - 1)
+        at_ms = fill.exec_time
         bar = msgspec.structs.replace(bar, start_ms=at_ms)
         held = self.books[owner].holdings.get(fill.symbol)
         qty = group.qty

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from alpha.alerts import Alerts
-from alpha.bots.cursor import Cursor, SavedBot, close_key, decode, encode, shown
+from alpha.bots.cursor import Cursor, SavedBot, close_key, decode, encode
 from alpha.bots.guard import GuardedHook, HookFigures, Limits
 from alpha.bots.hookspecs import Subscription
 from alpha.bots.mark import HookMark
@@ -28,7 +28,7 @@ from alpha.core.decisions import Decision, Planned
 from alpha.core.events import Bar
 from alpha.core.ids import next_stamp, wire_id
 from alpha.core.reasons import BUILTIN, ReasonBook
-from alpha.core.records import Correction, DecisionRow, Fill, OrderRow
+from alpha.core.records import BotPosition, Correction, DecisionRow, Fill, OrderRow
 from alpha.core.snapshot import Snapshot
 from alpha.errors import BotFault, NeedsOperator
 
@@ -242,7 +242,7 @@ class BotHandle:
         elif cut:
             event_key += ":cut=" + "+".join(cut)
         closes = {**self.cursor.closes, close_key(interval_ms, symbol): close_ms}
-        cursor = Cursor(closes, self.cursor.fills)
+        cursor = replace(self.cursor, closes=closes)
         return self._decide(
             "on_close",
             (close_ms, warmed, snapshot),
@@ -260,15 +260,11 @@ class BotHandle:
             snapshot,
             f"fill:{fill.exec_id}:{fill.leg}",
             fill.exec_time,
-            cursor=self._after(fill),
+            cursor=self.cursor.behind(
+                fill, snapshot.positions.get(fill.symbol) or BotPosition.flat(fill.symbol)
+            ),
             replayed=replayed,
         )
-
-    def _after(self, fill: Fill) -> Cursor:
-        """The cursor behind a fill; the same one when it was there already."""
-        if self.cursor.fills.get(fill.symbol) == shown(fill):
-            return self.cursor
-        return replace(self.cursor, fills={**self.cursor.fills, fill.symbol: shown(fill)})
 
     def order(self, row: OrderRow, snapshot: Snapshot) -> Decision | None:
         key = f"order:{row.client_order_id}:{row.state}"
@@ -295,7 +291,7 @@ class BotHandle:
             snapshot,
             key,
             snapshot.now_ms,
-            cursor=None if newest is None else self._after(newest),
+            cursor=self.cursor.behind(newest, after),
         )
 
     def started(self, now_ms: int, snapshot: Snapshot) -> Decision | None:

@@ -352,7 +352,7 @@ class Book:
 
     def _corrections(self, before: Mapping[str, BotPosition]) -> tuple[Correction, ...]:
         after = self.positions()
-        flat = BotPosition(self.symbol, ZERO, None, None, None)
+        flat = BotPosition.flat(self.symbol)
         changed = []
         for bot_id in sorted(before.keys() | after.keys()):
             was, now = before.get(bot_id, flat), after.get(bot_id, flat)
@@ -387,7 +387,7 @@ class Book:
     def position(self, bot_id: str) -> BotPosition:
         lots = self._lots.get(bot_id)
         if lots is None:
-            return BotPosition(self.symbol, ZERO, None, None, None)
+            return BotPosition.flat(self.symbol)
         return lots.position(self.symbol)
 
     def positions(self) -> dict[str, BotPosition]:

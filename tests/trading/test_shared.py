@@ -11,6 +11,7 @@ from alpha.clock import ManualClock
 from alpha.core.intents import Enter, Exit, MoveStop, StopPlan
 from alpha.core.records import OrderRow
 from alpha.ledger.pool import Pool
+from alpha.pictures import stops_of
 from alpha.sim.model import Order
 from tests.trading.exchange import KEY, START_MS, HandExchange
 from tests.trading.life import ACCOUNT, MINUTE, STOPS, Beat, Life, register_beat
@@ -155,6 +156,12 @@ async def test_each_bot_has_stops_of_its_own(crew: Crew) -> None:
     assert price_of(first["stop_loss"]) < price_of(second["stop_loss"])
     event = crew.life.account.exchange[BTC]
     assert (event.stop_loss, event.take_profit) == (None, None)
+    for bot, stops in ((ONE, first), (TWO, second)):
+        shown = stops_of(crew.life.account, bot, BTC)
+        assert (shown.stop_loss, shown.take_profit) == (
+            price_of(stops["stop_loss"]),
+            price_of(stops["take_profit"]),
+        )
     assert crew.life.service.protection.unprotected() == []
 
 
@@ -224,6 +231,7 @@ async def test_a_trailing_stop_goes_one_way_and_stays_when_the_process_dies(crew
     await crew.wait(1.1)
     raised = price_of(crew.stops(ONE)["trailing_stop"])
     assert raised == D(103) - D("2.0") > first
+    assert stops_of(crew.life.account, ONE, BTC).stop_loss == raised
     await crew.tick("102")
     await crew.wait(1.1)
     assert price_of(crew.stops(ONE)["trailing_stop"]) == raised

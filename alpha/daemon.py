@@ -441,8 +441,8 @@ class Daemon:
         if isinstance(error, Exception):
             self._alerts.tell(
                 "daemon_failed",
-                f"expected the daemon to run on, was {str(error) or type(error).__name__}; it has "
-                f"ended, its positions keep their stops: mend that, then `alpha run`",
+                f"expected the daemon to run on, found: {str(error) or type(error).__name__}; it "
+                f"has ended, its positions keep their stops: mend that, then `alpha run`",
             )
             await self._clock.sleep(SETTLE_S)
 

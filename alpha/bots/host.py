@@ -159,18 +159,19 @@ class BotHandle:
     def fail(self, reason: str) -> bool:
         if not self._machine.fail(reason):
             return False
-        if self._alerts is not None:
-            self._alerts.tell(
-                "bot_failed",
-                f"expected bot {self.name} to run, found: {reason}; it takes no entries, its "
-                f"positions stay protected: mend it, then `alpha bots start {self.name}`",
-                account=self.account,
-                bot_id=self.bot_id,
-            )
+        self._alert(
+            "bot_failed",
+            f"expected bot {self.name} to run, found: {reason}; it takes no entries, its "
+            f"positions stay protected: mend it, then `alpha bots start {self.name}`",
+        )
         return self._told()
 
     def disable(self, reason: str = "") -> bool:
         return self._machine.disable(reason) and self._told()
+
+    def _alert(self, kind: str, message: str) -> None:
+        if self._alerts is not None:
+            self._alerts.tell(kind, message, account=self.account, bot_id=self.bot_id)
 
     def _told(self) -> bool:
         log.info("bot_state", bot=self.name, state=self.state, reason=self.state_reason)
@@ -480,6 +481,11 @@ class BotHandle:
             return
         if self.halt is not None and self.state in (BotState.RUNNING, BotState.REDUCE_ONLY):
             self.pause(self.halt)
+            self._alert(
+                "bot_halted",
+                f"expected bot {self.name} to trade, it has halted itself: {self.halt}; its "
+                f"positions stay protected, `alpha bots start {self.name}` lets it enter again",
+            )
 
 
 def open_bot(

@@ -87,6 +87,7 @@ async def test_a_standby_waits_is_shown_and_takes_over_from_a_killed_one(site: S
             first.kill()
             first.wait()
         await until(lambda: roles(b) == ["active"], "the new owner alone")
+        assert "this standby trades now" in str(b.alerts()["takeover"]["message"])
         await assert_all_is_right(b, second)
 
 

@@ -114,6 +114,7 @@ class Daemon:
         self._started = clock.monotonic()
         self._stop = asyncio.Event()
         self._serving = False
+        self._ended = self._started  # when it began to leave
         self.why = "end of the run"
         self._supervisor = Supervisor(clock, passing=CONNECTION_ERRORS)
         self._alerts = Alerts(clock, secrets=secrets_of(config))
@@ -247,6 +248,7 @@ class Daemon:
         if await waiting.wait(pool, lease, held):
             return True
         log.info("alpha_stopping", why="the time is over")
+        self._ended = self._clock.monotonic()
         await self._report(await desk.status(), (), Latencies())
         return False
 
@@ -408,6 +410,7 @@ class Daemon:
     async def _leave(self) -> None:
         """Stops entries, lets what is under way finish, and leaves positions as they are."""
         log.info("alpha_stopping", why=self.why)
+        self._ended = self._clock.monotonic()
         self._stop.set()
         self._watchdog.stopping()
         await self._supervisor.settle(SETTLE_S)
@@ -451,7 +454,11 @@ class Daemon:
     ) -> None:
         if self._options.report is None:
             return
-        ledger = await report.verify_ledger(self._config.mode, self._options.config_file)
+        ledger = await report.verify_ledger(
+            self._config.mode,
+            self._options.config_file,
+            self._clock.monotonic() - self._ended,
+        )
         seconds = self._clock.monotonic() - self._options.started
         composed = report.compose(status, seconds, ledger, orders, commits)
         report.write(composed, self._options.report)

@@ -101,7 +101,10 @@ async def report_crew(
             equity={session.bot_id: session.money()[1] for session in crew},
         )
         for session in crew:
-            state, why = session.handle.state.value, session.handle.state_reason
+            handle = session.handle
+            state, why = registry.kept_status(
+                handle.state.value, handle.state_reason, handle.stopped
+            )
             if stopped and why not in registry.LASTING_PAUSES:
                 state, why = "disabled", "the daemon was stopped"
             await registry.set_status(pool, session.bot_id, account, state, why)

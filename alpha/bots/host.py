@@ -93,6 +93,11 @@ class BotHandle:
         return self._machine.reason
 
     @property
+    def stopped(self) -> str | None:
+        """Why the bot was stopped and nobody has started it since, also where it has failed."""
+        return self._machine.stopped
+
+    @property
     def subscriptions(self) -> tuple[Subscription, ...]:
         return self._strategy.subscriptions
 
@@ -276,8 +281,7 @@ class BotHandle:
         return "on_timer" in self._strategy.hooks
 
     def timer(self, now_ms: int, snapshot: Snapshot) -> Decision | None:
-        key = f"timer:{now_ms}"
-        return self._decide("on_timer", (now_ms, snapshot), snapshot, key, now_ms)
+        return self._decide("on_timer", (now_ms, snapshot), snapshot, f"timer:{now_ms}", now_ms)
 
     def correction(
         self, correction: Correction, snapshot: Snapshot, newest: Fill | None = None
@@ -297,8 +301,7 @@ class BotHandle:
 
     def started(self, now_ms: int, snapshot: Snapshot) -> Decision | None:
         """To be called once, after `ready`."""
-        key = f"start:{now_ms}"
-        return self._decide("on_start", (now_ms, snapshot), snapshot, key, now_ms)
+        return self._decide("on_start", (now_ms, snapshot), snapshot, f"start:{now_ms}", now_ms)
 
     def plan(self, intents: Sequence[AnyIntent], event_key: str, event_ms: int) -> Decision | None:
         """A decision of the platform in the bot's name (a protective or an operator's exit):
@@ -321,16 +324,13 @@ class BotHandle:
             bot=self.name,
             plugin=self.plugin,
             limits=self._limits,
-            fail=self._failed_in_row,
+            fail=self.fail,
             mark=self._mark,
         )
         self._warmup = WarmUp(self._strategy.subscriptions)
         self._handed_over = False
         self._symbols = frozenset(one.symbol for one in self._strategy.subscriptions)
         self._on_bar: GuardedHook | None = self._strategy.hooks.get("on_bar")
-
-    def _failed_in_row(self, why: str) -> None:
-        self.fail(why)
 
     def _load(self, state_json: str) -> None:
         try:

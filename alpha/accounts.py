@@ -13,7 +13,7 @@ from alpha.announcements import Announcer
 from alpha.bots.cursor import SavedBot
 from alpha.bots.host import BotHandle
 from alpha.bybit.endpoints import Endpoints
-from alpha.bybit.limiter import Limiter
+from alpha.bybit.limiter import Address, Limiter
 from alpha.bybit.rest import Rest
 from alpha.bybit.signing import Credentials
 from alpha.bybit.stream import PrivateStream
@@ -44,6 +44,7 @@ class AccountOpener:
     stores: Stores
     endpoints: Endpoints
     http: aiohttp.ClientSession
+    address: Address
     tools: Tools
     live: Live
     alerts: Alerts
@@ -66,7 +67,7 @@ class AccountOpener:
                 credentials,
                 account=name,
                 clock=self.clock,
-                limiter=Limiter(self.clock),
+                limiter=Limiter(self.clock, address=self.address),
                 session=self.http,
                 may_write=fence.exits_allowed,
             ),

@@ -22,7 +22,7 @@ import uvloop
 from alpha import report
 from alpha.accounts import AccountOpener
 from alpha.alerts import Alerts
-from alpha.bybit.limiter import Limiter
+from alpha.bybit.limiter import Address, Limiter
 from alpha.bybit.rest import Rest
 from alpha.bybit.stream import PublicStream
 from alpha.clock import Clock, Randomness, SystemClock, SystemRandomness, VenueClock
@@ -187,12 +187,13 @@ class Daemon:
         # Streams end before the exchange does, which would be a gap.
         self._stack.push_async_callback(self._supervisor.cancel, but=KEPT_TO_THE_END)
         self._stack.push_async_exit(self._tell_end)
+        address = Address()
         self._public = Rest(
             venue.endpoints,
             None,
             account="public",
             clock=self._clock,
-            limiter=Limiter(self._clock),
+            limiter=Limiter(self._clock, address=address),
             session=self._http,
         )
         listed = await first_contact(
@@ -220,6 +221,7 @@ class Daemon:
             stores,
             venue.endpoints,
             self._http,
+            address,
             tools,
             self._live,
             self._alerts,

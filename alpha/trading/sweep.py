@@ -128,7 +128,8 @@ class Sweep:
         listed = {event.symbol for event in shown}
         account = self._account
         held = {symbol for symbol, known in account.exchange.items() if known.signed_size}
-        held.update(symbol for symbol in account.books if account.net(symbol))
+        # Also where bots' positions cancel each other out.
+        held.update(symbol for symbol, book in account.books.items() if book.positions())
         for symbol in sorted(held - listed):  # flat ones are left out of the list
             for event in await self._rest.positions(symbol):
                 self._account.receive_position(event)

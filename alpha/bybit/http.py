@@ -100,6 +100,8 @@ class Call:
     signed: bool = True
     timestamp_ms: int | None = None  # the caller's own stamp; None: now
     on_sent: SentHook | None = None
+    #: Why it must not leave any more, asked last of all: it may have queued for its turn.
+    refusal: Callable[[], str | None] | None = None
 
     @property
     def write(self) -> bool:
@@ -173,6 +175,9 @@ class HttpClient:
             raise RetryLater(
                 f"{call.path}: expected to hold the account's lease, held none; nothing was sent"
             )
+        why = call.refusal() if call.refusal is not None else None
+        if why is not None:
+            raise RetryLater(f"{call.path}: {why}; nothing was sent")
         body = call.payload if call.write else None
         sent_ns = self._clock.perf_ns()
         if call.on_sent is not None:

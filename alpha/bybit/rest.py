@@ -335,12 +335,14 @@ class Rest:
         *,
         timestamp_ms: int | None = None,
         on_sent: SentHook | None = None,
+        refusal: Callable[[], str | None] | None = None,
     ) -> OrderAck:
         """Places an order (Place Order). The ack means accepted by the gateway, no more.
 
         With `timestamp_ms` the stamp is the caller's and is never refreshed: a request that
         leaves after its window is refused by the exchange (ClockRefused). `on_sent` gets
-        perf_ns as the bytes leave. Raises DuplicateOrder when the id was used before."""
+        perf_ns as the bytes leave; `refusal` is asked right before whether they still may, and
+        RetryLater says why not. Raises DuplicateOrder when the id was used before."""
         urgent = request.urgent or request.reduce_only
         call = Call(
             "POST",
@@ -349,6 +351,7 @@ class Rest:
             priority=Priority.EXIT if urgent else Priority.ENTRY,
             timestamp_ms=timestamp_ms,
             on_sent=on_sent,
+            refusal=refusal,
         )
         return self._acked(await self._http.send(call), "", request.order_link_id)
 

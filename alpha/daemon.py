@@ -32,7 +32,7 @@ from alpha.control.daemons import daemons_on
 from alpha.control.desk import Status
 from alpha.core.risk import EntryRisk
 from alpha.crew import open_crew, report_crew
-from alpha.errors import AlphaError
+from alpha.errors import AlphaError, TimedOut
 from alpha.exchange import Venue, first_contact, market_has_ended, open_exchange
 from alpha.guard import Lifeline
 from alpha.installation import DataDirLock, installation_id
@@ -60,8 +60,6 @@ BEAT_EVERY_S = 5.0
 LOOK_EVERY_S = 1.0
 LOOP_CHECK_S = 1.0
 TASK_LIMIT_S = 10.0
-#: The daemon is ready without the accounts that take longer than this to be live.
-ACCOUNTS_WITHIN_S = 10.0
 #: Tasks that write down what the others have done.
 KEPT_TO_THE_END = ("ledger", "lease", "mirror")
 
@@ -115,6 +113,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._serving = False
         self._ended = self._started  # when it began to leave
+        self._is_open = False  # stores and lease are there
         self.why = "end of the run"
         self._supervisor = Supervisor(clock, passing=CONNECTION_ERRORS)
         self._alerts = Alerts(clock, secrets=secrets_of(config))
@@ -143,6 +142,34 @@ class Daemon:
     # -- phases -------------------------------------------------------------------------------
 
     async def run(self) -> None:
+        """Starts, serves and leaves. `--for` also ends a run that is still starting."""
+        try:
+            async with asyncio.timeout(self._options.left_s(self._clock)) as self._start_within:
+                venue = await self._start()
+                self._start_within.reschedule(None)
+        except TimeoutError:
+            if not self._start_within.expired():
+                raise
+            await self._give_up_starting()
+            return
+        if venue is not None:
+            await self._until_stopped(venue)
+            await self._leave()
+
+    async def _give_up_starting(self) -> None:
+        """The time is over, and what the daemon has waited for has not come."""
+        if not self._is_open:
+            raise TimedOut(
+                "expected PostgreSQL and the lease before the end of --for, were not there yet; "
+                "give the run more time or look at the log"
+            )
+        log.info("alpha_stopping", why="the time is over")
+        self._watchdog.stopping()
+        self._ended = self._clock.monotonic()
+        await self._report(self._live.status(), (), self._stores.frame_to_commit_ms)
+
+    async def _start(self) -> Venue | None:
+        """Everything up to bots that trade; None when the run has ended as a standby."""
         config = self._config
         self._supervisor.keep("loop", self._turn)
         self._supervisor.keep("watchdog", self._watchdog.run)
@@ -164,7 +191,7 @@ class Daemon:
             stand_by=self._stand_by,
         )
         if stores is None:
-            return
+            return None
         self._stores = stores
         self._journal = AlertJournal(stores.pool, self._clock)
         self._alerts.listen(self._journal.put)
@@ -172,6 +199,7 @@ class Daemon:
         self._live = Live(
             config, self._clock, stores, self._crew, self._alerts, started=self._started
         )
+        self._is_open = True
         self._stack.push_async_callback(self._take_down)
         self._supervisor.keep("ledger", stores.writer.run, restart=False)
         self._supervisor.keep("lease", stores.lease.renew)
@@ -231,13 +259,12 @@ class Daemon:
         )
         for name in accounts:
             await opener.open(name)
-        await self._accounts_live()
+        await opener.until_live(self._raise_failure)
         market, rounds = self._open_market(venue)
         await self._live.open_mirror(market, self._randomness, self._supervisor)
         await self._join_bots(rounds)
         self._ready()
-        await self._until_stopped(venue)
-        await self._leave()
+        return venue
 
     async def _stand_by(self, pool: Pool, lease: Lease, held: LeaseHeld) -> bool:
         def is_over() -> bool:
@@ -247,7 +274,11 @@ class Daemon:
         waiting = Standby(
             self._config, self._clock, self._watchdog, desk, self._alerts, is_over=is_over
         )
+        self._start_within.reschedule(None)
         if await waiting.wait(pool, lease, held):
+            left = self._options.left_s(self._clock)
+            if left is not None:
+                self._start_within.reschedule(asyncio.get_running_loop().time() + left)
             return True
         log.info("alpha_stopping", why="the time is over")
         self._ended = self._clock.monotonic()
@@ -258,28 +289,6 @@ class Daemon:
         """New exposure needs the ledger, the live picture, and a daemon that is not stopping."""
         seen = self._live.is_mirrored()
         return seen and self._stores.writer.accepts(account) and not self._stop.is_set()
-
-    async def _accounts_live(self) -> None:
-        """Waits until every account is reconciled; a key that is refused ends the run. One that
-        stays away keeps the others waiting for `ACCOUNTS_WITHIN_S` only."""
-        deadline = self._clock.monotonic() + ACCOUNTS_WITHIN_S
-        services = self._live.services
-        while late := [name for name, service in services.items() if not service.account.live]:
-            self._raise_failure()
-            if self._clock.monotonic() > deadline:
-                for name in late:
-                    self._alerts.tell(
-                        "account_not_live",
-                        f"expected account {name} to be reconciled within {ACCOUNTS_WITHIN_S:g} s, "
-                        f"was {services[name].account.why or 'not'}; the others start, it follows "
-                        f"by itself: see `alpha status`",
-                        level="ERROR",
-                        account=name,
-                    )
-                break
-            await self._clock.sleep(0.02)
-        for service in services.values():
-            service.recovery.starting = False
 
     def _open_market(self, venue: Venue) -> tuple[MarketData, Rounds]:
         market = MarketData(

@@ -254,14 +254,12 @@ class AccountService:
         return self.sessions.keys()
 
     async def _run_stream(self) -> None:
-        """For as long as the daemon runs. A key that is refused in the middle of it halts this
-        account alone, and is tried again: it may have been renewed."""
+        """For as long as the daemon runs. A key that is refused halts this account alone, and is
+        tried again: it may have been renewed."""
         while True:
             try:
                 await self._stream.run(self.on_event, self.on_state)
             except AuthRejected as error:
-                if self.recovery.starting:
-                    raise
                 self.recovery.disconnected(str(error))
                 self.recovery.refused(error)
             await self._tools.clock.sleep(REFUSED_RETRY_S)

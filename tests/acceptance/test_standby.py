@@ -172,9 +172,9 @@ async def test_the_time_of_a_standby_ends_too(site: Site) -> None:
         first = a.start()
         await a.ready()
         report = site.folder / "report.json"
-        waiting = b.start("--for", "6s", "--report", str(report))
+        waiting = b.start("--for", "12s", "--report", str(report))
         await standing_by(b)
-        assert waiting.wait(timeout=15) == 0
+        assert waiting.wait(timeout=25) == 0
         assert b.truth() == a.truth()
         assert report.exists()
         assert a.stop(first) == 0

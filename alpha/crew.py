@@ -9,8 +9,9 @@ from decimal import Decimal
 from alpha import resources
 from alpha.alerts import Alerts
 from alpha.bots.discovery import Catalog
-from alpha.bots.host import BotHandle, open_bot
+from alpha.bots.host import BotHandle
 from alpha.bots.mark import HookMark, mark_of
+from alpha.bots.opening import open_bot
 from alpha.clock import Clock
 from alpha.config import Config
 from alpha.core.reasons import BUILTIN, ReasonBook

@@ -18,8 +18,6 @@ from alpha.bots.cursor import Cursor, SavedBot, close_key, decode, encode
 from alpha.bots.guard import GuardedHook, HookFigures, Limits
 from alpha.bots.hookspecs import Subscription
 from alpha.bots.mark import HookMark
-from alpha.bots.plugin import Plugin
-from alpha.bots.settings import S
 from alpha.bots.states import BotState, StateMachine
 from alpha.bots.strategy import GuardedStrategy
 from alpha.bots.vetting import AnyIntent, Dropped, record, vet
@@ -32,7 +30,7 @@ from alpha.core.records import BotPosition, Correction, DecisionRow, Fill, Order
 from alpha.core.snapshot import Snapshot
 from alpha.errors import BotFault, NeedsOperator
 
-__all__ = ["BotHandle", "BotState", "Cursor", "SavedBot", "open_bot"]
+__all__ = ["BotHandle", "BotState", "Cursor", "SavedBot"]
 
 log = structlog.get_logger(__name__)
 
@@ -486,32 +484,3 @@ class BotHandle:
                 f"expected bot {self.name} to trade, it has halted itself: {self.halt}; its "
                 f"positions stay protected, `alpha bots start {self.name}` lets it enter again",
             )
-
-
-def open_bot(
-    plugin: Plugin[S],
-    *,
-    name: str,
-    bot_id: str,
-    account: str,
-    settings: Mapping[str, object],
-    book: ReasonBook = BUILTIN,
-    limits: Limits | None = None,
-    mark: HookMark | None = None,
-    alerts: Alerts | None = None,
-) -> BotHandle:
-    """A bot of a plugin, `disabled`. ConfigError for wrong settings or a faulty plugin, BotFault
-    for a strategy that cannot be made."""
-    plugin.check()
-    return BotHandle(
-        name,
-        bot_id,
-        account,
-        plugin.maker(settings, bot=name),
-        plugin=plugin.name,
-        version=plugin.version,
-        book=plugin.reason_book(book),
-        limits=limits,
-        mark=mark,
-        alerts=alerts,
-    )

@@ -11,6 +11,7 @@ import pytest
 from alpha.bybit.limiter import Priority
 from alpha.clock import ManualClock
 from alpha.core.events import OrderEvent
+from alpha.core.records import MANUAL
 from alpha.crew import report_crew
 from alpha.ledger import registry
 from alpha.ledger.pool import Pool
@@ -147,3 +148,33 @@ async def test_a_stop_is_kept_though_the_bot_fails(life: Life, pool: Pool) -> No
     life.handle.start()
     await report_crew(pool, life.sessions)
     assert await registry.paused_to_stay(pool) == {}
+
+
+async def test_a_person_who_adds_and_closes_everything_leaves_everybody_flat(life: Life) -> None:
+    """The bot's part ends its position and does not turn it."""
+    await enter(life)
+    await hear(life)
+    exchange = life.exchange
+    await exchange.trade(BTC, "Buy", D("1.5"), exchange.now_ms + 1_000)
+    await hear(life)
+    assert exchange.position(BTC) == D(6)
+    assert life.account.position(BOT, BTC).signed_qty == D("4.5")
+    assert life.account.position(MANUAL, BTC).signed_qty == D("1.5")
+    await exchange.trade(BTC, "Sell", D(6), exchange.now_ms + 1_000)
+    await hear(life)
+    assert exchange.position(BTC) == 0
+    assert life.account.position(BOT, BTC).signed_qty == 0
+    assert life.account.position(MANUAL, BTC).signed_qty == 0
+    assert exchange.open_orders(BTC) == []
+    await life.stored()
+    rows = await life.pool.fetch(
+        "SELECT bot_id, effect, sum(exec_qty) AS qty FROM trading.fills WHERE symbol = $1"
+        " GROUP BY 1, 2 ORDER BY 1, 2",
+        BTC,
+    )
+    assert [(row["bot_id"], row["effect"], row["qty"]) for row in rows] == [
+        (BOT, "entry", D("4.5")),
+        (BOT, "exit", D("4.5")),
+        (MANUAL, "entry", D("1.5")),
+        (MANUAL, "exit", D("1.5")),
+    ]

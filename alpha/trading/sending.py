@@ -96,8 +96,6 @@ class Sender:
         """One attempt. Seconds until the next one; None when there is nothing more to do.
         Raises VenueRejected for a definite refusal."""
         tracker, link_id = self._account.tracker, row.client_order_id
-        # Taken before the lease is checked: what leaves late, the exchange refuses.
-        stamp_ms = self._clock.now_ms()
         if not self._may_send(row):
             if row.purpose != "entry":
                 return FENCE_RETRY_S
@@ -116,7 +114,6 @@ class Sender:
         try:
             ack = await self._rest.create_order(
                 request,
-                timestamp_ms=stamp_ms,
                 on_sent=sent,
                 refusal=against if row.purpose == "entry" else None,
             )
@@ -133,7 +130,7 @@ class Sender:
                 self._dropped(row, str(error))
                 return None
             log.warning("exit_delayed", order=link_id, why=str(error))
-            return min(getattr(error, "after_s", 0.0), EXIT_RETRY_S)
+            return min(getattr(error, "after_s", EXIT_RETRY_S), EXIT_RETRY_S)
         else:
             self._moved(
                 tracker.move(link_id, OrderState.ACKED, exchange_order_id=ack.order_id or None)

@@ -265,6 +265,19 @@ class Rest:
                 return found[0]
         return None
 
+    async def ended_orders(self, start_ms: int, end_ms: int) -> list[OrderEvent]:
+        """Orders created in a window of at most seven days that are over (Get Order History).
+        Those without a fill are kept for a day, and the newest may be missing yet."""
+        query = (
+            f"category={LINEAR}&settleCoin={SETTLE_COIN}"
+            f"&startTime={start_ms}&endTime={end_ms}&limit={_PAGE['orders']}"
+        )
+        found: list[OrderEvent] = []
+        async for reply, raw in self._pages("/v5/order/history", query):
+            with _reading(reply):
+                found += self._orders(raw)
+        return found
+
     async def positions(self, symbol: str | None = None) -> list[PositionEvent]:
         """Positions (Get Position Info): all that are open, or the one of `symbol`, flat too."""
         scope = f"symbol={symbol}" if symbol else f"settleCoin={SETTLE_COIN}"

@@ -85,6 +85,9 @@ SELECT account, order_link_id, bot_id, symbol, side, purpose, reason, order_type
    AND state IN ('pending', 'sent', 'unknown', 'acked', 'open', 'partially_filled')
  ORDER BY decided_at, order_link_id COLLATE "C";
 
+-- name: order_ids_since
+SELECT order_link_id FROM trading.orders WHERE account = $1 AND decided_at >= $2;
+
 -- name: bot_state
 SELECT ordinal, state, last_stamp, cursor, event_time
   FROM config.bot_state WHERE account = $1 AND bot_id = $2;

@@ -286,7 +286,7 @@ class Recovery:
         if holds != self._holds:
             raise RetryLater("expected the stream to last for a sweep, was lost; again")
         account.release()
-        await self._sweep.state(swept.values())
+        await self._sweep.state(swept.values(), until_ms)
         return swept
 
     async def _or_wanted(self, work: Coroutine[object, object, None]) -> None:

@@ -178,6 +178,9 @@ class AccountService:
         account.marks = await reader.marks(account.name)
         unfinished = await reader.open_orders(account.name)
         account.tracker.restore(unfinished)
+        account.tracker.known_before = await reader.order_ids(
+            account.name, account.marks.verified_ms - 2 * OVERLAP_MS
+        )
         for symbol in await reader.traded_symbols(account.name):
             await self._load_book(symbol)
         # Books begin at a flat moment: executions of an unfinished order may lie before it.

@@ -421,22 +421,11 @@ class Book:
         """The bot's fills since the checkpoint, in ledger order."""
         return [fill for e in self._effects for fill in e.fills if fill.bot_id == bot_id]
 
-    def position_at(
-        self, bot_id: str, at_ms: int, exec_id: str, rules: AttributionRules
-    ) -> BotPosition:
-        """The bot's position as of an earlier moment, for replaying what it was shown: up to and
-        with execution `exec_id` when that is in this book, else everything up to `at_ms`."""
-        count = next(
-            (i + 1 for i, row in enumerate(self._rows) if row.exec_id == exec_id),
-            bisect_right(self._keys, at_ms, key=lambda key: key[0]),
-        )
-        if count == len(self._rows):
-            return self.position(bot_id)
-        past = Book(
+    def anew(self) -> Book:
+        """One without rows, from the same checkpoint."""
+        return Book(
             self.account, self.symbol, checkpoint_ms=self.checkpoint_ms, qty_steps=self._qty_steps
         )
-        past.add(self._rows[:count], rules)
-        return past.position(bot_id)
 
     def owners_now(self, row: Execution, rules: AttributionRules) -> frozenset[str]:
         """To whom an execution would belong as the next one."""

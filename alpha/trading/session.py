@@ -20,6 +20,7 @@ from alpha.core.events import Bar
 from alpha.core.ids import parse
 from alpha.core.instruments import Instrument
 from alpha.core.intents import Exit
+from alpha.core.past import PastPositions
 from alpha.core.records import BotPosition, Correction, Fill, OrderRow, Tally
 from alpha.core.snapshot import Snapshot
 from alpha.trading.account import Account
@@ -92,8 +93,8 @@ class BotSession:
         self._caught_up = False
         #: While events are replayed: the newest fill of each symbol that the bot has been shown.
         self._shown: dict[str, Shown] = {}
-        #: The bot's position behind that fill, by symbol: a book is folded anew to know it.
-        self._past: dict[str, BotPosition] = {}
+        #: What the books say of that moment, by symbol.
+        self._past: dict[str, PastPositions] = {}
         self._ended: dict[str, OrderRow] = {}  # exits that may have to be followed by another
         account.listen(handle.bot_id, self)
 
@@ -194,6 +195,7 @@ class BotSession:
         for fill in pending:
             self._replay_fill(fill)
         self._caught_up = True
+        self._past.clear()
         for row in self._ended.values():
             self._gateway.close_rest(self.account.tracker.get(row.client_order_id) or row, self)
         self._ended.clear()
@@ -240,7 +242,6 @@ class BotSession:
 
     def _replay_fill(self, fill: Fill) -> None:
         self._shown[fill.symbol] = shown(fill)
-        self._past.pop(fill.symbol, None)
         self._hand_fill(fill, 0, replayed=True)
 
     # -- inside -------------------------------------------------------------------------------
@@ -280,17 +281,18 @@ class BotSession:
     def _positions(self) -> dict[str, BotPosition]:
         if self._caught_up:
             return self.account.positions(self.bot_id)
-        for symbol in self._shown:
-            if symbol not in self._past:
-                self._past[symbol] = self._shown_position(symbol)
-        return {symbol: position for symbol, position in self._past.items() if position.signed_qty}
+        found = {symbol: self._shown_position(symbol) for symbol in self._shown}
+        return {symbol: position for symbol, position in found.items() if position.signed_qty}
 
     def _shown_position(self, symbol: str) -> BotPosition:
         """As the books have it now, with the newest fill that the bot was shown."""
-        last, book = self._shown[symbol], self.account.books.get(symbol)
-        if book is None:
-            return BotPosition.flat(symbol)
-        return book.position_at(self.bot_id, last.exec_time, last.exec_id, self.account.rules)
+        last, past = self._shown[symbol], self._past.get(symbol)
+        if past is None:
+            book = self.account.books.get(symbol)
+            if book is None:
+                return BotPosition.flat(symbol)
+            past = self._past[symbol] = PastPositions(book, self.account.rules)
+        return past.at(self.bot_id, last.exec_time, last.exec_id)
 
     def open_pnl(self, positions: Mapping[str, BotPosition]) -> Decimal:
         """Unrealised PnL at the latest closes, without exit fees."""

@@ -34,7 +34,7 @@ async def site(server_folder: Path, postgres_dsn: str, redis_url: str) -> AsyncI
 
 
 async def standing_by(home: Installation) -> None:
-    await until(lambda: STANDBY in home.log, "a standby", within_s=30)
+    await until(lambda: STANDBY in home.log, "a standby", within_s=75)
 
 
 def roles(home: Installation) -> list[str]:
@@ -143,7 +143,7 @@ async def test_a_holder_stopped_while_it_writes_is_replaced_in_time(site: Site) 
             await until(
                 lambda home=home, waits=waits: home.log.count(STANDBY) > waits,  # type: ignore[misc]
                 "a standby",
-                within_s=30,
+                within_s=75,
             )
         await assert_all_is_right(homes[1], running[1])
 

@@ -13,7 +13,7 @@ from alpha.announcements import Announcer
 from alpha.bots.cursor import SavedBot
 from alpha.bots.host import BotHandle
 from alpha.bybit.endpoints import Endpoints
-from alpha.bybit.limiter import Limiter
+from alpha.bybit.limiter import Address, Limiter
 from alpha.bybit.rest import Rest
 from alpha.bybit.signing import Credentials
 from alpha.bybit.stream import PrivateStream
@@ -31,6 +31,8 @@ from alpha.watchdog import Watchdog
 
 #: Each account's comparison with the exchange has to turn at least this often.
 COMPARE_LIMIT_S = 10.0
+#: The daemon is ready without the accounts that take longer than this to be live.
+ACCOUNTS_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class AccountOpener:
     stores: Stores
     endpoints: Endpoints
     http: aiohttp.ClientSession
+    address: Address
     tools: Tools
     live: Live
     alerts: Alerts
@@ -66,7 +69,7 @@ class AccountOpener:
                 credentials,
                 account=name,
                 clock=self.clock,
-                limiter=Limiter(self.clock),
+                limiter=Limiter(self.clock, address=self.address),
                 session=self.http,
                 may_write=fence.exits_allowed,
             ),
@@ -84,6 +87,36 @@ class AccountOpener:
             await self._open_session(handle, service)
         await service.load()
         service.start()
+
+    async def until_live(self, check: Callable[[], None]) -> None:
+        """Waits until every account is reconciled; `check` raises what ends the wait. An account
+        whose key is refused stands still alone: AuthRejected only when no key is taken. One that
+        stays away keeps the others waiting for `ACCOUNTS_WITHIN_S`."""
+        deadline = self.clock.monotonic() + ACCOUNTS_WITHIN_S
+        services = self.live.services
+        while late := [
+            name
+            for name, service in services.items()
+            if not service.account.live and service.recovery.refusal is None
+        ]:
+            check()
+            if self.clock.monotonic() > deadline:
+                for name in late:
+                    self._say_late(name, services[name].account.why or "not")
+                break
+            await self.clock.sleep(0.02)
+        refusals = [one.recovery.refusal for one in services.values() if one.recovery.refusal]
+        if refusals and len(refusals) == len(services):
+            raise refusals[0]
+
+    def _say_late(self, name: str, why: str) -> None:
+        self.alerts.tell(
+            "account_not_live",
+            f"expected account {name} to be reconciled within {ACCOUNTS_WITHIN_S:g} s, was {why}; "
+            f"the others start, it follows by itself: see `alpha status`",
+            level="ERROR",
+            account=name,
+        )
 
     async def _account(self, name: str, handles: list[BotHandle]) -> Account:
         reader = self.stores.reader

@@ -9,8 +9,9 @@ from decimal import Decimal
 from alpha import resources
 from alpha.alerts import Alerts
 from alpha.bots.discovery import Catalog
-from alpha.bots.host import BotHandle, open_bot
+from alpha.bots.host import BotHandle
 from alpha.bots.mark import HookMark, mark_of
+from alpha.bots.opening import open_bot
 from alpha.clock import Clock
 from alpha.config import Config
 from alpha.core.reasons import BUILTIN, ReasonBook
@@ -101,7 +102,10 @@ async def report_crew(
             equity={session.bot_id: session.money()[1] for session in crew},
         )
         for session in crew:
-            state, why = session.handle.state.value, session.handle.state_reason
+            handle = session.handle
+            state, why = registry.kept_status(
+                handle.state.value, handle.state_reason, handle.stopped
+            )
             if stopped and why not in registry.LASTING_PAUSES:
                 state, why = "disabled", "the daemon was stopped"
             await registry.set_status(pool, session.bot_id, account, state, why)

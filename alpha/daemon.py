@@ -23,7 +23,7 @@ import uvloop
 from alpha import report
 from alpha.accounts import AccountOpener
 from alpha.alerts import Alerts
-from alpha.bybit.limiter import Limiter
+from alpha.bybit.limiter import Address, Limiter
 from alpha.bybit.rest import Rest
 from alpha.clock import Clock, Randomness, SystemClock, SystemRandomness, VenueClock
 from alpha.config import Config, RunOptions
@@ -32,7 +32,7 @@ from alpha.control.daemons import daemons_on
 from alpha.control.desk import Status
 from alpha.core.risk import EntryRisk
 from alpha.crew import open_crew, report_crew
-from alpha.errors import AlphaError
+from alpha.errors import AlphaError, TimedOut
 from alpha.exchange import Venue, first_contact, market_has_ended, open_exchange
 from alpha.floor import Floor
 from alpha.guard import Lifeline
@@ -61,8 +61,6 @@ BEAT_EVERY_S = 5.0
 LOOK_EVERY_S = 1.0
 LOOP_CHECK_S = 1.0
 TASK_LIMIT_S = 10.0
-#: The daemon is ready without the accounts that take longer than this to be live.
-ACCOUNTS_WITHIN_S = 10.0
 #: Tasks that write down what the others have done.
 KEPT_TO_THE_END = ("ledger", "lease", "mirror")
 
@@ -115,6 +113,8 @@ class Daemon:
         self._started = clock.monotonic()
         self._stop = asyncio.Event()
         self._serving = False
+        self._ended = self._started  # when it began to leave
+        self._is_open = False  # stores and lease are there
         self.why = "end of the run"
         self._supervisor = Supervisor(clock, passing=CONNECTION_ERRORS)
         self._alerts = Alerts(clock, secrets=secrets_of(config))
@@ -143,6 +143,34 @@ class Daemon:
     # -- phases -------------------------------------------------------------------------------
 
     async def run(self) -> None:
+        """Starts, serves and leaves. `--for` also ends a run that is still starting."""
+        try:
+            async with asyncio.timeout(self._options.left_s(self._clock)) as self._start_within:
+                venue = await self._start()
+                self._start_within.reschedule(None)
+        except TimeoutError:
+            if not self._start_within.expired():
+                raise
+            await self._give_up_starting()
+            return
+        if venue is not None:
+            await self._until_stopped(venue)
+            await self._leave()
+
+    async def _give_up_starting(self) -> None:
+        """The time is over, and what the daemon has waited for has not come."""
+        if not self._is_open:
+            raise TimedOut(
+                "expected PostgreSQL and the lease before the end of --for, were not there yet; "
+                "give the run more time or look at the log"
+            )
+        log.info("alpha_stopping", why="the time is over")
+        self._watchdog.stopping()
+        self._ended = self._clock.monotonic()
+        await self._report(self._live.status(), (), self._stores.frame_to_commit_ms)
+
+    async def _start(self) -> Venue | None:
+        """Everything up to bots that trade; None when the run has ended as a standby."""
         config = self._config
         self._supervisor.keep("loop", self._turn)
         self._supervisor.keep("watchdog", self._watchdog.run)
@@ -164,7 +192,7 @@ class Daemon:
             stand_by=self._stand_by,
         )
         if stores is None:
-            return
+            return None
         self._stores = stores
         self._journal = AlertJournal(stores.pool, self._clock)
         self._alerts.listen(self._journal.put)
@@ -172,6 +200,7 @@ class Daemon:
         self._live = Live(
             config, self._clock, stores, self._crew, self._alerts, started=self._started
         )
+        self._is_open = True
         self._stack.push_async_callback(self._take_down)
         self._supervisor.keep("ledger", stores.writer.run, restart=False)
         self._supervisor.keep("lease", stores.lease.renew)
@@ -187,12 +216,13 @@ class Daemon:
         # Streams end before the exchange does, which would be a gap.
         self._stack.push_async_callback(self._supervisor.cancel, but=KEPT_TO_THE_END)
         self._stack.push_async_exit(self._tell_end)
+        address = Address()
         self._public = Rest(
             venue.endpoints,
             None,
             account="public",
             clock=self._clock,
-            limiter=Limiter(self._clock),
+            limiter=Limiter(self._clock, address=address),
             session=self._http,
         )
         listed = await first_contact(
@@ -239,6 +269,7 @@ class Daemon:
             stores,
             venue.endpoints,
             self._http,
+            address,
             tools,
             self._live,
             self._alerts,
@@ -248,15 +279,14 @@ class Daemon:
         )
         for name in accounts:
             await opener.open(name)
-        await self._accounts_live()
+        await opener.until_live(self._raise_failure)
         pulse = self._watchdog.pulse("rounds", TASK_LIMIT_S)
         market, rounds = floor.open_market(venue.endpoints.public_ws, pulse)
         await self._live.open_mirror(market, self._randomness, self._supervisor)
         await self._join_bots(rounds)
         floor.follow_universe(self._fed, rounds)
         self._ready()
-        await self._until_stopped(venue)
-        await self._leave()
+        return venue
 
     async def _stand_by(self, pool: Pool, lease: Lease, held: LeaseHeld) -> bool:
         def is_over() -> bool:
@@ -266,9 +296,14 @@ class Daemon:
         waiting = Standby(
             self._config, self._clock, self._watchdog, desk, self._alerts, is_over=is_over
         )
+        self._start_within.reschedule(None)
         if await waiting.wait(pool, lease, held):
+            left = self._options.left_s(self._clock)
+            if left is not None:
+                self._start_within.reschedule(asyncio.get_running_loop().time() + left)
             return True
         log.info("alpha_stopping", why="the time is over")
+        self._ended = self._clock.monotonic()
         await self._report(await desk.status(), (), Latencies())
         return False
 
@@ -276,28 +311,6 @@ class Daemon:
         """New exposure needs the ledger, the live picture, and a daemon that is not stopping."""
         seen = self._live.is_mirrored()
         return seen and self._stores.writer.accepts(account) and not self._stop.is_set()
-
-    async def _accounts_live(self) -> None:
-        """Waits until every account is reconciled; a key that is refused ends the run. One that
-        stays away keeps the others waiting for `ACCOUNTS_WITHIN_S` only."""
-        deadline = self._clock.monotonic() + ACCOUNTS_WITHIN_S
-        services = self._live.services
-        while late := [name for name, service in services.items() if not service.account.live]:
-            self._raise_failure()
-            if self._clock.monotonic() > deadline:
-                for name in late:
-                    self._alerts.tell(
-                        "account_not_live",
-                        f"expected account {name} to be reconciled within {ACCOUNTS_WITHIN_S:g} s, "
-                        f"was {services[name].account.why or 'not'}; the others start, it follows "
-                        f"by itself: see `alpha status`",
-                        level="ERROR",
-                        account=name,
-                    )
-                break
-            await self._clock.sleep(0.02)
-        for service in services.values():
-            service.recovery.starting = False
 
     async def _join_bots(self, rounds: Rounds) -> None:
         """Every bot joins as soon as its account is live. Returns when those have joined whose
@@ -422,6 +435,7 @@ class Daemon:
     async def _leave(self) -> None:
         """Stops entries, lets what is under way finish, and leaves positions as they are."""
         log.info("alpha_stopping", why=self.why)
+        self._ended = self._clock.monotonic()
         self._stop.set()
         self._watchdog.stopping()
         await self._supervisor.settle(SETTLE_S)
@@ -455,8 +469,8 @@ class Daemon:
         if isinstance(error, Exception):
             self._alerts.tell(
                 "daemon_failed",
-                f"expected the daemon to run on, was {str(error) or type(error).__name__}; it has "
-                f"ended, its positions keep their stops: mend that, then `alpha run`",
+                f"expected the daemon to run on, found: {str(error) or type(error).__name__}; it "
+                f"has ended, its positions keep their stops: mend that, then `alpha run`",
             )
             await self._clock.sleep(SETTLE_S)
 
@@ -465,7 +479,11 @@ class Daemon:
     ) -> None:
         if self._options.report is None:
             return
-        ledger = await report.verify_ledger(self._config.mode, self._options.config_file)
+        ledger = await report.verify_ledger(
+            self._config.mode,
+            self._options.config_file,
+            self._clock.monotonic() - self._ended,
+        )
         seconds = self._clock.monotonic() - self._options.started
         composed = report.compose(status, seconds, ledger, orders, commits)
         report.write(composed, self._options.report)

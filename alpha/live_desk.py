@@ -110,10 +110,9 @@ class LiveDesk(DatabaseDesk):
 
     async def _keep(self, handle: BotHandle, state: BotState, reason: str) -> str:
         """Writes the state down. What was asked for holds without a database too."""
+        kept, why = registry.kept_status(state.value, reason, handle.stopped)
         try:
-            await registry.set_status(
-                self._pool, handle.bot_id, handle.account, state.value, reason
-            )
+            await registry.set_status(self._pool, handle.bot_id, handle.account, kept, why)
         except CONNECTION_ERRORS as error:
             log.warning("state_not_kept", bot=handle.name, error=type(error).__name__)
         return state.value

@@ -19,6 +19,7 @@ from alpha.control.desk import (
     Status,
 )
 from alpha.core.events import PositionEvent
+from alpha.core.orders import OrderState
 from alpha.core.records import BotPosition
 from alpha.market.data import MarketData
 from alpha.state.picture import (
@@ -28,6 +29,8 @@ from alpha.state.picture import (
     OrderPicture,
     PositionPicture,
 )
+from alpha.trading.account import Account
+from alpha.trading.own_stops import ACCEPTED, TAKE_PROFIT
 from alpha.trading.service import AccountService
 from alpha.trading.session import BotSession, LastFill
 
@@ -44,8 +47,35 @@ class Health:
     parts: tuple[Degraded, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Stops:
+    """The stops of one bot's position on the exchange. Where several bots may trade the symbol
+    they are orders of the bot's own; the stop loss is then where the position is stopped now,
+    trailing or not. Else they are the position's, and `trailing_stop` is a distance."""
+
+    stop_loss: Decimal | None = None
+    take_profit: Decimal | None = None
+    trailing_stop: Decimal | None = None
+
+
+def stops_of(account: Account, bot_id: str, symbol: str) -> Stops:
+    own = {
+        row.reason == TAKE_PROFIT: row.trigger_price
+        for row in account.tracker.working(bot_id)
+        if row.symbol == symbol
+        and account.tracker.is_own_stop(row)
+        and OrderState(row.state) in ACCEPTED
+    }
+    if own:
+        return Stops(stop_loss=own.get(False), take_profit=own.get(True))
+    shown = account.exchange.get(symbol)
+    if shown is None:
+        return Stops()
+    return Stops(shown.stop_loss, shown.take_profit, shown.trailing_stop)
+
+
 def position_status(
-    position: BotPosition, open_pnl: Decimal | None, shown: PositionEvent | None
+    position: BotPosition, open_pnl: Decimal | None, stops: Stops
 ) -> PositionStatus:
     """One open position; stops as the exchange shows them."""
     return {
@@ -54,9 +84,9 @@ def position_status(
         "size": abs(position.signed_qty),
         "avg_price": position.avg_price,
         "unrealised_pnl": open_pnl,
-        "stop_loss": shown.stop_loss if shown else None,
-        "take_profit": shown.take_profit if shown else None,
-        "trailing_stop": shown.trailing_stop if shown else None,
+        "stop_loss": stops.stop_loss,
+        "take_profit": stops.take_profit,
+        "trailing_stop": stops.trailing_stop,
     }
 
 
@@ -78,7 +108,9 @@ def bot_status(session: BotSession) -> BotStatus:
     held = account.positions(session.bot_id)
     rows = [
         position_status(
-            position, session.open_pnl({symbol: position}), account.exchange.get(symbol)
+            position,
+            session.open_pnl({symbol: position}),
+            stops_of(account, session.bot_id, symbol),
         )
         for symbol, position in sorted(held.items())
     ]
@@ -153,8 +185,9 @@ def idle_bots(
             "state": handle.state.value if handle is not None else "disabled",
             "state_reason": "the daemon starts" if handle is not None else "not part of this run",
             "positions": [
-                position_status(position, None, account.exchange.get(symbol) if account else None)
+                position_status(position, None, stops_of(account, bot.bot_id, symbol))
                 for symbol, position in held
+                if account is not None
             ],
             "realised_pnl": ZERO,
             "unrealised_pnl": None if held else ZERO,
@@ -243,14 +276,15 @@ def bot_picture(
 def _position_picture(
     session: BotSession, position: BotPosition, shown: PositionEvent | None
 ) -> PositionPicture:
+    stops = stops_of(session.account, session.bot_id, position.symbol)
     return PositionPicture(
         signed_size=position.signed_qty,
         avg_price=position.avg_price,
         unrealised_pnl=session.open_pnl({position.symbol: position}),
         mark_price=shown.mark_price if shown else None,
-        stop_loss=shown.stop_loss if shown else None,
-        take_profit=shown.take_profit if shown else None,
-        trailing_stop=shown.trailing_stop if shown else None,
+        stop_loss=stops.stop_loss,
+        take_profit=stops.take_profit,
+        trailing_stop=stops.trailing_stop,
         opened_at=iso(position.opened_ms) if position.opened_ms is not None else None,
         last_update=iso(session.now_ms),
         seq=shown.seq if shown else None,

@@ -18,7 +18,11 @@ from alpha.trading.latency import Figures, Latencies
 
 log = structlog.get_logger(__name__)
 
-VERIFY_WITHIN_S = 2.5
+#: A run has left this long after its end; what remains of that when all is drained is the
+#: verification's.
+_GONE_WITHIN_S = 5.0
+#: For closing what is open after the report.
+_CLOSING_S = 0.7
 
 
 class BotReport(TypedDict):
@@ -111,9 +115,10 @@ def _plain(value: object) -> str:
     raise TypeError(f"expected a JSON value, was {type(value).__name__}")
 
 
-async def verify_ledger(mode: str, config_file: Path | None) -> LedgerReport:
+async def verify_ledger(mode: str, config_file: Path | None, since_end_s: float) -> LedgerReport:
     """Asks a fresh process, under the same settings, to verify the ledger: nothing of this one's
-    memory is believed."""
+    memory is believed. It has what is left of the time to leave, `since_end_s` after the end."""
+    within_s = max(_GONE_WITHIN_S - _CLOSING_S - since_end_s, 1.0)
     config = [] if config_file is None else ["--config", str(config_file)]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -130,13 +135,13 @@ async def verify_ledger(mode: str, config_file: Path | None) -> LedgerReport:
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(VERIFY_WITHIN_S):
+        async with asyncio.timeout(within_s):
             output, errors = await process.communicate()
     except TimeoutError:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-        return _unverified(f"not finished within {VERIFY_WITHIN_S:.0f} s")
+        return _unverified(f"not finished within {within_s:.1f} s")
     try:
         found = json.loads(output)
     except ValueError:

@@ -75,6 +75,7 @@ def fuzz(decoder: str, inputs: int, seed: int, folder: Path) -> None:
         "-len_control=0",
         f"-timeout={HANGS_S}",
         f"-artifact_prefix={folder}/culprit-",
+        "-mutate_depth=1",  # mutated() spoils several things already
         "-verbosity=0",
     ]
     atheris.Setup(["bench.fuzz_guided", *options, str(corpus)], take, custom_mutator=changed)

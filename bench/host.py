@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 
-from alpha.bots.host import open_bot
+from alpha.bots.opening import open_bot
 from alpha.clock import SystemClock
 from alpha.core.events import Bar
 from alpha.core.snapshot import Snapshot

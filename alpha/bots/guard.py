@@ -62,7 +62,7 @@ class GuardedHook:
         name: str,
         function: HookFunction,
         limits: Limits,
-        on_row: Callable[[str], None],
+        on_row: Callable[[str], object],
         mark: HookMark | None,
         cpu: Callable[[], int] = cpu_ns,
     ) -> None:

@@ -15,12 +15,10 @@ import msgspec
 import structlog
 
 from alpha.alerts import Alerts
-from alpha.bots.cursor import Cursor, SavedBot, close_key, decode, encode, shown
+from alpha.bots.cursor import Cursor, SavedBot, close_key, decode, encode
 from alpha.bots.guard import GuardedHook, HookFigures, Limits
 from alpha.bots.hookspecs import Subscription
 from alpha.bots.mark import HookMark
-from alpha.bots.plugin import Plugin
-from alpha.bots.settings import S
 from alpha.bots.states import BotState, StateMachine
 from alpha.bots.strategy import GuardedStrategy
 from alpha.bots.vetting import AnyIntent, Dropped, record, vet
@@ -30,11 +28,11 @@ from alpha.core.events import Bar
 from alpha.core.ids import next_stamp, wire_id
 from alpha.core.markets import Market
 from alpha.core.reasons import BUILTIN, ReasonBook
-from alpha.core.records import Correction, DecisionRow, Fill, OrderRow
+from alpha.core.records import BotPosition, Correction, DecisionRow, Fill, OrderRow
 from alpha.core.snapshot import Snapshot
 from alpha.errors import BotFault, NeedsOperator
 
-__all__ = ["BotHandle", "BotState", "Cursor", "SavedBot", "open_bot"]
+__all__ = ["BotHandle", "BotState", "Cursor", "SavedBot"]
 
 log = structlog.get_logger(__name__)
 
@@ -95,6 +93,11 @@ class BotHandle:
         if self._machine.state is BotState.WARMING:
             return self._warmup.missing()
         return self._machine.reason
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the bot was stopped and nobody has started it since, also where it has failed."""
+        return self._machine.stopped
 
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:
@@ -190,18 +193,19 @@ class BotHandle:
     def fail(self, reason: str) -> bool:
         if not self._machine.fail(reason):
             return False
-        if self._alerts is not None:
-            self._alerts.tell(
-                "bot_failed",
-                f"expected bot {self.name} to run, found: {reason}; it takes no entries, its "
-                f"positions stay protected: mend it, then `alpha bots start {self.name}`",
-                account=self.account,
-                bot_id=self.bot_id,
-            )
+        self._alert(
+            "bot_failed",
+            f"expected bot {self.name} to run, found: {reason}; it takes no entries, its "
+            f"positions stay protected: mend it, then `alpha bots start {self.name}`",
+        )
         return self._told()
 
     def disable(self, reason: str = "") -> bool:
         return self._machine.disable(reason) and self._told()
+
+    def _alert(self, kind: str, message: str) -> None:
+        if self._alerts is not None:
+            self._alerts.tell(kind, message, account=self.account, bot_id=self.bot_id)
 
     def _told(self) -> bool:
         log.info("bot_state", bot=self.name, state=self.state, reason=self.state_reason)
@@ -273,7 +277,7 @@ class BotHandle:
         elif cut:
             event_key += ":cut=" + "+".join(cut)
         closes = {**self.cursor.closes, close_key(interval_ms, symbol): close_ms}
-        cursor = Cursor(closes, self.cursor.fills)
+        cursor = replace(self.cursor, closes=closes)
         return self._decide(
             "on_close",
             (close_ms, warmed, snapshot),
@@ -291,15 +295,11 @@ class BotHandle:
             snapshot,
             f"fill:{fill.exec_id}:{fill.leg}",
             fill.exec_time,
-            cursor=self._after(fill),
+            cursor=self.cursor.behind(
+                fill, snapshot.positions.get(fill.symbol) or BotPosition.flat(fill.symbol)
+            ),
             replayed=replayed,
         )
-
-    def _after(self, fill: Fill) -> Cursor:
-        """The cursor behind a fill; the same one when it was there already."""
-        if self.cursor.fills.get(fill.symbol) == shown(fill):
-            return self.cursor
-        return replace(self.cursor, fills={**self.cursor.fills, fill.symbol: shown(fill)})
 
     def order(self, row: OrderRow, snapshot: Snapshot) -> Decision | None:
         key = f"order:{row.client_order_id}:{row.state}"
@@ -310,8 +310,7 @@ class BotHandle:
         return "on_timer" in self._strategy.hooks
 
     def timer(self, now_ms: int, snapshot: Snapshot) -> Decision | None:
-        key = f"timer:{now_ms}"
-        return self._decide("on_timer", (now_ms, snapshot), snapshot, key, now_ms)
+        return self._decide("on_timer", (now_ms, snapshot), snapshot, f"timer:{now_ms}", now_ms)
 
     def correction(
         self, correction: Correction, snapshot: Snapshot, newest: Fill | None = None
@@ -326,13 +325,12 @@ class BotHandle:
             snapshot,
             key,
             snapshot.now_ms,
-            cursor=None if newest is None else self._after(newest),
+            cursor=self.cursor.behind(newest, after),
         )
 
     def started(self, now_ms: int, snapshot: Snapshot) -> Decision | None:
         """To be called once, after `ready`."""
-        key = f"start:{now_ms}"
-        return self._decide("on_start", (now_ms, snapshot), snapshot, key, now_ms)
+        return self._decide("on_start", (now_ms, snapshot), snapshot, f"start:{now_ms}", now_ms)
 
     def plan(self, intents: Sequence[AnyIntent], event_key: str, event_ms: int) -> Decision | None:
         """A decision of the platform in the bot's name (a protective or an operator's exit):
@@ -355,7 +353,7 @@ class BotHandle:
             bot=self.name,
             plugin=self.plugin,
             limits=self._limits,
-            fail=self._failed_in_row,
+            fail=self.fail,
             mark=self._mark,
         )
         if self._markets is not None and self._strategy.chooses:
@@ -364,9 +362,6 @@ class BotHandle:
         self._handed_over = False
         self._symbols = frozenset(one.symbol for one in self._strategy.subscriptions)
         self._on_bar: GuardedHook | None = self._strategy.hooks.get("on_bar")
-
-    def _failed_in_row(self, why: str) -> None:
-        self.fail(why)
 
     def _load(self, state_json: str) -> None:
         try:
@@ -517,32 +512,8 @@ class BotHandle:
             return
         if self.halt is not None and self.state in (BotState.RUNNING, BotState.REDUCE_ONLY):
             self.pause(self.halt)
-
-
-def open_bot(
-    plugin: Plugin[S],
-    *,
-    name: str,
-    bot_id: str,
-    account: str,
-    settings: Mapping[str, object],
-    book: ReasonBook = BUILTIN,
-    limits: Limits | None = None,
-    mark: HookMark | None = None,
-    alerts: Alerts | None = None,
-) -> BotHandle:
-    """A bot of a plugin, `disabled`. ConfigError for wrong settings or a faulty plugin, BotFault
-    for a strategy that cannot be made."""
-    plugin.check()
-    return BotHandle(
-        name,
-        bot_id,
-        account,
-        plugin.maker(settings, bot=name),
-        plugin=plugin.name,
-        version=plugin.version,
-        book=plugin.reason_book(book),
-        limits=limits,
-        mark=mark,
-        alerts=alerts,
-    )
+            self._alert(
+                "bot_halted",
+                f"expected bot {self.name} to trade, it has halted itself: {self.halt}; its "
+                f"positions stay protected, `alpha bots start {self.name}` lets it enter again",
+            )

@@ -40,12 +40,15 @@ class StateMachine:
         self._reduce_only: str | None = None
         #: The operator's stop of a bot that has not started yet.
         self._pause_at_start: str | None = None
+        #: Why the bot was stopped, until it is started again: a failure does not undo a stop.
+        self.stopped: str | None = None
 
     def start(self) -> bool:
         """The operator, or the configuration, wants the bot to trade."""
+        pause, self._pause_at_start = self._pause_at_start, None
+        self.stopped = pause
         if self.state in (BotState.DISABLED, BotState.FAILED):
             self.warmed = False
-            pause, self._pause_at_start = self._pause_at_start, None
             if pause is not None:
                 return self._become(BotState.PAUSED, pause)
             return self._become(BotState.STARTING, "")
@@ -73,7 +76,9 @@ class StateMachine:
             self.reason = reason
 
     def pause(self, reason: str) -> bool:
-        """Of a bot that has not started yet: it starts paused."""
+        """Of a bot that has not started yet: it starts paused. One that has failed stays so, and
+        is known to be stopped."""
+        self.stopped = reason
         if self.state is BotState.DISABLED:
             self._pause_at_start = reason
         if self.state in (BotState.DISABLED, BotState.FAILED):

@@ -29,7 +29,7 @@ class GuardedStrategy:
         bot: str,
         plugin: str,
         limits: Limits,
-        fail: Callable[[str], None],
+        fail: Callable[[str], object],
         mark: HookMark | None,
     ) -> None:
         self.hooks = {

@@ -98,8 +98,9 @@ class Call:
     payload: bytes = b""
     priority: Priority = Priority.OTHER
     signed: bool = True
-    timestamp_ms: int | None = None  # the caller's own stamp; None: now
     on_sent: SentHook | None = None
+    #: Why it must not leave any more, asked last of all: it may have queued for its turn.
+    refusal: Callable[[], str | None] | None = None
 
     @property
     def write(self) -> bool:
@@ -151,7 +152,7 @@ class HttpClient:
 
         Raises RetryLater, OutcomeUnknown, VenueRejected (and its kinds) or MalformedFrame."""
         reply = await self._send_once(call)
-        if not isinstance(reply, Reply) and reply.clock and call.timestamp_ms is None:
+        if not isinstance(reply, Reply) and reply.clock:
             log.warning("stamp refused, sending once more", action=call.path)
             reply = await self._send_once(call)
         if isinstance(reply, Reply):
@@ -173,6 +174,9 @@ class HttpClient:
             raise RetryLater(
                 f"{call.path}: expected to hold the account's lease, held none; nothing was sent"
             )
+        why = call.refusal() if call.refusal is not None else None
+        if why is not None:
+            raise RetryLater(f"{call.path}: {why}; nothing was sent")
         body = call.payload if call.write else None
         sent_ns = self._clock.perf_ns()
         if call.on_sent is not None:
@@ -196,7 +200,7 @@ class HttpClient:
             return url, headers
         if self._credentials is None:
             raise ValueError(f"expected credentials for {call.path}, was none")
-        stamp = self._clock.now_ms() if call.timestamp_ms is None else call.timestamp_ms
+        stamp = self._clock.now_ms()  # now that its turn has come: it may have queued for seconds
         window = WRITE_RECV_WINDOW_MS if call.write else self._recv_window_ms
         headers["X-BAPI-API-KEY"] = self._credentials.api_key
         headers["X-BAPI-TIMESTAMP"] = str(stamp)

@@ -1,8 +1,8 @@
 """Rate limits: a rolling window per endpoint, exits and stops first (Bybit V5, Rate Limit).
 
 The window counts our own sends; the response headers raise or lower its size and show what
-others with the same account have used. Entries leave a share of every window to exits, and an
-entry that has queued too long is dropped: its price has moved.
+others with the same account have used. Entries leave a share of every window to exits, reads one
+of the address's, and an entry that has queued too long is dropped: its price has moved.
 """
 
 from __future__ import annotations
@@ -71,6 +71,8 @@ class _Window:
 
     capacity: int
     length_s: float
+    #: These leave the reserve to the others.
+    yielding: tuple[Priority, ...] = (Priority.ENTRY,)
     sent: deque[float] = field(default_factory=deque)
     waiting: list[_Ticket] = field(default_factory=list)
 
@@ -80,9 +82,8 @@ class _Window:
 
     def room_for(self, priority: Priority) -> int:
         """How many sends of the window this priority may fill."""
-        if priority is Priority.EXIT:
-            return self.capacity
-        reserved = -(-self.capacity * RESERVED_OF_TEN // 10) if priority is Priority.ENTRY else 0
+        yields = priority in self.yielding
+        reserved = -(-self.capacity * RESERVED_OF_TEN // 10) if yields else 0
         return max(1, self.capacity - reserved)
 
     def delay(self, priority: Priority, now: float) -> float:
@@ -101,16 +102,31 @@ class _Window:
             self.sent.append(now)
 
 
-class Limiter:
-    """Paces one account's requests. `acquire` before each send, `observe` after each answer."""
+class Address:
+    """What all accounts of one process share, whose requests come from one address: its window,
+    and the ban when it was overrun."""
 
-    def __init__(self, clock: Clock, limits: Mapping[str, int] | None = None) -> None:
+    def __init__(self) -> None:
+        self.window = _Window(IP_LIMIT, IP_WINDOW_S, (Priority.ENTRY, Priority.OTHER))
+        self.shut_until = 0.0
+
+
+class Limiter:
+    """Paces one account's requests. `acquire` before each send, `observe` after each answer.
+    Limiters of one process share their `address`; without one it is the limiter's own."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        limits: Mapping[str, int] | None = None,
+        *,
+        address: Address | None = None,
+    ) -> None:
         self._clock = clock
         self._limits = dict(DEFAULT_LIMITS if limits is None else limits)
         self._windows: dict[str, _Window] = {}
-        self._address = _Window(IP_LIMIT, IP_WINDOW_S)
+        self._address = address or Address()
         self._tickets = count()
-        self._shut_until = 0.0
 
     def waiting(self, endpoint: str) -> int:
         """How many requests queue for `endpoint`."""
@@ -119,7 +135,8 @@ class Limiter:
 
     def shut(self, seconds: float) -> None:
         """Stops everything but exits for `seconds` (an address ban)."""
-        self._shut_until = max(self._shut_until, self._clock.monotonic() + seconds)
+        until = self._clock.monotonic() + seconds
+        self._address.shut_until = max(self._address.shut_until, until)
 
     async def acquire(self, endpoint: str, priority: Priority) -> None:
         """Waits for room. Raises EntryDropped for an entry after 2 s, RetryLater while shut."""
@@ -131,10 +148,10 @@ class Limiter:
             while True:
                 now = self._clock.monotonic()
                 self._refuse_while_shut(priority, now)
-                delay = max(window.delay(priority, now), self._address.delay(priority, now))
+                delay = max(window.delay(priority, now), self._address.window.delay(priority, now))
                 if delay == 0.0 and window.waiting[0] == ticket:
                     window.sent.append(now)
-                    self._address.sent.append(now)
+                    self._address.window.sent.append(now)
                     return
                 if priority is Priority.ENTRY:
                     if now >= deadline:
@@ -163,8 +180,8 @@ class Limiter:
         self._window(endpoint).fill_to(0, self._clock.monotonic())
 
     def _refuse_while_shut(self, priority: Priority, now: float) -> None:
-        if now < self._shut_until and priority is not Priority.EXIT:
-            left = self._shut_until - now
+        if now < self._address.shut_until and priority is not Priority.EXIT:
+            left = self._address.shut_until - now
             raise RetryLater(
                 f"the exchange shut this address out; expected again in {left:.0f} s", after_s=left
             )

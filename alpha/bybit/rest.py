@@ -308,6 +308,19 @@ class Rest:
                 return found[0]
         return None
 
+    async def ended_orders(self, start_ms: int, end_ms: int) -> list[OrderEvent]:
+        """Orders created in a window of at most seven days that are over (Get Order History).
+        Those without a fill are kept for a day, and the newest may be missing yet."""
+        query = (
+            f"category={LINEAR}&settleCoin={SETTLE_COIN}"
+            f"&startTime={start_ms}&endTime={end_ms}&limit={_PAGE['orders']}"
+        )
+        found: list[OrderEvent] = []
+        async for reply, raw in self._pages("/v5/order/history", query):
+            with _reading(reply):
+                found += self._orders(raw)
+        return found
+
     async def positions(self, symbol: str | None = None) -> list[PositionEvent]:
         """Positions (Get Position Info): all that are open, or the one of `symbol`, flat too."""
         scope = f"symbol={symbol}" if symbol else f"settleCoin={SETTLE_COIN}"
@@ -376,41 +389,32 @@ class Rest:
         self,
         request: CreateOrder,
         *,
-        timestamp_ms: int | None = None,
         on_sent: SentHook | None = None,
+        refusal: Callable[[], str | None] | None = None,
     ) -> OrderAck:
         """Places an order (Place Order). The ack means accepted by the gateway, no more.
 
-        With `timestamp_ms` the stamp is the caller's and is never refreshed: a request that
-        leaves after its window is refused by the exchange (ClockRefused). `on_sent` gets
-        perf_ns as the bytes leave. Raises DuplicateOrder when the id was used before."""
+        `on_sent` gets perf_ns as the bytes leave; `refusal` is asked right before whether they
+        still may, and RetryLater says why not. Raises DuplicateOrder for an id used before."""
         urgent = request.urgent or request.reduce_only
         call = Call(
             "POST",
             "/v5/order/create",
             request.body(),
             priority=Priority.EXIT if urgent else Priority.ENTRY,
-            timestamp_ms=timestamp_ms,
             on_sent=on_sent,
+            refusal=refusal,
         )
         return self._acked(await self._http.send(call), "", request.order_link_id)
 
-    async def cancel_order(
-        self, target: OrderTarget, *, timestamp_ms: int | None = None
-    ) -> OrderAck:
+    async def cancel_order(self, target: OrderTarget) -> OrderAck:
         """Cancels an order (Cancel Order). Raises OrderGone when it is finished: read its final
         state, it may have filled."""
-        return await self._change(
-            "/v5/order/cancel", target.body(), target, timestamp_ms=timestamp_ms
-        )
+        return await self._change("/v5/order/cancel", target.body(), target)
 
-    async def amend_order(
-        self, request: AmendOrder, *, timestamp_ms: int | None = None
-    ) -> OrderAck:
+    async def amend_order(self, request: AmendOrder) -> OrderAck:
         """Changes an open order (Amend Order). Raises OrderGone when it is finished."""
-        return await self._change(
-            "/v5/order/amend", request.body(), request.target, timestamp_ms=timestamp_ms
-        )
+        return await self._change("/v5/order/amend", request.body(), request.target)
 
     async def set_leverage(self, symbol: str, leverage: Decimal) -> bool:
         """Sets both sides' leverage (Set Leverage). False: it was so already."""
@@ -425,23 +429,20 @@ class Rest:
         reply = await self._http.send(Call("POST", "/v5/position/set-leverage", body))
         return reply.changed
 
-    async def trading_stop(self, request: TradingStop, *, timestamp_ms: int | None = None) -> bool:
+    async def trading_stop(self, request: TradingStop) -> bool:
         """Sets the position's stops (Set Trading Stop). False: they were so already."""
         call = Call(
             "POST",
             "/v5/position/trading-stop",
             request.body(),
             priority=Priority.EXIT,
-            timestamp_ms=timestamp_ms,
         )
         return (await self._http.send(call)).changed
 
     # -- the way there ------------------------------------------------------------------------
 
-    async def _change(
-        self, path: str, body: bytes, target: OrderTarget, *, timestamp_ms: int | None
-    ) -> OrderAck:
-        call = Call("POST", path, body, priority=Priority.EXIT, timestamp_ms=timestamp_ms)
+    async def _change(self, path: str, body: bytes, target: OrderTarget) -> OrderAck:
+        call = Call("POST", path, body, priority=Priority.EXIT)
         reply = await self._http.send(call)
         return self._acked(reply, target.order_id or "", target.order_link_id or "")
 

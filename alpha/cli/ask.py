@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +52,9 @@ async def ask(config: Config, verb: str, arguments: Mapping[str, str]) -> Answer
     clock = SystemClock()
     async with open_database_desk(config, clock) as desk:
         control = Control(desk, clock)
-        return await control.run(verb, arguments, Actor("cli", "local", "admin"))
+        return await control.run(
+            verb, arguments, Actor("cli", socket.user_named(os.getuid()), "admin")
+        )
 
 
 def _expect_bot(config: Config, arguments: Mapping[str, str]) -> None:

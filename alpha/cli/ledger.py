@@ -76,6 +76,7 @@ def _text(result: VerifyResult) -> str:
         f"exchange {result.exchange}",
         f"sha256 {result.sha256}",
     ]
+    lines += [f"{what} was not asked: {why}" for what, why in result.not_asked.items()]
     for problem in result.problems[:_SHOWN]:
         lines.append(f"{problem.where}: expected {problem.expected}, found {problem.found}")
     if len(result.problems) > _SHOWN:

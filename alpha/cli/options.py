@@ -26,15 +26,18 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 LimitOption = Annotated[str, typer.Option("--limit", metavar="N", help="The newest N.")]
 
 
-def settings(path: Path | None, overrides: Mapping[str, object] | None = None) -> Config:
-    """The settings of this process, its log set up by them. Overrides that are None were not
-    given."""
+def settings(
+    path: Path | None, overrides: Mapping[str, object] | None = None, *, lasting: bool = False
+) -> Config:
+    """The settings of this process, its log set up by them: one that does not last has its answer
+    to give, and logs only what is wrong. Overrides that are None were not given."""
     from alpha.cli.logs import configure
     from alpha.config import load
 
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
     loaded = load(path, os.environ, given)
-    configure(loaded.log.level)
+    level = loaded.log.level
+    configure("warning" if level == "info" and not lasting else level)
     return loaded
 
 

@@ -51,7 +51,7 @@ def run(
         config_file=config,
         started=process_started(SystemClock()),
     )
-    loaded = settings(config, {"mode": mode})
+    loaded = settings(config, {"mode": mode}, lasting=True)
     if names is not None:
         loaded = select_bots(loaded, names)
     check_start(loaded, live_flag=live)

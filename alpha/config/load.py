@@ -44,9 +44,16 @@ def load(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, obje
     _fill_accounts(values)
     config = _build(values)
     origins = _origins(config, values)
-    config.remember(origins, tuple(notes))
+    config.remember(origins, (*notes, *_notes(config)))
     rules.check(config)
     return config
+
+
+def _notes(config: Config) -> list[str]:
+    telegram = config.telegram
+    if telegram.token.get_secret_value() and not telegram.admin_ids:
+        return ["telegram.admin_ids: none are set, so nobody is heard and nobody gets alerts"]
+    return []
 
 
 def _from_file(path: Path | None) -> Layer:

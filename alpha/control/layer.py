@@ -47,6 +47,11 @@ class Control:
         except AlphaError as error:
             await self._audit(verb, arguments, actor, "refused", str(error), started)
             raise
+        except BaseException as error:
+            # Cut off by its time, or by an error of ours: it may have acted all the same.
+            why = f"not finished: {type(error).__name__}"
+            await self._audit(verb, arguments, actor, "allowed", why, started)
+            raise
         await self._audit(verb, arguments, actor, "allowed", answer.text, started)
         return answer
 

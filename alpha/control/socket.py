@@ -143,6 +143,10 @@ def _peer(writer: asyncio.StreamWriter) -> str:
         return "local"
     size = struct.calcsize("3i")
     _, uid, _ = struct.unpack("3i", found.getsockopt(socket.SOL_SOCKET, option, size))
+    return user_named(uid)
+
+
+def user_named(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -26,6 +26,7 @@ COLUMNS: Mapping[Table, tuple[str, ...]] = {
         "exec_price",
         "commission",
         "close_reason",
+        "exec_id",
     ),
 }
 

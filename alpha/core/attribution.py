@@ -10,7 +10,8 @@ The first of these that answers decides:
    who holds the symbol, in signed shares of the net position;
 5. for executions that close something, or that the system created: the account's only bot, if it
    holds what is closed; then the only holder, `manual` included, of something this closes; then
-   the symbol's configured owner;
+   the symbol's configured owner. Nobody closes more than it holds: who takes the rest is asked
+   anew, and what closes nothing is `manual`;
 6. `manual`: also what the system does about a position that is older than the ledger, which no
    bot of ours can have opened.
 
@@ -69,8 +70,7 @@ def attribute(
         if len(holders) == 1:
             how: Attribution = "sole_bot" if _sole(rules) in holders else "open_lot"
             return (Share(next(iter(holders)), row.signed_qty, row.fee, how),)
-    bot_id, attribution = _by_effect(row, rules, held)
-    return (Share(bot_id, row.signed_qty, row.fee, attribution),)
+    return _by_effect(row, rules, held)
 
 
 def _named(row: Execution, rules: AttributionRules) -> tuple[str, Attribution] | None:
@@ -94,11 +94,34 @@ def _sole(rules: AttributionRules) -> str | None:
 
 def _by_effect(
     row: Execution, rules: AttributionRules, held: Mapping[str, Decimal]
+) -> tuple[Share, ...]:
+    """Each owner in turn closes what it holds, so that nobody's position is turned by what others
+    do; what is left opens, and nobody of ours has opened it."""
+    left, holding = row.signed_qty, {bot: qty for bot, qty in held.items() if qty}
+    found: dict[str, Attribution] = {}
+    quantities: dict[str, Decimal] = {}
+    while left or not found:
+        bot_id, attribution = _next_owner(row, rules, holding, left, first=not found)
+        size = holding.pop(bot_id, ZERO)
+        closes_all = size * left < 0 and abs(size) < abs(left)
+        qty = -size if closes_all else left
+        found.setdefault(bot_id, attribution)
+        quantities[bot_id] = quantities.get(bot_id, ZERO) + qty
+        left -= qty
+    fees = _split_cash(row.fee, quantities, row.signed_qty)
+    return tuple(Share(bot, qty, fees[bot], found[bot]) for bot, qty in quantities.items())
+
+
+def _next_owner(
+    row: Execution,
+    rules: AttributionRules,
+    held: Mapping[str, Decimal],
+    signed: Decimal,
+    *,
+    first: bool,
 ) -> tuple[str, Attribution]:
-    signed = row.signed_qty
     closes = [bot for bot, qty in sorted(held.items()) if qty * signed < 0]
-    created_by_system = is_system_created(row)
-    if not closes and not created_by_system:
+    if not closes and not (first and is_system_created(row)):
         return MANUAL, "manual"
     sole = _sole(rules)
     if sole is not None and sole in closes:
@@ -106,7 +129,9 @@ def _by_effect(
     if len(closes) == 1:
         return closes[0], "open_lot"
     owner = rules.owners.get(row.symbol)
-    return (owner, "symbol") if owner is not None else (MANUAL, "manual")
+    if owner is not None and (first or owner in closes):
+        return owner, "symbol"
+    return MANUAL, "manual"
 
 
 def is_forced(row: Execution) -> bool:

@@ -352,7 +352,7 @@ class Book:
 
     def _corrections(self, before: Mapping[str, BotPosition]) -> tuple[Correction, ...]:
         after = self.positions()
-        flat = BotPosition(self.symbol, ZERO, None, None, None)
+        flat = BotPosition.flat(self.symbol)
         changed = []
         for bot_id in sorted(before.keys() | after.keys()):
             was, now = before.get(bot_id, flat), after.get(bot_id, flat)
@@ -387,7 +387,7 @@ class Book:
     def position(self, bot_id: str) -> BotPosition:
         lots = self._lots.get(bot_id)
         if lots is None:
-            return BotPosition(self.symbol, ZERO, None, None, None)
+            return BotPosition.flat(self.symbol)
         return lots.position(self.symbol)
 
     def positions(self) -> dict[str, BotPosition]:
@@ -421,22 +421,11 @@ class Book:
         """The bot's fills since the checkpoint, in ledger order."""
         return [fill for e in self._effects for fill in e.fills if fill.bot_id == bot_id]
 
-    def position_at(
-        self, bot_id: str, at_ms: int, exec_id: str, rules: AttributionRules
-    ) -> BotPosition:
-        """The bot's position as of an earlier moment, for replaying what it was shown: up to and
-        with execution `exec_id` when that is in this book, else everything up to `at_ms`."""
-        count = next(
-            (i + 1 for i, row in enumerate(self._rows) if row.exec_id == exec_id),
-            bisect_right(self._keys, at_ms, key=lambda key: key[0]),
-        )
-        if count == len(self._rows):
-            return self.position(bot_id)
-        past = Book(
+    def anew(self) -> Book:
+        """One without rows, from the same checkpoint."""
+        return Book(
             self.account, self.symbol, checkpoint_ms=self.checkpoint_ms, qty_steps=self.qty_steps
         )
-        past.add(self._rows[:count], rules)
-        return past.position(bot_id)
 
     def owners_now(self, row: Execution, rules: AttributionRules) -> frozenset[str]:
         """To whom an execution would belong as the next one."""

@@ -50,7 +50,7 @@ class BotLots:
 
     def position(self, symbol: str) -> BotPosition:
         if self.cycle is None or not self.signed_qty:
-            return BotPosition(symbol, ZERO, None, None, None)
+            return BotPosition.flat(symbol)
         return BotPosition(
             symbol,
             self.signed_qty,

@@ -154,6 +154,10 @@ class BotPosition:
     opened_ms: int | None  # exec_time of the execution that opened the cycle
     entry_reason: str | None
 
+    @classmethod
+    def flat(cls, symbol: str) -> BotPosition:
+        return cls(symbol, Decimal(0), None, None, None)
+
 
 @dataclass(frozen=True, slots=True)
 class Correction:

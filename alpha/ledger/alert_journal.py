@@ -66,7 +66,7 @@ class AlertJournal:
         while self._waiting and self._waiting[0] is alert:
             try:
                 async with asyncio.timeout(_ANSWER_WITHIN_S):
-                    await self._record(alert)
+                    await self.record(alert)
             except _EXPECTED as error:
                 if not _is_refused(error):
                     log.debug("alert_waits", kind=alert.kind, error=type(error).__name__)
@@ -79,7 +79,8 @@ class AlertJournal:
             if self._waiting and self._waiting[0] is alert:
                 self._waiting.popleft()
 
-    async def _record(self, alert: Alert) -> None:
+    async def record(self, alert: Alert) -> None:
+        """Writes one now, or raises what the database says."""
         await record_event(
             self._pool,
             alert.kind,

@@ -173,8 +173,7 @@ class _Audit:
                 return [(bot, signed, row.fee, how)]
             if sizes and sum(sizes.values()) != 0:
                 return self._shared(row, signed, sizes)
-        bot, how = self._by_effect(row, signed, sizes)
-        return [(bot, signed, row.fee, how)]
+        return self._by_effect(row, signed, sizes)
 
     def _named_by_id(self, row: Execution) -> tuple[str | None, str | None]:
         """Bot and reason of the row's own order id, if it names a bot of the account."""
@@ -197,6 +196,23 @@ class _Audit:
 
     def _by_effect(
         self, row: Execution, signed: Decimal, sizes: Mapping[str, Decimal]
+    ) -> list[tuple[str, Decimal, Decimal, str]]:
+        """Nobody closes more than it has: the rest goes to whoever is next, at last to `manual`."""
+        bot, how = self._whose(row, signed, sizes, is_rest=False)
+        taken, hows = {bot: _most(signed, sizes.get(bot))}, {bot: how}
+        rest = signed - taken[bot]
+        while rest:
+            others = {name: size for name, size in sizes.items() if name not in taken}
+            bot, how = self._whose(row, rest, others, is_rest=True)
+            part = _most(rest, others.get(bot))
+            taken[bot] = taken.get(bot, Decimal(0)) + part
+            hows.setdefault(bot, how)
+            rest -= part
+        fees = _divide_cash(row.fee, taken, signed) if len(taken) > 1 else {bot: row.fee}
+        return [(name, part, fees[name], hows[name]) for name, part in taken.items()]
+
+    def _whose(
+        self, row: Execution, signed: Decimal, sizes: Mapping[str, Decimal], *, is_rest: bool
     ) -> tuple[str, str]:
         closing = [
             bot
@@ -204,7 +220,7 @@ class _Audit:
             if (size > 0 and signed < 0) or (size < 0 and signed > 0)
         ]
         by_system = row.exec_type != "Trade" or _exchange_word(row) is not None
-        if not closing and not by_system:
+        if not closing and (is_rest or not by_system):
             return _NOBODY, "manual"
         if len(self.facts.bots) == 1:
             (only,) = self.facts.bots
@@ -212,9 +228,10 @@ class _Audit:
                 return only, "sole_bot"
         if len(closing) == 1:
             return closing[0], "open_lot"
-        if row.symbol in self.facts.owners:
-            return self.facts.owners[row.symbol], "symbol"
-        return _NOBODY, "manual"
+        owner = self.facts.owners.get(row.symbol)
+        if owner is None or (is_rest and owner not in closing):
+            return _NOBODY, "manual"
+        return owner, "symbol"
 
     def _shared(
         self, row: Execution, signed: Decimal, sizes: Mapping[str, Decimal]
@@ -438,6 +455,13 @@ def _number(value: Value) -> Decimal:
 def _part(whole: Decimal, qty: Decimal, of: Decimal) -> Decimal:
     """whole x qty / of to twelve digits, towards zero; all of it without rounding."""
     return whole if qty == of else (whole * qty / of).quantize(_SMALLEST, ROUND_DOWN)
+
+
+def _most(signed: Decimal, size: Decimal | None) -> Decimal:
+    """As much of `signed` as closes `size`; all of it where it closes nothing."""
+    if not size or (size > 0) is (signed > 0) or abs(size) >= abs(signed):
+        return signed
+    return -size
 
 
 def _divide_cash(

@@ -1,7 +1,6 @@
-"""What the exchange showed last, what happened, and what an operator decided.
+"""What the exchange showed last, and what happened.
 
-Small writes beside the single writer: no projection is computed from the first two, and an
-override is an append-only row of its own.
+Small writes beside the single writer: no projection is computed from them.
 """
 
 from __future__ import annotations
@@ -10,10 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-import asyncpg
-
 from alpha.core.events import PositionEvent, WalletEvent
-from alpha.errors import NotFound
 from alpha.ledger.pool import Connection, Pool
 from alpha.ledger.queries import load
 
@@ -92,25 +88,3 @@ async def record_event(
         None if details is None else json.dumps(dict(details)),
         at_ms,
     )
-
-
-async def assign(
-    pool: Pool,
-    account: str,
-    symbol: str,
-    exec_id: str,
-    bot_id: str,
-    *,
-    operator: str,
-    note: str = "",
-) -> None:
-    """Decides whose an execution is; the account has to be folded again afterwards. Raises
-    NotFound for an execution or a bot that the account does not have."""
-    try:
-        await pool.execute(_SQL["assign"], account, symbol, exec_id, bot_id, operator, note)
-    except asyncpg.ForeignKeyViolationError as error:
-        if "bot_id" in (error.constraint_name or ""):
-            raise NotFound(f"expected a bot of account {account}, was {bot_id!r}") from None
-        raise NotFound(
-            f"expected an execution {exec_id} of {symbol} on account {account}, was none"
-        ) from None

@@ -30,7 +30,3 @@ SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb,
      WHERE event_time = $10 AND event_type = $1 AND message = $3
        AND account IS NOT DISTINCT FROM $5 AND bot_id IS NOT DISTINCT FROM $6
        AND symbol IS NOT DISTINCT FROM $7);
-
--- name: assign
-INSERT INTO trading.attribution_overrides (account, symbol, exec_id, bot_id, operator, note)
-VALUES ($1, $2, $3, $4, $5, $6);

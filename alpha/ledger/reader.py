@@ -120,6 +120,11 @@ class LedgerReader:
         rows = await self._fetch("exec_ids_in_window", account, after_ms, until_ms)
         return {(row["symbol"], row["exec_id"]) for row in rows}
 
+    async def order_ids(self, account: str, since_ms: int) -> set[str]:
+        """Wire ids of the orders decided since then."""
+        rows = await self._fetch("order_ids_since", account, since_ms)
+        return {row["order_link_id"] for row in rows}
+
     async def paid(
         self, account: str, after_ms: int, until_ms: int
     ) -> dict[tuple[str, str], Decimal]:

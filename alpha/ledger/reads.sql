@@ -85,6 +85,9 @@ SELECT account, order_link_id, bot_id, symbol, side, purpose, reason, order_type
    AND state IN ('pending', 'sent', 'unknown', 'acked', 'open', 'partially_filled')
  ORDER BY decided_at, order_link_id COLLATE "C";
 
+-- name: order_ids_since
+SELECT order_link_id FROM trading.orders WHERE account = $1 AND decided_at >= $2;
+
 -- name: bot_state
 SELECT ordinal, state, last_stamp, cursor, event_time
   FROM config.bot_state WHERE account = $1 AND bot_id = $2;
@@ -124,11 +127,22 @@ SELECT b.bot_id, b.bot_name, b.account, b.strategy_name, b.status, b.status_reas
 
 -- name: positions
 SELECT p.bot_id, p.account, p.symbol, p.side, p.size, p.avg_entry_price, p.realized_pnl, p.fees,
-       p.funding, p.entry_reason, p.opened_at, x.mark_price, x.stop_loss, x.take_profit,
-       x.trailing_stop
+       p.funding, p.entry_reason, p.opened_at, x.mark_price,
+       CASE WHEN o.is_own THEN o.stop_loss ELSE x.stop_loss END AS stop_loss,
+       CASE WHEN o.is_own THEN o.take_profit ELSE x.take_profit END AS take_profit,
+       CASE WHEN o.is_own THEN NULL ELSE x.trailing_stop END AS trailing_stop
   FROM trading.positions p
   LEFT JOIN trading.exchange_positions x
     ON x.account = p.account AND x.symbol = p.symbol AND x.position_idx = 0
+ CROSS JOIN LATERAL (
+    -- Where several bots may trade the symbol, each has conditional orders of its own as stops.
+    SELECT count(*) > 0 AS is_own,
+           max(trigger_price) FILTER (WHERE reason <> 'take_profit') AS stop_loss,
+           max(trigger_price) FILTER (WHERE reason = 'take_profit') AS take_profit
+      FROM trading.orders
+     WHERE account = p.account AND bot_id = p.bot_id AND symbol = p.symbol
+       AND purpose = 'stop' AND client_order_id IS NOT NULL
+       AND state IN ('acked', 'open', 'partially_filled')) o
  WHERE p.closed_at IS NULL AND ($1::text IS NULL OR p.bot_id = $1)
  ORDER BY p.bot_id, p.symbol;
 

@@ -149,6 +149,14 @@ async def paused_to_stay(pool: Pool) -> dict[str, str]:
     return {row["bot_id"]: row["status_reason"] for row in rows}
 
 
+def kept_status(status: str, reason: str, stopped: str | None) -> tuple[str, str]:
+    """What is written down of a bot's state: one that was stopped for good starts paused, also
+    if it has failed before or since, or is only about to start."""
+    if status in ("failed", "disabled") and stopped in LASTING_PAUSES:
+        return "paused", stopped or ""
+    return status, reason
+
+
 async def set_status(
     pool: Pool | Connection, bot_id: str, account: str, status: str, reason: str = ""
 ) -> None:

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal, Protocol
 
-import structlog
-
 from alpha.clock import Clock, SystemClock
 from alpha.core.canonical import ledger_hash, plain
 from alpha.core.events import ADJUSTMENT, Execution
@@ -26,8 +24,6 @@ from alpha.errors import AlphaError, NotFound
 from alpha.ledger.audit import KEYS, Facts, RowKey, TableRow, recompute
 from alpha.ledger.pool import Connection, connect
 from alpha.ledger.reader import LedgerReader
-
-log = structlog.get_logger(__name__)
 
 Verdict = Literal["ok", "differs", "not_asked"]
 
@@ -67,7 +63,8 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class VerifyResult:
-    """`commit_no`: the cut, the last commit of each account that was looked at."""
+    """`commit_no`: the cut, the last commit of each account that was looked at. `not_asked`: why
+    Redis or the exchange was not."""
 
     ok: bool
     executions: int
@@ -78,6 +75,7 @@ class VerifyResult:
     exchange: Verdict
     problems: tuple[Problem, ...]
     commit_no: Mapping[str, int]
+    not_asked: Mapping[str, str]
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -89,6 +87,7 @@ class VerifyResult:
             "redis": self.redis,
             "exchange": self.exchange,
             "commit_no": dict(self.commit_no),
+            "not_asked": dict(self.not_asked),
             "problems": [
                 {"where": one.where, "expected": one.expected, "found": one.found}
                 for one in self.problems
@@ -105,6 +104,7 @@ class _Findings:
     sha256: str = ""
     problems: list[Problem] = field(default_factory=list)
     commit_no: dict[str, int] = field(default_factory=dict)
+    not_asked: dict[str, str] = field(default_factory=dict)
     #: account -> times of its first and its last execution
     span_ms: dict[str, tuple[int, int]] = field(default_factory=dict)
 
@@ -143,6 +143,7 @@ async def verify(
         exchange=exchange,
         problems=_shortened(findings.problems),
         commit_no=findings.commit_no,
+        not_asked=findings.not_asked,
     )
 
 
@@ -314,6 +315,7 @@ async def _ask_exchange(
     clock: Clock,
 ) -> Verdict:
     if exchange is None:
+        findings.not_asked["exchange"] = "none can be reached: the built-in one runs with a daemon"
         return "not_asked"
     verdicts: set[Verdict] = set()
     for account in accounts:
@@ -376,7 +378,7 @@ async def _verdict(what: str, compare: Compare, findings: _Findings, clock: Cloc
     try:
         different = await _lasting(compare, clock)
     except (AlphaError, OSError) as error:
-        log.warning("not_asked", what=what, error=f"{type(error).__name__}: {error}")
+        findings.not_asked[what] = str(error) or type(error).__name__
         return "not_asked"
     findings.problems += [
         Problem(where, expected, found) for where, (expected, found) in different.items()

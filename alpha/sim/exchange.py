@@ -110,17 +110,13 @@ class Exchange:
         state.emit_wallet(held.account, ms)
         return execution
 
-    def newly_insolvent(self) -> list[tuple[str, Decimal]]:
-        """Accounts whose equity has fallen below zero since the last call: `[(key, equity)]`."""
-        found: list[tuple[str, Decimal]] = []
-        for account in self.state.accounts.values():
-            equity = self.state.wallet_view(account.key).equity
-            if (equity < 0) != account.insolvent:
-                account.insolvent = equity < 0
-                self.state.put_account(account)
-                if account.insolvent:
-                    found.append((account.key, equity))
-        return found
+    def liquidations(self, ms: int) -> list[Execution]:
+        """Liquidates the accounts whose equity has fallen below their maintenance margin."""
+        return [
+            execution
+            for account in self.state.accounts
+            for execution in self._forced.liquidate_account(account, ms)
+        ]
 
     def held(self, account: str, symbol: str) -> Position:
         """The account's open position; refuses where there is none."""

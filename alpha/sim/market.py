@@ -165,8 +165,9 @@ class Market:
             await engine.reserve(end_ms)
             engine.clock.set(end_ms, end_ms)
             self._board.finish(bar)
-            for account, equity in engine.exchange.newly_insolvent():
-                log.warning("equity below zero", account=account[:4], equity=str(equity))
+            for taken in engine.exchange.liquidations(end_ms):
+                log.warning("position liquidated", account=taken.account[:4], symbol=taken.symbol)
+            await engine.settle()
         await engine.hub.drained()
 
     async def _end(self) -> None:

@@ -158,7 +158,6 @@ class Account(msgspec.Struct, kw_only=True):
     number: int
     balance: Decimal
     cum_realised: Decimal = ZERO
-    insolvent: bool = False
     refuses_far: bool = False
     dcp_s: int = 0
 

@@ -6,12 +6,14 @@ already percent-encoded; there is one on the last page too.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from urllib.parse import quote, unquote
 
 from alpha.sim.intervals import DAY_MS
 from alpha.sim.model import Refusal
 from alpha.sim.params import Params
+
+T = TypeVar("T")
 
 WEEK_MS = 7 * DAY_MS
 FIRST_PAGE = (2**62, 2**62)
@@ -54,3 +56,12 @@ def page_cursor(marks: list[tuple[int, int]]) -> str:
         return ""
     (first_ms, first), (last_ms, last) = marks[0], marks[-1]
     return quote(f"{first_ms}:{first},{last_ms}:{last}", safe="")
+
+
+def counted_page(params: Params, found: list[T], limit: int) -> tuple[list[T], str]:
+    """A page of a list that does not change, and the cursor of the next, "" after the last."""
+    first = params.integer("cursor", 0)
+    if first < 0:
+        raise Refusal(10001, "params error: cursor invalid")
+    after = first + limit
+    return found[first:after], str(after) if after < len(found) else ""

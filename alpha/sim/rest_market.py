@@ -10,6 +10,7 @@ from alpha.sim.engine import Engine
 from alpha.sim.feeds.base import Candle, InstrumentSpec
 from alpha.sim.market import Market
 from alpha.sim.model import Refusal
+from alpha.sim.pages import counted_page
 from alpha.sim.params import Params
 from alpha.sim.publicdata import turnover
 from alpha.sim.reader import FeedReader
@@ -116,14 +117,15 @@ class MarketApi:
         status = "Closed" if self._market.ended else "Trading"
         wanted = params.text("status") or ("" if symbol else "Trading")
         base = params.text("baseCoin")
-        listed: list[Json] = [
+        every: list[Json] = [
             instrument_row(spec, status, number)
             for number, spec in enumerate(self._specs.values(), start=1)
             if symbol in ("", spec.symbol)
             and base in ("", spec.base_coin)
             and wanted in ("", status)
         ]
-        return {"category": "linear", "list": listed, "nextPageCursor": ""}
+        listed, following = counted_page(params, every, params.limit(500, 1000))
+        return {"category": "linear", "list": listed, "nextPageCursor": following}
 
     async def tickers(self, call: Call) -> Result:
         params = call.params

@@ -6,6 +6,7 @@ from alpha.sim.board import RECENT_TRADES, Board
 from alpha.sim.engine import Engine
 from alpha.sim.feeds.base import InstrumentSpec
 from alpha.sim.model import Refusal, truncated
+from alpha.sim.pages import counted_page
 from alpha.sim.params import Params
 from alpha.sim.publicdata import recent_row
 from alpha.sim.rest import Call, Endpoint, Result, Routes
@@ -50,15 +51,11 @@ class TradesApi:
         params = call.params
         params.linear()
         specs = [self._spec(params)] if params.text("symbol") else list(self._specs.values())
-        first = params.integer("cursor", 0)
-        if first < 0:
-            raise Refusal(10001, "params error: cursor invalid")
-        page = specs[first : first + RISK_PAGE]
-        rest = first + RISK_PAGE < len(specs)
+        page, following = counted_page(params, specs, RISK_PAGE)
         return {
             "category": "linear",
             "list": [risk_row(spec) for spec in page],
-            "nextPageCursor": str(first + RISK_PAGE) if rest else "",
+            "nextPageCursor": following,
         }
 
     async def price_limit(self, call: Call) -> Result:

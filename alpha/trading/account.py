@@ -463,7 +463,7 @@ class Account:
     def tell_differences(self, book: Book, before: Mapping[str, BotPosition]) -> None:
         """A book was read again: bots whose position is another one now are told so."""
         for bot_id, listener in self._listeners.items():
-            was = before.get(bot_id, BotPosition(book.symbol, Decimal(0), None, None, None))
+            was = before.get(bot_id, BotPosition.flat(book.symbol))
             now = book.position(bot_id)
             if was != now:
                 listener.told_correction(Correction(bot_id, was, now))
@@ -473,7 +473,7 @@ class Account:
     def position(self, bot_id: str, symbol: str) -> BotPosition:
         if symbol in self.books:
             return self.books[symbol].position(bot_id)
-        return BotPosition(symbol, Decimal(0), None, None, None)
+        return BotPosition.flat(symbol)
 
     def positions(self, bot_id: str) -> dict[str, BotPosition]:
         """The bot's open positions by symbol."""

@@ -53,6 +53,7 @@ class Queue(Protocol):
 
     degraded_since: float | None
     away: bool
+    commits: int
     poisoned: dict[str, NeedsOperator]
 
     async def drain(self, within_s: float, account: str | None = None) -> bool: ...
@@ -118,8 +119,13 @@ class CatchUp:
             raise RetryLater("expected the ledger to take commits, it does not; ask again later")
 
     async def _drain(self) -> None:
-        if not await self._queue.drain(DRAIN_S, self._account.name):
-            raise RetryLater(f"expected the ledger to be written within {DRAIN_S:.0f} s")
+        """Waits as long as it gets on: what an outage has left may take its time."""
+        written = -1
+        while written != self._queue.commits:
+            written = self._queue.commits
+            if await self._queue.drain(DRAIN_S, self._account.name):
+                return
+        raise RetryLater(f"expected the ledger to be written, nothing was for {DRAIN_S:.0f} s")
 
     async def _answer(self, question: Awaitable[T]) -> T:
         async with asyncio.timeout(ANSWER_S):

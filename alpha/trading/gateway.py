@@ -64,12 +64,22 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class _Aim:
+    """What an exit is for: the position opened at `opened_ms`, and how much of it is
+    `beyond` what the exchange takes in one order."""
+
+    opened_ms: int
+    beyond: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class _Order:
     """A row with what it is sent with; `anchor` is the price that its stops refer to."""
 
     row: OrderRow
     plan: StopPlan | None = None
     anchor: Decimal | None = None
+    aim: _Aim | None = None
 
 
 class Gateway:
@@ -97,8 +107,7 @@ class Gateway:
         self._protection = protection
         #: Exits that ended early and were followed by one for the rest.
         self._followed: OrderedDict[str, None] = OrderedDict()
-        #: When the position that an exit was decided for had been opened, by order id.
-        self._closing: OrderedDict[str, int] = OrderedDict()
+        self._aims: OrderedDict[str, _Aim] = OrderedDict()  # of exits, by order id
         self._in_vain: dict[tuple[str, str], int] = {}  # exits in a row that closed nothing
         self.refusals: list[Refusal] = []
 
@@ -120,6 +129,7 @@ class Gateway:
                 continue
             if self._account.tracker.plan(order.row):
                 orders.append(order)
+                self._note_aim(order)
             elif self._is_anothers(order.row) and isinstance(planned.intent, Exit):
                 taken.append(planned.intent)
         rows = tuple(order.row for order in orders)
@@ -153,9 +163,6 @@ class Gateway:
             opened_ms = self._account.position(desk.bot_id, intent.symbol).opened_ms or 0
             if decision.replayed and opened_ms > decision.row.event_ms:
                 qty, why = None, "the position was opened after this was decided"
-            self._closing[planned.order_link_id] = opened_ms
-            while len(self._closing) > KEEP_FOLLOWED:
-                self._closing.popitem(last=False)
         else:
             against = desk.entry_refusal()
             qty, why = self._sizing.entry(intent, desk.bot_id, against, replayed=decision.replayed)
@@ -169,7 +176,14 @@ class Gateway:
         row = self._row(decision.row.event_ms, link_id, desk.bot_id, intent, qty)
         if isinstance(intent, Enter):
             return _Order(row, intent.stops, intent.price)
-        return _Order(row)
+        whole, _ = self._sizing.to_close(intent, desk.bot_id)
+        return _Order(row, aim=_Aim(opened_ms, (whole or qty) - qty))
+
+    def _note_aim(self, order: _Order) -> None:
+        if order.aim is not None:
+            self._aims[order.row.client_order_id] = order.aim
+            while len(self._aims) > KEEP_FOLLOWED:
+                self._aims.popitem(last=False)
 
     def _was_sent(self, link_id: str) -> bool:
         tracker = self._account.tracker
@@ -247,9 +261,16 @@ class Gateway:
 
     async def _send(self, order: _Order, desk: Desk | None, received_ns: int | None) -> None:
         row = order.row
-        refusal = await self._sender.send(row, lambda: self._wanted(order), received_ns)
+        refusal = await self._sender.send(
+            row, lambda: self._wanted(order), received_ns, lambda: self._against(row, desk)
+        )
         if refusal is not None and row.purpose == "exit":
             await self._exit_refused(refusal, row, desk)
+
+    def _against(self, row: OrderRow, desk: Desk | None) -> str | None:
+        """Why an entry may not leave although it was taken a moment ago."""
+        stopped = desk.entry_refusal() if desk is not None else None
+        return stopped or self._sizing.against(row.symbol)
 
     def send_again(self, row: OrderRow, desk: Desk | None) -> None:
         """The same order under the same id: at worst the exchange answers that it has it."""
@@ -303,7 +324,7 @@ class Gateway:
             return
         in_vain = self._in_vain.get(key, 0)
         self._in_vain[key] = in_vain + 1
-        pause = min(EXIT_RETRY_S * 2.0**in_vain, EXIT_RETRY_MOST_S)
+        pause = min(EXIT_RETRY_S * 2.0 ** min(in_vain, 16), EXIT_RETRY_MOST_S)
         self._spawn(self._follow_later(row, desk, pause), f"rest:{link_id}")
 
     async def _follow_later(self, row: OrderRow, desk: Desk, pause: float) -> None:
@@ -311,12 +332,12 @@ class Gateway:
         self._follow(row, desk)
 
     def _follow(self, row: OrderRow, desk: Desk) -> None:
-        left = row.qty - self._account.tracker.executed_qty(row.client_order_id)
+        aim = self._aims.get(row.client_order_id) or _Aim(row.decided_ms, ZERO)
+        left = row.qty - self._account.tracker.executed_qty(row.client_order_id) + aim.beyond
         position = self._account.position(row.bot_id, row.symbol)
         held = abs(position.signed_qty)
         # The rest is never taken from a position that was opened later.
-        meant_ms = self._closing.get(row.client_order_id, row.decided_ms)
-        if left <= 0 or held <= 0 or (position.opened_ms or 0) > meant_ms:
+        if left <= 0 or held <= 0 or (position.opened_ms or 0) > aim.opened_ms:
             return
         intent = Exit(symbol=row.symbol, reason=row.reason, qty=min(left, held))
         decision = desk.plan_exit(intent, rest_key(row.client_order_id), row.decided_ms)

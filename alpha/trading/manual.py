@@ -53,8 +53,11 @@ class ManualTrades:
             return None
         if row.exec_id in rules.overrides or not is_by_hand(row, rules):
             return None
-        if not book.position(bot_id).signed_qty or book.owners_now(row, rules) != {MANUAL}:
+        owners = book.owners_now(row, rules)
+        if not book.position(bot_id).signed_qty or MANUAL not in owners:
             return None
+        if len(owners) > 1 and book.position(MANUAL).signed_qty:
+            return None  # it closes `manual`'s own as well, which is no business of the bot
         return Override(
             account=self._account,
             symbol=row.symbol,

@@ -47,6 +47,8 @@ class OrderTracker:
         self._finished: OrderedDict[str, None] = OrderedDict()
         self._link_by_id: dict[str, str] = {}
         self._executed: dict[str, Decimal] = {}
+        #: Orders that an earlier process has written down and that may be over, by wire id.
+        self.known_before: set[str] = set()
         #: Exchange order id -> owner, for the fold's attribution.
         self.tags: dict[str, OrderTag] = {}
 

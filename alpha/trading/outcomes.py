@@ -93,7 +93,7 @@ class Outcomes:
                 absent = 0
                 continue
             absent += 1
-            if row.purpose != "entry" and self._resent.get(link_id, 0) < RESEND_MOST:
+            if self._is_sent_again(row):
                 return True
             if absent >= 2 and self._since_sent_s(row) >= SURE_AFTER_S:
                 return True
@@ -102,6 +102,14 @@ class Outcomes:
     def _is_known(self, row: OrderRow) -> bool:
         return OrderState(row.state) in (OrderState.OPEN, OrderState.PARTIALLY_FILLED) or (
             is_terminal(OrderState(row.state))
+        )
+
+    def _is_sent_again(self, row: OrderRow) -> bool:
+        """An exit or a stop of ours. What somebody else has placed is never ours to send."""
+        return (
+            row.purpose != "entry"
+            and self._account.tracker.is_ours(row.client_order_id)
+            and self._resent.get(row.client_order_id, 0) < RESEND_MOST
         )
 
     def _since_sent_s(self, row: OrderRow) -> float:
@@ -126,7 +134,7 @@ class Outcomes:
         link_id = row.client_order_id
         resent = self._resent.get(link_id, 0)
         log.warning("order_absent", order=link_id, purpose=row.purpose, resent=resent)
-        if row.purpose != "entry" and resent < RESEND_MOST:
+        if self._is_sent_again(row):
             self._resent[link_id] = resent + 1
             self._resend(row)
             return

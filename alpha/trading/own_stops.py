@@ -351,7 +351,6 @@ class OwnStops:
         self._spawn(self._amend(row, price, qty), f"amend:{link_id}")
 
     async def _amend(self, row: OrderRow, price: Decimal, qty: Decimal) -> None:
-        stamp_ms = self._clock.now_ms()
         target = OrderTarget(row.symbol, order_link_id=row.client_order_id)
         request = AmendOrder(
             target,
@@ -360,7 +359,7 @@ class OwnStops:
         )
         try:
             if self._may_send():
-                await self._rest.amend_order(request, timestamp_ms=stamp_ms)
+                await self._rest.amend_order(request)
         except VenueRejected as error:
             if error.code in PASSED:
                 self._close(row.bot_id, row.symbol, row.reason, None)
@@ -386,11 +385,10 @@ class OwnStops:
         self._spawn(self._cancel(row), f"cancel:{link_id}")
 
     async def _cancel(self, row: OrderRow) -> None:
-        stamp_ms = self._clock.now_ms()
         target = OrderTarget(row.symbol, order_link_id=row.client_order_id)
         try:
             if self._may_send():
-                await self._rest.cancel_order(target, timestamp_ms=stamp_ms)
+                await self._rest.cancel_order(target)
         except OrderGone:
             await self._ask(row)
         except AlphaError as error:

@@ -48,7 +48,6 @@ class PositionStops:
         now = self._clock.monotonic()
         if self._is_placed(state, symbol, wanted) or now < state.try_at:
             return
-        stamp_ms = self._clock.now_ms()
         if state.refusals >= MAX_REFUSALS or not self._may_send():
             return
         state.try_at = now + RETRY_S
@@ -60,7 +59,7 @@ class PositionStops:
             active_price=wanted.activation,
         )
         try:
-            await self._rest.trading_stop(request, timestamp_ms=stamp_ms)
+            await self._rest.trading_stop(request)
         except VenueRejected as error:
             log.warning("stops_refused", bot=bot_id, symbol=symbol, error=str(error))
             if not isinstance(error, ClockRefused):
@@ -79,12 +78,11 @@ class PositionStops:
         event = self._account.exchange.get(symbol)
         if event is None or not (event.stop_loss or event.take_profit or event.trailing_stop):
             return
-        stamp_ms = self._clock.now_ms()
         if not event.signed_size or not self._may_send():
             return
         request = TradingStop(symbol=symbol, stop_loss=ZERO, take_profit=ZERO, trailing_stop=ZERO)
         try:
-            await self._rest.trading_stop(request, timestamp_ms=stamp_ms)
+            await self._rest.trading_stop(request)
         except AlphaError as error:
             log.warning("stops_not_cleared", symbol=symbol, error=str(error))
 

@@ -84,10 +84,8 @@ class Recovery:
         self._wanted = asyncio.Event()
         self._why = "start"
         self._connected = False
-        #: Until the account was live once, or the daemon serves: a key that is refused is a
-        #: mistake in the settings, and ends the run.
-        self.starting = True
-        self._refused = ""  # why the exchange refuses the key
+        #: The exchange refuses the key, and says why.
+        self.refusal: AuthRejected | None = None
         self._failing = ""  # what the last sweep failed of
         self._connected_ms = 0  # venue time
         self._ledger_away = False
@@ -128,7 +126,7 @@ class Recovery:
 
     def refused(self, error: AuthRejected) -> None:
         """The exchange refuses the key: the account stands still until it is taken again."""
-        if not self._refused:
+        if self.refusal is None:
             self._account.gaps += 1
             self._account.alerts.tell(
                 "key_refused",
@@ -136,8 +134,8 @@ class Recovery:
                 f"account stands still, renew the key or its rights, it is tried again by itself",
                 account=self._account.name,
             )
-        self._refused = str(error)
-        self._become(AccountStatus.HALTED, self._refused)
+        self.refusal = error
+        self._become(AccountStatus.HALTED, str(error))
 
     def gap(self, why: str) -> None:
         """Something may be missing: sweep again."""
@@ -176,11 +174,9 @@ class Recovery:
                 return
 
     def _become(self, status: AccountStatus, why: str) -> None:
-        poison = self._queue.poisoned.get(self._account.name)
-        if poison is not None or self._refused:
-            status, why = AccountStatus.HALTED, str(poison or self._refused)
-        if status is AccountStatus.LIVE:
-            self.starting = False
+        trouble = self._queue.poisoned.get(self._account.name) or self.refusal
+        if trouble is not None:
+            status, why = AccountStatus.HALTED, str(trouble)
         self._account.become(status, why)
         self._changed()
 
@@ -202,8 +198,6 @@ class Recovery:
             try:
                 await self.close_gap()
             except AuthRejected as error:
-                if self.starting:
-                    raise
                 self.refused(error)
                 await self._clock.sleep(REFUSED_RETRY_S)
                 self._wanted.set()
@@ -223,7 +217,7 @@ class Recovery:
         say = log.debug if known == self._failing else log.warning
         words = str(error) or self._failing
         say("sync_failed", account=self._account.name, error=words, again_within_s=RETRY_MOST_S)
-        if not self._account.live and not self._refused:
+        if not self._account.live and self.refusal is None:
             self._account.why = words
 
     async def _wait(self, seconds: float) -> None:
@@ -256,7 +250,7 @@ class Recovery:
         except AlphaError as error:
             self._unanswered_for(str(error))
             raise
-        self._refused, self.unanswered = "", None  # it has answered everything we ask
+        self.refusal, self.unanswered = None, None  # it has answered everything we ask
         if account.name in self._queue.poisoned:
             self._sweep_at = self._clock.monotonic() + SWEEP_EVERY_S
             return
@@ -292,7 +286,7 @@ class Recovery:
         if holds != self._holds:
             raise RetryLater("expected the stream to last for a sweep, was lost; again")
         account.release()
-        await self._sweep.state(swept.values())
+        await self._sweep.state(swept.values(), until_ms)
         return swept
 
     async def _or_wanted(self, work: Coroutine[object, object, None]) -> None:

@@ -30,6 +30,8 @@ FENCE_RETRY_S = 0.1
 
 #: The order as it is to go out now; None when nothing is left to do.
 Wanted = Callable[[], CreateOrder | None]
+#: Why an entry must not leave any more; None while it may.
+Against = Callable[[], str | None]
 
 
 class Sender:
@@ -60,9 +62,14 @@ class Sender:
         self.frame_to_order_us = Latencies()
 
     async def send(
-        self, row: OrderRow, wanted: Wanted, received_ns: int | None = None
+        self,
+        row: OrderRow,
+        wanted: Wanted,
+        received_ns: int | None = None,
+        against: Against = lambda: None,
     ) -> VenueRejected | None:
-        """Returns the refusal of an order that the exchange has definitely refused."""
+        """Returns the refusal of an order that the exchange has definitely refused. `against` is
+        asked as the bytes of an entry leave, which may have queued for its turn."""
         link_id = row.client_order_id
         if link_id in self._sending:
             return None
@@ -71,7 +78,7 @@ class Sender:
         try:
             while True:
                 try:
-                    pause = await self._try(row, wanted, received_ns)
+                    pause = await self._try(row, wanted, received_ns, against)
                 except VenueRejected as error:
                     refusal = error
                     self._refused(row, error)
@@ -86,12 +93,12 @@ class Sender:
             self._unknown(link_id)
         return refusal
 
-    async def _try(self, row: OrderRow, wanted: Wanted, received_ns: int | None) -> float | None:
+    async def _try(
+        self, row: OrderRow, wanted: Wanted, received_ns: int | None, against: Against
+    ) -> float | None:
         """One attempt. Seconds until the next one; None when there is nothing more to do.
         Raises VenueRejected for a definite refusal."""
         tracker, link_id = self._account.tracker, row.client_order_id
-        # Taken before the lease is checked: what leaves late, the exchange refuses.
-        stamp_ms = self._clock.now_ms()
         if not self._may_send(row):
             if row.purpose != "entry":
                 return FENCE_RETRY_S
@@ -108,7 +115,11 @@ class Sender:
                 self.frame_to_order_us.add((at_ns - received_ns) / 1000)
 
         try:
-            ack = await self._rest.create_order(request, timestamp_ms=stamp_ms, on_sent=sent)
+            ack = await self._rest.create_order(
+                request,
+                on_sent=sent,
+                refusal=against if row.purpose == "entry" else None,
+            )
         except OutcomeUnknown as error:
             log.warning("order_outcome_unknown", order=link_id, error=str(error))
             self._moved(tracker.move(link_id, OrderState.UNKNOWN))
@@ -122,7 +133,7 @@ class Sender:
                 self._dropped(row, str(error))
                 return None
             log.warning("exit_delayed", order=link_id, why=str(error))
-            return min(getattr(error, "after_s", 0.0), EXIT_RETRY_S)
+            return min(getattr(error, "after_s", EXIT_RETRY_S), EXIT_RETRY_S)
         else:
             self._moved(
                 tracker.move(link_id, OrderState.ACKED, exchange_order_id=ack.order_id or None)

@@ -184,6 +184,9 @@ class AccountService:
         account.marks = await reader.marks(account.name)
         unfinished = await reader.open_orders(account.name)
         account.tracker.restore(unfinished)
+        account.tracker.known_before = await reader.order_ids(
+            account.name, account.marks.verified_ms - 2 * OVERLAP_MS
+        )
         for symbol in await reader.traded_symbols(account.name):
             await self._load_book(symbol)
         # Books begin at a flat moment: executions of an unfinished order may lie before it.
@@ -269,14 +272,12 @@ class AccountService:
         return self.sessions.keys()
 
     async def _run_stream(self) -> None:
-        """For as long as the daemon runs. A key that is refused in the middle of it halts this
-        account alone, and is tried again: it may have been renewed."""
+        """For as long as the daemon runs. A key that is refused halts this account alone, and is
+        tried again: it may have been renewed."""
         while True:
             try:
                 await self._stream.run(self.on_event, self.on_state)
             except AuthRejected as error:
-                if self.recovery.starting:
-                    raise
                 self.recovery.disconnected(str(error))
                 self.recovery.refused(error)
             await self._tools.clock.sleep(REFUSED_RETRY_S)

@@ -20,6 +20,7 @@ from alpha.core.events import Bar
 from alpha.core.ids import parse
 from alpha.core.instruments import Instrument
 from alpha.core.intents import Exit
+from alpha.core.past import PastPositions
 from alpha.core.records import BotPosition, Correction, Fill, OrderRow, Tally
 from alpha.core.snapshot import Snapshot
 from alpha.trading.account import Account
@@ -95,8 +96,8 @@ class BotSession:
         self._caught_up = False
         #: While events are replayed: the newest fill of each symbol that the bot has been shown.
         self._shown: dict[str, Shown] = {}
-        #: The bot's position behind that fill, by symbol: a book is folded anew to know it.
-        self._past: dict[str, BotPosition] = {}
+        #: What the books say of that moment, by symbol.
+        self._past: dict[str, PastPositions] = {}
         self._ended: dict[str, OrderRow] = {}  # exits that may have to be followed by another
         account.listen(handle.bot_id, self)
 
@@ -205,9 +206,11 @@ class BotSession:
     def replay(self, closes: Sequence[tuple[int, int, Mapping[str, Bar]]]) -> None:
         """Delivers what happened behind the saved cursor, in the order of event time, a fill
         before a close: `closes` as (interval, close_ms, bars), and the bot's own fills. Each
-        with the picture as of that moment. From then on events are handed on as they come."""
+        with the picture as of that moment. From then on events are handed on as they come.
+        First it is told where the past itself has become another one."""
         self._shown = dict(self.handle.cursor.fills)
         self._past.clear()
+        self._correct_the_past()
         pending = self._fills_not_shown()
         for interval_ms, close_ms, bars in closes:
             while pending and pending[0].exec_time <= close_ms:
@@ -219,10 +222,25 @@ class BotSession:
         for fill in pending:
             self._replay_fill(fill)
         self._caught_up = True
+        self._past.clear()
         for row in self._ended.values():
             self._gateway.close_rest(self.account.tracker.get(row.client_order_id) or row, self)
         self._ended.clear()
         log.info("bot_caught_up", bot=self.handle.name, closes=len(closes))
+
+    def _correct_the_past(self) -> None:
+        """Positions that the bot was told otherwise: a late row, or an execution given to another
+        bot, that came while nobody could tell it."""
+        cursor = self.handle.cursor
+        known_ms = max((one.exec_time for one in cursor.fills.values()), default=0)
+        known_ms = max(known_ms, *cursor.closes.values(), 0)
+        for symbol in cursor.fills:
+            before, after = cursor.position(symbol), self._shown_position(symbol)
+            if before != after:
+                correction = Correction(self.bot_id, before, after)
+                log.warning("told_otherwise", bot=self.handle.name, symbol=symbol)
+                decision = self.handle.correction(correction, self.snapshot(known_ms))
+                self._carry_out(decision, None)
 
     def _fills_not_shown(self) -> list[Fill]:
         """The bot's fills that it has not been told: in ledger order per symbol, by time."""
@@ -251,7 +269,6 @@ class BotSession:
 
     def _replay_fill(self, fill: Fill) -> None:
         self._shown[fill.symbol] = shown(fill)
-        self._past.pop(fill.symbol, None)
         self._hand_fill(fill, 0, replayed=True)
 
     # -- inside -------------------------------------------------------------------------------
@@ -293,12 +310,18 @@ class BotSession:
     def _positions(self) -> dict[str, BotPosition]:
         if self._caught_up:
             return self.account.positions(self.bot_id)
-        for symbol, last in self._shown.items():
-            if symbol in self.account.books and symbol not in self._past:
-                self._past[symbol] = self.account.books[symbol].position_at(
-                    self.bot_id, last.exec_time, last.exec_id, self.account.rules
-                )
-        return {symbol: position for symbol, position in self._past.items() if position.signed_qty}
+        found = {symbol: self._shown_position(symbol) for symbol in self._shown}
+        return {symbol: position for symbol, position in found.items() if position.signed_qty}
+
+    def _shown_position(self, symbol: str) -> BotPosition:
+        """As the books have it now, with the newest fill that the bot was shown."""
+        last, past = self._shown[symbol], self._past.get(symbol)
+        if past is None:
+            book = self.account.books.get(symbol)
+            if book is None:
+                return BotPosition.flat(symbol)
+            past = self._past[symbol] = PastPositions(book, self.account.rules)
+        return past.at(self.bot_id, last.exec_time, last.exec_id)
 
     def open_pnl(self, positions: Mapping[str, BotPosition]) -> Decimal:
         """Unrealised PnL at the latest closes, without exit fees."""

@@ -57,14 +57,9 @@ class Sizing:
 
     def entry(self, intent: Enter, bot_id: str, why: str | None, *, replayed: bool) -> Sized:
         """The quantity of an entry; `why` is what speaks against it already."""
-        account = self._account
-        why = why or account.blocked.get(intent.symbol)
+        why = why or self.against(intent.symbol)
         if replayed:
             why = "stale: its bar came late, after a start or a gap"
-        elif not account.live:
-            why = f"account {account.name} is {account.status}, expected live"
-        elif not self._fence.entries_allowed():
-            why = "the ledger or the account's lease is away"
         why = why or self._conflict(intent, bot_id) or self._refusal(bot_id, intent)
         if why is not None:
             return None, why
@@ -76,6 +71,15 @@ class Sizing:
             return None, str(sized)
         refused = check_entry(self._risk, notional=sized * intent.price)
         return (None, refused) if refused else (sized, "")
+
+    def against(self, symbol: str) -> str | None:
+        """Why the symbol takes no entry at this moment, whoever asks."""
+        account = self._account
+        if not account.live:
+            return f"account {account.name} is {account.status}, expected live"
+        if not self._fence.entries_allowed():
+            return "the ledger or the account's lease is away"
+        return account.blocked.get(symbol)
 
     def _conflict(self, intent: Enter, bot_id: str) -> str | None:
         """Without netting all owners of a symbol stand on one side: bots of this run, bots that
@@ -96,13 +100,22 @@ class Sizing:
         return None
 
     def exit(self, intent: Exit, bot_id: str) -> Sized:
-        """An exit never exceeds the bot's own position less what is already closing it."""
+        """An exit never exceeds the bot's own position less what is already closing it, nor what
+        the exchange takes in one order."""
+        qty, why = self.to_close(intent, bot_id)
+        instrument = self._instruments.get(intent.symbol)
+        if qty is None or instrument is None:
+            return qty, why
+        return min(qty, instrument.max_market_qty), ""
+
+    def to_close(self, intent: Exit, bot_id: str) -> Sized:
+        """What an exit is to close in all, by as many orders as it takes."""
         held = abs(self._account.position(bot_id, intent.symbol).signed_qty)
         open_qty = held - self._account.tracker.closing_qty(bot_id, intent.symbol)
         qty = open_qty if intent.qty is None else min(intent.qty, open_qty)
         instrument = self._instruments.get(intent.symbol)
         if instrument is not None:
-            qty = min(instrument.floor_qty(qty), instrument.max_market_qty)
+            qty = instrument.floor_qty(qty)
         if qty <= 0:
             return None, f"nothing to close: {held} held, {held - open_qty} already closing"
         return qty, ""

@@ -24,6 +24,9 @@ OVERLAP_MS = 300_000
 FIRST_SWEEP_MS = 7 * 86_400_000
 #: An open order that no endpoint has known for this long is over.
 SURE_AFTER_S = 10.0
+#: The first sweeps of a process look for orders of which a crash has erased the row. More than
+#: one: the history may show an order late.
+_LOOKS_BEHIND = 2
 
 
 class Sweep:
@@ -37,6 +40,7 @@ class Sweep:
         self._resolve = resolve
         self._clock = clock
         self._absent: dict[str, float] = {}  # open orders not found, by id: since when
+        self._looks_behind = _LOOKS_BEHIND
 
     async def executions(self, until_ms: int) -> dict[tuple[str, str], Execution]:
         """Every page of every window since the verified mark, then folded oldest first. What
@@ -54,9 +58,12 @@ class Sweep:
         account.receive(sorted(fresh, key=lambda row: row.ledger_key))
         return rows
 
-    async def state(self, swept: Collection[Execution]) -> None:
+    async def state(self, swept: Collection[Execution], until_ms: int) -> None:
         """Orders, positions and wallet as they are now; `swept` are the executions just asked."""
         await self._orders_behind(swept)
+        if self._looks_behind:
+            await self._orders_without_row(until_ms)
+            self._looks_behind -= 1
         await self._orders()
         await self._positions()
         self._account.receive_wallet(await self._rest.wallet())
@@ -121,6 +128,19 @@ class Sweep:
                 if event is not None:
                     account.receive_order(event)
 
+    async def _orders_without_row(self, until_ms: int) -> None:
+        """Orders of ours that are over without a trade, and whose decision was lost in a crash:
+        neither an open order nor an execution names them."""
+        tracker = self._account.tracker
+        since = max(self._account.marks.verified_ms - OVERLAP_MS, until_ms - FIRST_SWEEP_MS)
+        for event in await self._rest.ended_orders(since, until_ms):
+            link_id = event.order_link_id
+            if link_id in tracker.known_before or tracker.get(link_id) is not None:
+                continue
+            if tracker.is_ours(link_id):
+                log.info("order_without_row", account=self._account.name, order=link_id)
+                self._account.receive_order(event)
+
     async def _positions(self) -> None:
         shown = await self._rest.positions()
         for event in shown:
@@ -128,7 +148,8 @@ class Sweep:
         listed = {event.symbol for event in shown}
         account = self._account
         held = {symbol for symbol, known in account.exchange.items() if known.signed_size}
-        held.update(symbol for symbol in account.books if account.net(symbol))
+        # Also where bots' positions cancel each other out.
+        held.update(symbol for symbol, book in account.books.items() if book.positions())
         for symbol in sorted(held - listed):  # flat ones are left out of the list
             for event in await self._rest.positions(symbol):
                 self._account.receive_position(event)

@@ -21,7 +21,7 @@ from alpha.control.databases import database_pool
 from tests.until import until
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 30.0
+PATIENCE_S = 75.0
 Json = dict[str, object]
 
 CONFIG = """

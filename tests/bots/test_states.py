@@ -68,3 +68,24 @@ def test_which_states_mend_themselves() -> None:
         "warming",
         "reduce_only",
     ]
+
+
+@pytest.mark.parametrize(
+    ("steps", "stopped"),
+    [
+        ("start ready pause", "pause"),
+        ("start ready pause fail", "pause"),
+        ("start ready fail pause", "pause"),
+        ("pause", "pause"),
+        ("pause start fail", "pause"),
+        ("pause start start", None),
+        ("start ready pause fail start", None),
+        ("start ready pause start fail", None),
+        ("start ready fail", None),
+    ],
+)
+def test_a_failure_does_not_undo_a_stop(steps: str, stopped: str | None) -> None:
+    machine = StateMachine()
+    for name in steps.split():
+        step(machine, name)
+    assert machine.stopped == stopped

@@ -81,7 +81,7 @@ async def test_a_round_trip_looks_the_same_on_the_stream_and_in_the_lists(venue:
         await rest.set_leverage(SYMBOL, D(7))
         assert await rest.set_leverage(SYMBOL, D(7)) is False
         entry = CreateOrder(SYMBOL, "Buy", D("0.010"), "ss1-e-lf9pm51c")
-        await rest.create_order(entry, timestamp_ms=SystemClock().now_ms())
+        await rest.create_order(entry)
         with pytest.raises(DuplicateOrder):
             await rest.create_order(entry)
         await eventually(lambda: filled(events, "ss1-e-lf9pm51c"))

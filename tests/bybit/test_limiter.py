@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from alpha.bybit.limiter import ENTRY_PATIENCE_S, EntryDropped, Limiter, Priority
+from alpha.bybit.limiter import ENTRY_PATIENCE_S, Address, EntryDropped, Limiter, Priority
 from alpha.clock import ManualClock
 from alpha.errors import RetryLater
 from tests.bybit.conftest import FastClock, eventually
@@ -141,10 +141,12 @@ async def test_endpoints_have_windows_of_their_own() -> None:
 async def test_the_address_limit_binds_everything_together() -> None:
     clock = ManualClock(0)
     limiter = Limiter(clock)
-    for number in range(500):
+    for number in range(350):
         await limiter.acquire(f"/v5/market/{number % 50}", Priority.OTHER)
+    for number in range(150):
+        await limiter.acquire(f"/v5/order/{number % 50}", Priority.EXIT)
     assert clock.now_ms() == 0
-    await limiter.acquire("/v5/market/kline", Priority.OTHER)
+    await limiter.acquire("/v5/order/cancel", Priority.EXIT)
     assert clock.now_ms() == 5000
 
 
@@ -170,3 +172,30 @@ async def test_a_cancelled_waiter_leaves_the_queue() -> None:
     waiter.cancel()
     await asyncio.wait({waiter})
     assert limiter.waiting(CREATE) == 0
+
+
+async def test_reads_leave_room_for_exits_at_the_address() -> None:
+    clock = ManualClock(0)
+    address = Address()
+    market, account = Limiter(clock, address=address), Limiter(clock, address=address)
+    for _ in range(350):
+        await market.acquire("/v5/market/kline", Priority.OTHER)
+    await _take(account, Priority.EXIT, 10)
+    assert clock.now_ms() == 0, "expected the exits to go at once"
+    await market.acquire("/v5/market/kline", Priority.OTHER)
+    assert clock.now_ms() == 5000
+
+
+async def test_accounts_share_their_address() -> None:
+    """600 requests in 5 s from one address are refused for ten minutes, whoever's they are."""
+    clock = ManualClock(0)
+    address = Address()
+    limiters = [Limiter(clock, address=address) for _ in range(4)]
+    for _ in range(300):
+        for limiter in limiters:
+            await limiter.acquire("/v5/position/list", Priority.EXIT)
+        clock.advance(10)
+    assert len(address.window.sent) <= 500
+    limiters[0].shut(600)
+    with pytest.raises(RetryLater, match="shut this address out"):
+        await limiters[1].acquire(CREATE, Priority.ENTRY)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import aiohttp
@@ -10,9 +12,13 @@ import pytest
 from aiohttp import web
 
 from alpha.bybit.codes import ClockRefused, DuplicateOrder, OrderGone
+from alpha.bybit.endpoints import Endpoints
+from alpha.bybit.limiter import Limiter
 from alpha.bybit.requests import FALL, AmendOrder, CreateOrder, OrderTarget, TradingStop
 from alpha.bybit.rest import Rest
+from alpha.bybit.signing import Credentials
 from alpha.errors import AuthRejected, OutcomeUnknown, RetryLater, VenueRejected
+from tests.bybit.conftest import FastClock
 from tests.bybit.rest_server import HANG_UP, OK, Exchange, Got, client, refusal
 
 D = Decimal
@@ -23,7 +29,7 @@ ENTRY = CreateOrder("BTCUSDT", "Sell", D("0.010"), "ss1-e-lf9pm51c", stop_loss=D
 async def test_create_order(exchange: Exchange, rest: Rest) -> None:
     exchange.answers["/v5/order/create"] = [PLACED]
     sent: list[int] = []
-    ack = await rest.create_order(ENTRY, timestamp_ms=1234567890123, on_sent=sent.append)
+    ack = await rest.create_order(ENTRY, on_sent=sent.append)
     assert (ack.order_id, ack.order_link_id) == ("o-1", "ss1-e-lf9pm51c")
     assert sent == [ack.sent_ns] and ack.sent_ns < ack.answered_ns
     (got,) = exchange.got
@@ -39,7 +45,6 @@ async def test_create_order(exchange: Exchange, rest: Rest) -> None:
         "slTriggerBy": "LastPrice",
         "tpslMode": "Full",
     }
-    assert got.headers["x-bapi-timestamp"] == "1234567890123"
     assert got.headers["x-bapi-recv-window"] == "2500"
     assert got.headers["content-type"] == "application/json"
 
@@ -87,14 +92,38 @@ async def test_create_is_sent_once_whatever_the_answer(
     assert len(exchange.got) == 1
 
 
-async def test_a_stamp_of_the_callers_is_never_renewed(exchange: Exchange, rest: Rest) -> None:
-    exchange.answers["/v5/order/create"] = [refusal(10002, "timestamp"), PLACED]
-    with pytest.raises(ClockRefused):
-        await rest.create_order(ENTRY, timestamp_ms=1)
-    assert len(exchange.got) == 1
+async def test_a_refused_stamp_is_renewed_once(exchange: Exchange, rest: Rest) -> None:
     exchange.answers["/v5/order/create"] = [refusal(10002, "timestamp"), PLACED]
     assert (await rest.create_order(ENTRY)).order_id == "o-1"
-    assert len(exchange.got) == 3
+    assert len(exchange.got) == 2
+    exchange.answers["/v5/order/create"] = [refusal(10002, "timestamp")]
+    with pytest.raises(ClockRefused):
+        await rest.create_order(ENTRY)
+    assert len(exchange.got) == 4
+
+
+async def test_exits_that_queue_for_longer_than_their_window_are_all_taken(
+    exchange: Exchange, session: aiohttp.ClientSession
+) -> None:
+    """Forty at once wait up to 3 s for their turn; the exchange refuses what is 2.5 s old."""
+    clock = FastClock(5)
+
+    def judged(got: Got) -> bytes:
+        age_ms = clock.now_ms() - int(got.headers["x-bapi-timestamp"])
+        return PLACED if age_ms <= 2_500 else refusal(10002, "timestamp")
+
+    exchange.answers["/v5/order/create"] = [judged]
+    rest = Rest(
+        Endpoints(exchange.url, "", "", ""),
+        Credentials("demo-key", "demo-secret"),
+        account="main",
+        clock=clock,
+        limiter=Limiter(clock),
+        session=session,
+    )
+    exits = [replace(ENTRY, order_link_id=f"ss1-e-{n}", reduce_only=True) for n in range(40)]
+    await asyncio.gather(*(rest.create_order(one) for one in exits))
+    assert len(exchange.got) == 40
 
 
 async def test_nothing_is_written_by_who_does_not_own_the_account(

@@ -27,6 +27,8 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     for name in list(os.environ):
         if name.startswith(("ALPHA_", "POSTGRES_", "REDIS_", "BYBIT_", "C2_")):
             monkeypatch.delenv(name)
+    # The guard forks, and the daemon would be a second process of these tests.
+    monkeypatch.setattr("alpha.guard.is_wanted", lambda environment: False)
 
     def run(*arguments: str, file: str | None = None) -> tuple[int, str, str]:
         if file is not None:

@@ -298,6 +298,13 @@ def test_a_password_for_no_server_is_noted_and_not_used(made: Made) -> None:
     )
 
 
+def test_a_bot_token_that_nobody_may_talk_to_is_noted(made: Made) -> None:
+    token = {"C2_TELEGRAM_BOT_TOKEN": "1:secret"}
+    (note,) = made.load("", token).notes
+    assert note.startswith("telegram.admin_ids: none are set") and "secret" not in note
+    assert made.load("", {**token, "C2_TELEGRAM_ADMIN_IDS": "42"}).notes == ()
+
+
 @pytest.mark.parametrize(
     ("env", "mode"),
     [

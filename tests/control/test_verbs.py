@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from decimal import Decimal
 
@@ -99,6 +100,21 @@ async def test_a_verb_that_fails_is_written_down(control: Control, desk: MemoryD
     with pytest.raises(NotFound):
         await control.run("stop", {"bot": "nobody"}, OPERATOR)
     assert [(row.decision, "nobody" in row.result) for row in desk.records] == [("refused", True)]
+
+
+async def test_a_verb_that_is_cut_off_is_written_down(
+    control: Control, desk: MemoryDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(name: str) -> str:
+        await asyncio.Event().wait()
+        return name
+
+    monkeypatch.setattr(desk, "stop_bot", never)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await control.run("stop", {"bot": "shortseller"}, OPERATOR)
+    (row,) = desk.records
+    assert (row.decision, row.result) == ("allowed", "not finished: CancelledError")
 
 
 async def test_a_viewer_may_look_and_not_act(control: Control, desk: MemoryDesk) -> None:

@@ -133,17 +133,53 @@ class Oracle:
                 return [(bot, signed, fee, "sole_bot" if {bot} == rules.bots else "open_lot")]
             if len(held) > 1 and sum(held.values(), Fraction(0)):
                 return self.shared(row, signed, fee, held)
+        return self.by_effect(row, signed, fee, held)
+
+    def by_effect(
+        self, row: Execution, signed: Fraction, fee: Fraction, held: Mapping[str, Fraction]
+    ) -> list[tuple[str, Fraction, Fraction, str]]:
+        bot, how = self.closer(row, signed, held)
+        room = abs(held.get(bot, Fraction(0)))
+        if held.get(bot, Fraction(0)) * signed >= 0 or room >= abs(signed):
+            return [(bot, signed, fee, how)]
+        # it closes all it has, the others go on with the rest
+        parts = {bot: (-held[bot], how)}
+        left, others = signed + held[bot], {name: held[name] for name in held if name != bot}
+        while left:
+            closing = {name for name, size in others.items() if size * left < 0}
+            if self.rules.bots <= closing and len(self.rules.bots) == 1:
+                bot, how = min(self.rules.bots), "sole_bot"
+            elif len(closing) == 1:
+                bot, how = min(closing), "open_lot"
+            elif self.rules.owners.get(row.symbol) in closing:
+                bot, how = self.rules.owners[row.symbol], "symbol"
+            else:
+                bot, how = "manual", "manual"
+            size = min(abs(left), abs(others.pop(bot))) if bot in closing else abs(left)
+            taken = size if left > 0 else -size
+            before, word = parts.get(bot, (Fraction(0), how))
+            parts[bot] = (before + taken, word)
+            left -= taken
+        fees = pro_rata(fee, [qty for qty, _ in parts.values()], signed)
+        return [
+            (name, qty, part, word)
+            for (name, (qty, word)), part in zip(parts.items(), fees, strict=True)
+        ]
+
+    def closer(
+        self, row: Execution, signed: Fraction, held: Mapping[str, Fraction]
+    ) -> tuple[str, str]:
+        rules = self.rules
         closes = [bot for bot, size in held.items() if size * signed < 0]
-        of_a_person = row.exec_type == "Trade" and said(row) is None
-        if of_a_person and not closes:
-            return [("manual", signed, fee, "manual")]
+        if not closes and row.exec_type == "Trade" and said(row) is None:
+            return "manual", "manual"
         if len(rules.bots) == 1 and rules.bots & set(closes):
-            return [(next(iter(rules.bots)), signed, fee, "sole_bot")]
+            return next(iter(rules.bots)), "sole_bot"
         if len(closes) == 1:
-            return [(closes[0], signed, fee, "open_lot")]
+            return closes[0], "open_lot"
         if row.symbol in rules.owners:
-            return [(rules.owners[row.symbol], signed, fee, "symbol")]
-        return [("manual", signed, fee, "manual")]
+            return rules.owners[row.symbol], "symbol"
+        return "manual", "manual"
 
     def shared(
         self, row: Execution, signed: Fraction, fee: Fraction, held: Mapping[str, Fraction]

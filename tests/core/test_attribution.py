@@ -129,6 +129,43 @@ def test_the_cash_of_shares_is_exact_to_the_last_digit() -> None:
     assert sum(s.fee for s in shares) == D("0.1")
 
 
+@pytest.mark.parametrize(
+    ("known", "held", "qty", "parts"),
+    [
+        # a person adds to a bot's position, then closes everything: both are flat
+        (ONE, {"ann": D(1), "manual": D(1)}, "2",
+         [("ann", "-1", "sole_bot"), ("manual", "-1", "open_lot")]),
+        (ONE, {"ann": D(1), "manual": D(3)}, "2",
+         [("ann", "-1", "sole_bot"), ("manual", "-1", "open_lot")]),
+        # more than anybody holds: the rest was opened by no bot
+        (ONE, {"ann": D(2)}, "3", [("ann", "-2", "sole_bot"), ("manual", "-1", "manual")]),
+        (ONE, {"manual": D(2)}, "3", [("manual", "-3", "open_lot")]),
+        (TWO, {"bob": D(2)}, "3", [("bob", "-2", "open_lot"), ("manual", "-1", "manual")]),
+        (TWO, {"ann": D(2), "manual": D(1)}, "3",
+         [("manual", "-1", "manual"), ("ann", "-2", "open_lot")]),
+        (OWNED, {"ann": D(2), "bob": D(1)}, "3",
+         [("bob", "-1", "symbol"), ("ann", "-2", "open_lot")]),
+        # whose it is nobody can tell
+        (TWO, {"ann": D(2), "bob": D(1)}, "3", [("manual", "-3", "manual")]),
+        (TWO, {"ann": D(2), "bob": D(1), "manual": D(1)}, "4", [("manual", "-4", "manual")]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("create_type", ["CreateByUser", "CreateByClosing"])
+def test_nobody_closes_more_than_it_holds(
+    known: AttributionRules,
+    held: Mapping[str, Decimal],
+    qty: str,
+    parts: list[tuple[str, str, str]],
+    create_type: str,
+) -> None:
+    row = execution("e1", "Sell", qty, create_type=create_type, fee=D("0.1"))
+    shares = attribute(row, known, held, STEP)
+    assert [(s.bot_id, s.signed_qty, s.attribution) for s in shares] == [
+        (bot, D(signed), how) for bot, signed, how in parts
+    ]
+    assert sum(s.fee for s in shares) == row.fee
+
+
 def test_an_adjustment_is_manuals_whatever_anybody_says() -> None:
     row = execution("e1", "Sell", "1", exec_type="Adjustment", create_type="somebody")
     known = rules("ann", "bob", orders=TAGGED.orders, overrides={"e1": "bob"})

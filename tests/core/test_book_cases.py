@@ -8,6 +8,7 @@ import pytest
 
 from alpha.core.book import BeforeCheckpoint, Book
 from alpha.core.events import Execution, Side
+from alpha.core.past import PastPositions
 from alpha.core.records import AttributionRules, BookChange, BotPosition, Fill, OrderTag, RoundTrip
 from alpha.core.steps import QtySteps
 from tests.core.histories import ACCOUNT, STEP, SYMBOL, T0, Model, by, execution, funding, rules
@@ -396,11 +397,11 @@ def test_positions_of_the_past() -> None:
         by("bob", "e2", "Sell", "1", "100"),
         by("ann", "e3", "Buy", "1", "120"),
     )
-    assert book.position_at("ann", at(0), "e0", KNOWN).signed_qty == 0
-    assert book.position_at("ann", at(1), "e1", KNOWN) == BotPosition(
+    assert PastPositions(book, KNOWN).at("ann", at(0), "e0").signed_qty == 0
+    assert PastPositions(book, KNOWN).at("ann", at(1), "e1") == BotPosition(
         SYMBOL, D(1), D(100), at(1), "entry"
     )
-    assert book.position_at("ann", at(2), "e2", KNOWN).signed_qty == 1
-    assert book.position_at("ann", at(3), "e3", KNOWN).avg_price == 110
-    assert book.position_at("bob", at(9), "of another symbol", KNOWN).signed_qty == -1
+    assert PastPositions(book, KNOWN).at("ann", at(2), "e2").signed_qty == 1
+    assert PastPositions(book, KNOWN).at("ann", at(3), "e3").avg_price == 110
+    assert PastPositions(book, KNOWN).at("bob", at(9), "of another symbol").signed_qty == -1
     assert book.net() == 1

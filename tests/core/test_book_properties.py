@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from alpha.core.book import BeforeCheckpoint, Book
 from alpha.core.canonical import ledger_hash
 from alpha.core.events import Execution
+from alpha.core.past import PastPositions
 from alpha.core.records import AttributionRules, BotPosition
 from alpha.core.steps import QtySteps
 from tests.core import oracle
@@ -265,11 +266,26 @@ def test_a_past_position_is_that_of_the_rows_up_to_it(
     row = ordered[count - 1]
     past = new_book()
     past.add(ordered[:count], known)
-    assert book.position_at(bot, row.exec_time, row.exec_id, known) == past.position(bot)
+    assert PastPositions(book, known).at(bot, row.exec_time, row.exec_id) == past.position(bot)
     by_time = new_book()
     by_time.add([r for r in rows if r.exec_time <= row.exec_time], known)
-    elsewhere = book.position_at(bot, row.exec_time, "of another symbol", known)
+    elsewhere = PastPositions(book, known).at(bot, row.exec_time, "of another symbol")
     assert elsewhere == by_time.position(bot)
+
+
+@thorough
+@given(data=st.data(), rows=histories(), known=knowledge())
+def test_the_past_may_be_walked_through(
+    data: st.DataObject, rows: list[Execution], known: AttributionRules
+) -> None:
+    book = new_book()
+    book.add(rows, known)
+    moments = data.draw(st.lists(st.sampled_from(rows), min_size=1, max_size=8))
+    walked = PastPositions(book, known)
+    for row in [*in_order(moments), *moments]:
+        for bot in sorted(known.bots):
+            alone = PastPositions(book, known).at(bot, row.exec_time, row.exec_id)
+            assert walked.at(bot, row.exec_time, row.exec_id) == alone
 
 
 @thorough

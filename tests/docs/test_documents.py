@@ -26,6 +26,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 LEDGER = (ROOT / "docs" / "ledger.md").read_text(encoding="utf-8")
 REDIS = (ROOT / "docs" / "redis.md").read_text(encoding="utf-8")
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 SIMULATOR = (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")
 
 FOLDERS = "alpha|tests|docs|script|deploy|plugins|migrations|bench|requirements"
@@ -238,6 +239,19 @@ def test_every_channel_is_described() -> None:
     described = first_cells(REDIS.partition("## Messages")[2])
     kinds = [keys.channel(kind, "{bot}") for kind in ("fills", "orders", "positions")]
     assert described == [*kinds, keys.EVENTS]
+
+
+# -- operations -----------------------------------------------------------------------------------
+
+
+def test_every_kind_of_alert_is_described() -> None:
+    told = {
+        kind
+        for path in ROOT.glob("alpha/**/*.py")
+        for kind in re.findall(r'\.(?:tell|_alert)\(\s*"(\w+)"', path.read_text(encoding="utf-8"))
+    }
+    table = OPERATIONS.partition("| kind | meaning |")[2].partition("\n\n")[0]
+    assert sorted(first_cells(table)) == sorted(told)
 
 
 # -- simulator ------------------------------------------------------------------------------------

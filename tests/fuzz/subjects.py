@@ -67,6 +67,9 @@ ANSWERS = (
     FUNDING_ANSWER.encode(),
     b'{"retCode":10004,"retMsg":"error sign! origin_string[1demo-key5000]","result":{},"time":1}',
     b'{"retCode":0,"retMsg":"OK","result":{"orderId":"a","orderLinkId":"b"},"time":1}',
+    b'{"retCode":0,"retMsg":"OK","result":{"nextPageCursor":"a%2Cb","list":[{"type":"SETTLEMENT",'
+    b'"symbol":"BTCUSDT","transactionTime":"1759190400000","currency":"USDT","tradeId":"b",'
+    b'"change":"-0.03","fee":"0.02","funding":"-0.01","cashBalance":"99"}]},"time":1}',
     b'{"retCode":0,"retMsg":"OK","result":{"timeSecond":"1","timeNano":"1791273600000000000"}}',
     b"<html><body><h1>502 Bad Gateway</h1></body></html>",
 )
@@ -155,6 +158,7 @@ QUESTIONS: Mapping[bytes, Callable[[Rest], Awaitable[object]]] = {
     b'"cumExecQty"': lambda rest: rest.order("BTCUSDT", order_link_id="a"),
     b'"positionValue"': lambda rest: rest.positions(),
     b'"walletBalance"': lambda rest: rest.wallet(),
+    b'"transactionTime"': lambda rest: rest.transactions(0, 1000),
     b'"marginMode"': lambda rest: rest.account_info(),
     b'"permissions"': lambda rest: rest.key_info(),
     b'"takerFeeRate"': lambda rest: rest.fee_rate("BTCUSDT"),

@@ -16,7 +16,7 @@ from alpha.core.reasons import BUILTIN
 from alpha.core.records import Commit, Marks, OrderTag
 from alpha.errors import ConfigError, NotFound, TimedOut
 from alpha.ledger.batch import Batch
-from alpha.ledger.observations import assign, record_event, save_balance, save_positions
+from alpha.ledger.observations import record_event, save_balance, save_positions
 from alpha.ledger.pool import Pool, open_pool, server_name, through_pooler
 from alpha.ledger.queries import load
 from alpha.ledger.reader import DAY_MS, LedgerReader, plain
@@ -246,12 +246,27 @@ async def test_what_the_exchange_showed_is_kept_newest_first(
     await record_event(pool, "START", "INFO", "started", account=ACCOUNT, details={"pid": 7})
     assert await pool.fetchval("SELECT equity FROM trading.account_balance") == Decimal(10_003)
     assert await pool.fetchval("SELECT details ->> 'pid' FROM audit.system_events") == "7"
-    await assign(pool, ACCOUNT, SYMBOL, "e5", "beta_001", operator="somebody", note="mine")
-    assert await reader.overrides(ACCOUNT) == {"e5": "beta_001"}
-    with pytest.raises(NotFound, match="expected an execution e9 of BTCUSDT"):
-        await assign(pool, ACCOUNT, SYMBOL, "e9", "beta_001", operator="somebody")
-    with pytest.raises(NotFound, match="expected a bot of account main, was 'gamma_001'"):
-        await assign(pool, ACCOUNT, SYMBOL, "e5", "gamma_001", operator="somebody")
+    beta = replace(order("", "open"), bot_id="beta_001", purpose="stop")
+    stops = [
+        replace(
+            beta,
+            client_order_id=f"beta_001-{code}-0000000{n}",
+            reason=reason,
+            trigger_price=Decimal(price),
+            state=state,
+        )
+        for n, (code, reason, price, state) in enumerate(
+            (
+                ("sl", "stop_loss", 104, "open"),
+                ("tp", "take_profit", 95, "acked"),
+                ("sl", "stop_loss", 110, "cancelled"),
+            )
+        )
+    ]
+    await write(pool, Commit(ACCOUNT, orders=tuple(stops)))
+    position = (await reader.positions("beta_001"))[0]
+    levels = (position["stop_loss"], position["take_profit"], position["trailing_stop"])
+    assert levels == (Decimal(104), Decimal(95), None), "the bot's own stops, not the position's"
 
 
 async def test_reasons_of_plugins_are_spelt_out_in_order_ids(pool: Pool) -> None:

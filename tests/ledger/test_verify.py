@@ -80,6 +80,7 @@ async def test_a_sound_ledger_is_ok_and_has_the_hash_of_its_executions(
         "exchange": "not_asked",
         "problems": [],
         "commit_no": {},
+        "not_asked": {"exchange": "none can be reached: the built-in one runs with a daemon"},
     }
     fills = await pool.fetch("SELECT * FROM trading.fills ORDER BY exec_time")
     assert [(row["bot_id"], row["close_reason"], row["attribution"]) for row in fills] == [
@@ -323,4 +324,8 @@ async def test_what_cannot_be_reached_was_not_asked(pool: Pool, postgres_dsn: st
 
     result = await verify(postgres_dsn, mirror_reader=away, exchange_reader=Away(set(), {}))
     assert (result.ok, result.redis) == (False, "not_asked")
+    assert result.not_asked == {
+        "redis": "ConnectionRefusedError",
+        "exchange": "expected an answer, was none",
+    }
     assert result.exchange == "differs"  # its executions were asked, and are others

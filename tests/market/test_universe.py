@@ -11,7 +11,8 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from alpha.bots.host import BotHandle, open_bot
+from alpha.bots.host import BotHandle
+from alpha.bots.opening import open_bot
 from alpha.bybit.endpoints import Endpoints
 from alpha.bybit.limiter import Limiter
 from alpha.bybit.rest import Rest

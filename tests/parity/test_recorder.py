@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from alpha.alerts import Alerts
-from alpha.bots.host import BotHandle, open_bot
+from alpha.bots.host import BotHandle
+from alpha.bots.opening import open_bot
 from alpha.clock import ManualClock
 from alpha.core.events import Bar
 from alpha.errors import NeedsOperator, NotFound

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from alpha.bots.host import BotHandle, open_bot
+from alpha.bots.host import BotHandle
+from alpha.bots.opening import open_bot
 from alpha.core.decisions import Decision
 from alpha.core.events import Bar
 from alpha.core.instruments import Instrument

@@ -9,7 +9,8 @@ from decimal import Decimal
 import msgspec
 
 from alpha.bots import Bar
-from alpha.bots.host import BotHandle, open_bot
+from alpha.bots.host import BotHandle
+from alpha.bots.opening import open_bot
 from alpha.core.decisions import Decision
 from plugins.lxalgo import plugin
 from plugins.lxalgo.state import Book

@@ -52,7 +52,7 @@ def test_the_guides_example_runs() -> None:
     exec(compile(source[1], "docs/plugins.md", "exec"), scope)
     plugin = scope["plugin"]
     from alpha.bots import Plugin
-    from alpha.bots.host import open_bot
+    from alpha.bots.opening import open_bot
 
     assert isinstance(plugin, Plugin)
     handle = open_bot(plugin, name="m", bot_id="m", account="main", settings={"symbol": "ETHUSDT"})

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from alpha.bots.discovery import Catalog
-from alpha.bots.host import open_bot
+from alpha.bots.opening import open_bot
 from tests.plugins.candles import BAR_MS, walk
 from tests.plugins.desk import Desk
 

@@ -240,15 +240,6 @@ def test_funding_moves_cash_and_nothing_else() -> None:
     assert (bench.position(), bench.average()) == (size, average)
 
 
-def test_equity_below_zero_is_reported_once() -> None:
-    bench = Bench(balance="20")
-    bench.create("Buy", "1")
-    assert bench.exchange.newly_insolvent() == []
-    bench.tick("75", "Sell", gap=True)
-    assert [key for key, _ in bench.exchange.newly_insolvent()] == [ACCOUNT]
-    assert bench.exchange.newly_insolvent() == []
-
-
 def test_leverage_limits_what_can_be_opened() -> None:
     bench = Bench(balance="400")
     with pytest.raises(Refusal, match="110007"):

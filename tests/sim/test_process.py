@@ -10,6 +10,7 @@ import socket as sockets
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
+from decimal import Decimal as D
 from pathlib import Path
 
 import aiohttp
@@ -228,6 +229,49 @@ async def test_a_replay_ends_with_a_closed_market(tmp_path: Path, start: Start) 
     other = start("--feed", "synthetic")
     assert await other.ended() == 1
     assert "alpha paper reset" in other.errors()
+
+
+async def test_a_crash_takes_the_positions_of_who_cannot_pay(tmp_path: Path, start: Start) -> None:
+    """Candles stand at 100 and fall to 80: a thin account is liquidated, a fat one is not."""
+    data = candles(tmp_path / "data", 0)
+    rows = [(100, 100.5, 99.5, 100)] * 30 + [(100, 100, 80, 80)] + [(80, 80.5, 79.5, 80)] * 10
+    lines = [
+        f"{FIRST_MS + n * 300_000},{','.join(map(str, row))},500\n" for n, row in enumerate(rows)
+    ]
+    (data / "bybit-linear-SOLUSDT-5m.csv").write_text(HEADER + "".join(lines))
+    child = start(
+        *("--feed", "replay", "--data", str(data), "--speed", "1500"),
+        *("--start", "2025-10-09T09:30:00Z", "--account", "thin:thin-secret:200"),
+    )
+    fat = await child.ready()
+    thin = Venue(fat.http, fat.urls, "thin", "thin-secret")
+    order = {"symbol": "SOLUSDT", "side": "Buy", "orderType": "Market", "qty": "15"}
+    async with thin.private("execution", "position", "wallet") as socket:
+        await fat.create(**order)
+        await thin.create(**order, stopLoss="70")
+        bought = [row for row in await truth(thin) if row["execType"] == "Trade"]
+        await socket.hear(
+            lambda m: (
+                m.get("topic") == "wallet"
+                and any(row["execType"] == "BustTrade" for row in socket.rows("execution"))
+            )
+        )
+    (taken,) = [row for row in socket.rows("execution") if row["execType"] == "BustTrade"]
+    assert D(taken["execQty"]) == sum(D(row["execQty"]) for row in bought) == 15
+    assert taken["createType"] == "CreateByTakeOver_PassThrough" and taken["orderLinkId"] == ""
+    # At the end of the bar, not at its low; the price is where 200 USDT are used up.
+    assert (int(taken["execTime"]) - FIRST_MS) % 300_000 == 0
+    assert D("86") < D(taken["execPrice"]) < D("88")
+    assert "Liq" in {row["positionStatus"] for row in socket.rows("position")}
+    left = D(socket.rows("wallet")[-1]["coin"][0]["walletBalance"])
+    assert 0 <= left < 1
+    assert (await thin.result("/v5/position/list", settleCoin="USDT"))["list"] == []
+    assert (await thin.result("/v5/order/realtime", symbol="SOLUSDT"))["list"] == []
+    log = (await thin.result("/v5/account/transaction-log"))["list"]
+    assert [row["tradeId"] for row in log if row["type"] == "LIQUIDATION"] == [taken["execId"]]
+    kept = (await fat.result("/v5/position/list", settleCoin="USDT"))["list"]
+    assert [row["size"] for row in kept] == ["15"]
+    await child.stop()
 
 
 async def test_bad_candles_name_file_and_line(tmp_path: Path, start: Start) -> None:

@@ -80,3 +80,17 @@ async def test_mark_and_index_candles_are_the_last_price_s_without_volume(venue:
     assert premium["list"] == [[row[0], "0", "0", "0", "0"] for row in last["list"]]
     wrong = await venue.get("/v5/market/mark-price-kline", symbol=COIN, interval="7")
     assert wrong["retCode"] == 10001
+
+
+async def test_instruments_come_in_pages(venue: Venue) -> None:
+    path = "/v5/market/instruments-info"
+    every = (await venue.result(path))["list"]
+    found: list[Json] = []
+    cursor = ""
+    for size in (7, 7, 1):
+        page = await venue.result(path, limit=7, cursor=cursor)
+        assert len(page["list"]) == size
+        found += page["list"]
+        cursor = page["nextPageCursor"]
+    assert cursor == "" and found == every
+    assert (await venue.get(path, limit=1001))["retCode"] == 10001

@@ -66,7 +66,7 @@ class Venue:
     """One account's way to a simulator."""
 
     def __init__(self, http: aiohttp.ClientSession, urls: Json, key: str, secret: str) -> None:
-        self._http = http
+        self.http = http
         self.urls = urls
         self.key = key
         self.secret = secret
@@ -83,7 +83,7 @@ class Venue:
 
     async def status(self, path: str) -> int:
         """The HTTP status of an unsigned GET."""
-        async with self._http.get(f"{self.urls['rest']}{path}") as answer:
+        async with self.http.get(f"{self.urls['rest']}{path}") as answer:
             return answer.status
 
     async def raw(self, method: str, path: str, payload: str, headers: Json) -> Json:
@@ -92,7 +92,7 @@ class Venue:
         query = f"?{payload}" if method == "GET" and payload else ""
         body = payload.encode() if method == "POST" else None
         url = URL(f"{self.urls['rest']}{path}{query}", encoded=True)
-        async with self._http.request(method, url, data=body, headers=headers) as answer:
+        async with self.http.request(method, url, data=body, headers=headers) as answer:
             assert answer.status == 200
             self.headers = dict(answer.headers)
             result: Json = json.loads(await answer.text())
@@ -101,7 +101,7 @@ class Venue:
     async def plain(self, path: str, body: Json, status: int = 200) -> Json:
         """POSTs to one of the simulator's own endpoints, which know no signature."""
         url = f"{self.urls['rest']}{path}"
-        async with self._http.post(url, data=json.dumps(body)) as answer:
+        async with self.http.post(url, data=json.dumps(body)) as answer:
             assert answer.status == status, await answer.text()
             result: Json = json.loads(await answer.text())
             return result

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from html import unescape
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
+from telegram import Bot
+from telegram.request import HTTPXRequest
 
+from alpha.clock import ManualClock
 from alpha.telegram.messages import MAX_UNITS, pages, units
 from alpha.telegram.offset import Offset
+from alpha.telegram.outbox import KEEP_S, Outbox
 from alpha.telegram.redact import redact
-from tests.telegram.stand_in import TOKEN
+from tests.telegram.conftest import ADMIN
+from tests.telegram.stand_in import TOKEN, StandIn
+from tests.until import until
 
 LINES = st.lists(
     st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), max_size=60).map(
@@ -59,3 +66,24 @@ def test_an_offset_belongs_to_one_bot(tmp_path: Path) -> None:
     assert Offset(path, "222").value is None
     path.write_text("rubbish", encoding="ascii")
     assert Offset(path, "111").value is None
+
+
+async def test_an_alert_waits_for_telegram_longer_than_an_answer() -> None:
+    telegram, clock = StandIn(), ManualClock()
+    await telegram.start()
+    await telegram.stop()  # its port stays
+    request = HTTPXRequest()
+    outbox = Outbox(Bot(TOKEN, base_url=f"{telegram.url}/bot", request=request), clock)
+    outbox.put(ADMIN, "an answer")
+    outbox.put(ADMIN, "an alert", keep_s=86_400)
+    sending = asyncio.create_task(outbox.run())
+    try:
+        await until(lambda: outbox.dropped == 1, "the answer to be given up")
+        await telegram.start()
+        (sent,) = await telegram.until_sent(1)
+        assert "an alert" in sent.text and clock.monotonic() > KEEP_S
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        await request.shutdown()
+        await telegram.stop()

@@ -20,7 +20,7 @@ from alpha.bybit.stream import PrivateStream, StreamState
 from alpha.clock import Clock, ManualClock, VenueClock
 from alpha.core.instruments import Instrument
 from alpha.core.intents import StopPlan
-from alpha.core.records import OrderRow
+from alpha.core.records import BotPosition, OrderRow
 from alpha.core.risk import EntryRisk
 from alpha.crew import past_of
 from alpha.errors import RetryLater
@@ -75,6 +75,7 @@ class Beat:
         self.idle = idle
         self.declared: Decimal | None = None
         self.orders: list[OrderRow] = []
+        self.corrections: list[tuple[BotPosition, BotPosition]] = []
         self.closes = 0
         self.fills = 0
 
@@ -118,6 +119,10 @@ class Beat:
     @hookimpl
     def on_fill(self, fill: Fill) -> None:
         self.fills += 1
+
+    @hookimpl
+    def on_correction(self, before: BotPosition, after: BotPosition) -> None:
+        self.corrections.append((before, after))
 
     @hookimpl
     def dump_state(self) -> Mapping[str, JSON]:

@@ -8,11 +8,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from alpha.clock import SystemClock
+from alpha.core.records import Commit, Marks
 from alpha.ledger.pool import Pool
 from alpha.ledger.verify import verify
 from alpha.sim.proxy import FaultProxy
+from alpha.trading import catchup
 from tests.proxied import behind_proxy
 from tests.trading.exchange import HandExchange
 from tests.trading.life import ACCOUNT, BOT, Life, register_beat
@@ -116,6 +119,35 @@ async def test_a_database_that_is_slow_and_answers_is_no_gap(
         await WALL.sleep(0.5)
         assert life.account.live
         assert (life.account.gaps, len(life.changes)) == (gaps, changes)
+        await is_stored(life, postgres_dsn)
+
+
+async def test_a_queue_that_takes_long_and_gets_on_is_waited_for(
+    exchange: HandExchange, pool: Pool, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep that gave up would begin again, and the account be live that much later."""
+    life = Life(exchange, pool, WALL)
+    await life.start()
+    monkeypatch.setattr(catchup, "DRAIN_S", 0.8)
+    async with at_work(life):
+        await pool.execute(
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN PERFORM pg_sleep(0.15); RETURN NULL; END $$"
+        )
+        await pool.execute(
+            "CREATE TRIGGER slow AFTER INSERT OR UPDATE ON config.marks"
+            " FOR EACH STATEMENT EXECUTE FUNCTION slow()"
+        )
+        await enter(life)
+        await hear(life)
+        for number in range(6):
+            life.account.put(Commit(ACCOUNT, marks=Marks(ACCOUNT, number + 1, number + 1)))
+        with capture_logs() as logs:
+            life.service.recovery.gap("something")
+            await until(lambda: not life.writer.queued, "all is written", within_s=30)
+            await WALL.sleep(0.3)
+        assert "sync_failed" not in [entry["event"] for entry in logs]
+        assert life.account.live
         await is_stored(life, postgres_dsn)
 
 

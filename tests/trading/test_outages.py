@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 
 from alpha.clock import SystemClock
-from alpha.errors import AuthRejected, NeedsOperator, RetryLater
+from alpha.errors import NeedsOperator, RetryLater
 from alpha.trading import recovery
 from alpha.trading.account import AccountStatus
 from tests.trading.exchange import START_MS, HandExchange
@@ -65,16 +65,6 @@ async def test_a_refused_key_is_not_asked_for_in_a_storm(life: Life) -> None:
         await until(lambda: life.exchange.asked.count(EXECUTIONS) >= asked + 5, "five more")
         passed = life.clock.monotonic() - began
         assert passed >= 4 * recovery.REFUSED_RETRY_S
-
-
-async def test_a_key_that_was_never_good_ends_the_run(life: Life) -> None:
-    life.service.recovery.starting = True
-    life.disconnect()
-    life.exchange.refuse[EXECUTIONS] = REFUSED
-    async with recovering(life) as task:
-        life.connect()
-        with pytest.raises(AuthRejected, match="API key is invalid"):
-            await asyncio.wait_for(asyncio.shield(task), 10)
 
 
 async def test_a_poisoned_ledger_stays_halted_whatever_the_key_does(life: Life) -> None:

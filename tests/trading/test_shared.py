@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from alpha.clock import ManualClock
+from alpha.core.ids import wire_id
 from alpha.core.intents import Enter, Exit, MoveStop, StopPlan
 from alpha.core.records import OrderRow
 from alpha.core.steps import QtySteps
 from alpha.ledger.pool import Pool
+from alpha.pictures import stops_of
 from alpha.sim.model import Order
 from tests.trading.exchange import KEY, START_MS, HandExchange
 from tests.trading.life import ACCOUNT, MINUTE, STOPS, Beat, Life, register_beat
@@ -156,6 +159,12 @@ async def test_each_bot_has_stops_of_its_own(crew: Crew) -> None:
     assert price_of(first["stop_loss"]) < price_of(second["stop_loss"])
     event = crew.life.account.exchange[BTC]
     assert (event.stop_loss, event.take_profit) == (None, None)
+    for bot, stops in ((ONE, first), (TWO, second)):
+        shown = stops_of(crew.life.account, bot, BTC)
+        assert (shown.stop_loss, shown.take_profit) == (
+            price_of(stops["stop_loss"]),
+            price_of(stops["take_profit"]),
+        )
     assert crew.life.service.protection.unprotected() == []
 
 
@@ -225,6 +234,7 @@ async def test_a_trailing_stop_goes_one_way_and_stays_when_the_process_dies(crew
     await crew.wait(1.1)
     raised = price_of(crew.stops(ONE)["trailing_stop"])
     assert raised == D(103) - D("2.0") > first
+    assert stops_of(crew.life.account, ONE, BTC).stop_loss == raised
     await crew.tick("102")
     await crew.wait(1.1)
     assert price_of(crew.stops(ONE)["trailing_stop"]) == raised
@@ -396,3 +406,26 @@ async def test_a_stop_that_the_exchange_has_forgotten_ends_and_is_placed_again(c
     row = crew.life.account.tracker.get(lost.link_id)
     assert row is not None and row.state == "deactivated"
     assert crew.stops(ONE)["stop_loss"] == (crew.held(ONE), lost.trigger_price)
+
+
+async def test_an_order_that_ended_while_its_row_was_lost_has_a_row_again(crew: Crew) -> None:
+    """Sent right before the process was killed, and over before the next one looks."""
+    stamp = crew.exchange.now_ms
+    lost = wire_id(ONE, "trailing_stop", stamp)
+    await crew.enter(ONE, "Buy")
+    await crew.life.stored()
+    await crew.life.kill()
+    await crew.exchange.conditional(BTC, lost, D(90))
+    (order,) = (one for one in crew.exchange.open_orders(BTC) if one.link_id == lost)
+    values = {"category": "linear", "symbol": BTC, "orderId": order.order_id}
+    await crew.exchange("POST", "/v5/order/cancel", {}, msgspec.json.encode(values))
+    crew.exchange.take_frames()
+    await crew.start()
+    row = crew.life.account.tracker.get(lost)
+    assert row is not None and (row.bot_id, row.reason) == (ONE, "trailing_stop")
+    await crew.life.stored()
+    query = "SELECT state FROM trading.orders WHERE order_link_id = $1"
+    assert await crew.pool.fetchval(query, lost) == row.state == "deactivated"
+    known = await crew.pool.fetch("SELECT order_link_id, decided_at FROM trading.orders")
+    await crew.restart()
+    assert await crew.pool.fetch("SELECT order_link_id, decided_at FROM trading.orders") == known

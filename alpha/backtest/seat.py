@@ -16,9 +16,9 @@ from alpha.bots.hookspecs import Subscription
 from alpha.bots.plugin import HookFunction, resolve_hooks
 from alpha.bots.states import BotState, StateMachine
 from alpha.bots.strategy import GuardedStrategy
-from alpha.bots.vetting import AnyIntent, Dropped, vet
+from alpha.bots.vetting import AnyIntent, Dropped, stamped, vet
 from alpha.core.events import Bar
-from alpha.core.ids import next_stamp, wire_id
+from alpha.core.ids import wire_id
 from alpha.core.markets import Market
 from alpha.core.reasons import BUILTIN, ReasonBook
 from alpha.core.snapshot import Snapshot
@@ -128,8 +128,8 @@ class Seat:
         )
         self.faults += vetted.faults
         found = []
-        for place, item in enumerate(vetted.items):
-            self._last_stamp = next_stamp(now_ms, place, self._last_stamp)
+        for item, stamp in stamped(vetted.items, now_ms, self._last_stamp):
+            self._last_stamp = stamp
             if isinstance(item, Dropped):
                 self.dropped += 1
                 continue

@@ -21,11 +21,11 @@ from alpha.bots.hookspecs import Subscription
 from alpha.bots.mark import HookMark
 from alpha.bots.states import BotState, StateMachine
 from alpha.bots.strategy import GuardedStrategy
-from alpha.bots.vetting import AnyIntent, Dropped, record, vet
+from alpha.bots.vetting import AnyIntent, Dropped, record, stamped, vet
 from alpha.bots.warmup import WarmUp
 from alpha.core.decisions import Decision, Planned
 from alpha.core.events import Bar
-from alpha.core.ids import next_stamp, wire_id
+from alpha.core.ids import wire_id
 from alpha.core.markets import Market
 from alpha.core.reasons import BUILTIN, ReasonBook
 from alpha.core.records import BotPosition, Correction, DecisionRow, Fill, OrderRow
@@ -458,19 +458,15 @@ class BotHandle:
         cursor: Cursor,
         replayed: bool,
     ) -> Decision:
-        planned: list[Planned] = []
-        recorded: list[tuple[AnyIntent, str] | Dropped] = []
-        for place, item in enumerate(items):
-            # A dropped intent uses up its stamp too: the ids of the others do not depend on
-            # whether entries were open when the event was first seen.
-            self.last_stamp = next_stamp(event_ms, place, self.last_stamp)
+        decided: list[Planned | Dropped] = []
+        for item, stamp in stamped(items, event_ms, self.last_stamp):
+            self.last_stamp = stamp
             if isinstance(item, Dropped):
-                recorded.append(item)
                 log.info("intent_dropped", bot=self.name, decision=event_key, why=item.why)
-                continue
-            link_id = wire_id(self.bot_id, item.reason, self.last_stamp, self._book)
-            planned.append(Planned(item, link_id))
-            recorded.append((item, link_id))
+                decided.append(item)
+            else:
+                link_id = wire_id(self.bot_id, item.reason, stamp, self._book)
+                decided.append(Planned(item, link_id))
         self.ordinal += 1
         self._state_json = state_json
         if cursor is not self.cursor:
@@ -485,9 +481,10 @@ class BotHandle:
             state_json=state_json,
             last_stamp=self.last_stamp,
             cursor_json=self._cursor_json,
-            intents_json=record(recorded),
+            intents_json=record(decided),
         )
-        return Decision(row, tuple(planned), replayed)
+        planned = tuple(one for one in decided if isinstance(one, Planned))
+        return Decision(row, planned, replayed)
 
     def _reset(self) -> bool:
         """Has the strategy lift its own halt; True when it has. The changed state is stored with

@@ -8,11 +8,13 @@ record. Exits never do: one with a reason that nobody knows still closes the pos
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
+from alpha.core.decisions import Planned
+from alpha.core.ids import next_stamp
 from alpha.core.intents import Enter, Exit, MoveStop
 from alpha.core.reasons import ReasonBook
 
@@ -136,7 +138,18 @@ def _vet_move(
         found.items.append(Dropped(intent, fault))
 
 
-def record(items: Sequence[tuple[AnyIntent, str] | Dropped]) -> str:
+def stamped(
+    items: Iterable[AnyIntent | Dropped], event_ms: int, last_stamp: int
+) -> Iterator[tuple[AnyIntent | Dropped, int]]:
+    """What a decision holds, each with the stamp of its order id. A dropped intent uses up its
+    stamp too: the ids of the others do not depend on whether entries were open when the event
+    was first seen."""
+    for place, item in enumerate(items):
+        last_stamp = next_stamp(event_ms, place, last_stamp)
+        yield item, last_stamp
+
+
+def record(items: Sequence[Planned | Dropped]) -> str:
     """The intents of a decision as JSON: those with an order id, and those dropped with why."""
     if not items:
         return "[]"
@@ -145,6 +158,5 @@ def record(items: Sequence[tuple[AnyIntent, str] | Dropped]) -> str:
         if isinstance(item, Dropped):
             rows.append({**item.intent.model_dump(mode="json"), "dropped": item.why})
         else:
-            intent, order_link_id = item
-            rows.append({**intent.model_dump(mode="json"), "id": order_link_id})
+            rows.append({**item.intent.model_dump(mode="json"), "id": item.order_link_id})
     return msgspec.json.encode(rows, order="deterministic").decode()

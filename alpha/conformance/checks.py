@@ -20,7 +20,8 @@ from alpha.bots.states import BotState
 from alpha.conformance.course import Course, Kept
 from alpha.conformance.ground import CLOSES, Candidate, Ground, lay_out
 from alpha.conformance.reach import read_sources, sources, watching
-from alpha.core.decisions import Decision, Planned
+from alpha.conformance.words import listed, planned_of, short, shown, wanted
+from alpha.core.decisions import Decision
 from alpha.core.instruments import Instrument, SizeRejected
 from alpha.core.intents import Enter, Exit, Intent
 from alpha.errors import NeedsOperator
@@ -101,7 +102,7 @@ class Trial:
         return self.course.kept
 
     def intents(self) -> list[tuple[Kept, Intent]]:
-        return [(one, planned.intent) for one in self.kept for planned in _planned(one.decision)]
+        return [(one, planned.intent) for one in self.kept for planned in planned_of(one.decision)]
 
     def begun(self) -> BotHandle:
         """A fresh bot behind its history, ready for the first event."""
@@ -166,11 +167,13 @@ def _deterministic(trial: Trial) -> Outcome:
         for one, other in zip_longest(rows, others, fillvalue=NO_EVENT):
             if one != other:
                 return Outcome(
-                    "", f"in {where} the same as in the first: {_short(one)}", _short(other)
+                    "", f"in {where} the same as in the first: {short(one)}", short(other)
                 )
     return Outcome(f"3 runs, {_decisions(trial)} decisions" if _decisions(trial) else "")
 
 
+#: For a whole run in another process.
+PATIENCE_S = 600
 NO_EVENT = "the run was over"
 
 
@@ -197,15 +200,20 @@ def _elsewhere(request: Request) -> list[str]:
     }
     own = os.environ.get("PYTHONHASHSEED")
     seed = next(one for one in _HASH_SEEDS if one != own)
-    done = subprocess.run(
-        [sys.executable, "-m", "alpha.conformance"],
-        input=json.dumps(asked, default=str),
-        env={**os.environ, "PYTHONHASHSEED": seed},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "alpha.conformance"],
+            input=json.dumps(asked, default=str),
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise NeedsOperator(
+            f"expected a second process to run the plugin within {PATIENCE_S} s, it did not"
+        ) from None
     if done.returncode:
         raise NeedsOperator(
             f"expected a second process to run the plugin too, it ended with {done.returncode}: "
@@ -229,22 +237,22 @@ def _restart(trial: Trial) -> Outcome:
         decision = handle.started(
             kept.event.at_ms, replace(trial.kept[place + 1].event.snapshot, now_ms=kept.event.at_ms)
         )
-        if _wanted(decision):
+        if wanted(decision):
             return Outcome(
-                "", f"nothing to be done at a restart after {kept.event}", _listed(decision)
+                "", f"nothing to be done at a restart after {kept.event}", listed(decision)
             )
         decided = 0
         for later in trial.kept[place + 1 : place + 1 + EVENTS_AFTER]:
             found = later.event.tell(handle)
-            if _wanted(found) != _wanted(later.decision):
+            if wanted(found) != wanted(later.decision):
                 return Outcome(
                     "",
                     f"after a restart behind {kept.event} the same as without it at "
-                    f"{later.event}: {_listed(later.decision)}",
-                    _listed(found),
+                    f"{later.event}: {listed(later.decision)}",
+                    listed(found),
                 )
-            compared += bool(_wanted(found))
-            decided += bool(_wanted(found))
+            compared += bool(wanted(found))
+            decided += bool(wanted(found))
             if decided == DECISIONS_AFTER:
                 break
     return Outcome(f"{len(places)} restarts, {compared} decisions behind them" if compared else "")
@@ -265,8 +273,8 @@ def _restarted(trial: Trial, place: int) -> tuple[BotHandle, Outcome | None]:
         return handle, Outcome(
             "",
             f"after load_state the state that was saved behind {kept.event}: "
-            f"{_short(kept.saved.state_json)}",
-            _short(state),
+            f"{short(kept.saved.state_json)}",
+            short(state),
         )
     return trial.ground.begin(handle, kept.event.told_ms), None
 
@@ -277,7 +285,7 @@ def _moments(trial: Trial) -> list[int]:
     eventful = [
         place
         for place, one in enumerate(trial.kept[:last])
-        if _planned(one.decision) or one.event.filled is not None
+        if planned_of(one.decision) or one.event.filled is not None
     ]
     return sorted({*_spread(eventful, RESTARTS), *_spread(range(last), OTHERS)})
 
@@ -306,7 +314,7 @@ def _duplicates(trial: Trial) -> Outcome:
         if _whole(found) != _whole(kept.decision):
             return _differs("with each bar told three times", kept, found)
         if event.kind == "close" and (again := event.tell(handle)) is not None:
-            return Outcome("", f"nothing at {event}, told again", _listed(again))
+            return Outcome("", f"nothing at {event}, told again", listed(again))
     places = _moments(trial)
     for place in places:
         saved = trial.kept[place]
@@ -319,8 +327,8 @@ def _duplicates(trial: Trial) -> Outcome:
             return Outcome(
                 "",
                 f"a saved state that bars it has seen do not change, at a restart behind "
-                f"{saved.event}: {_short(before)}",
-                f"{_short(after)} after the history was told again",
+                f"{saved.event}: {short(before)}",
+                f"{short(after)} after the history was told again",
             )
     return Outcome(f"{closes} closes told twice, {len(places)} histories" if _any(trial) else "")
 
@@ -343,13 +351,13 @@ def _unfinished(trial: Trial) -> Outcome:
     late = _late(trial)
     course = Course(trial.ground, trial.ground.seat(trial.candidate), late).run() if late else None
     for one in course.kept if course is not None else ():
-        for planned in _planned(one.decision):
+        for planned in planned_of(one.decision):
             intent = planned.intent
             if isinstance(intent, Enter) and (intent.symbol, one.event.at_ms) in late:
                 return Outcome(
                     "",
                     f"no entry in {intent.symbol} at {one.event}: its bar was not finished then",
-                    _shown(intent),
+                    shown(intent),
                 )
     return Outcome(f"{opened} open bars, {len(late)} late ones" if _any(trial) else "")
 
@@ -370,8 +378,8 @@ def _late(trial: Trial) -> frozenset[tuple[str, int]]:
 def _differs(how: str, kept: Kept, found: Decision | None) -> Outcome:
     return Outcome(
         "",
-        f"{how} the same as without, at {kept.event}: {_short(_whole(kept.decision))}",
-        _short(_whole(found)),
+        f"{how} the same as without, at {kept.event}: {short(_whole(kept.decision))}",
+        short(_whole(found)),
     )
 
 
@@ -402,7 +410,7 @@ def _sizes(trial: Trial) -> Outcome:
         wrong = _misfit(one, intent, instrument)
         if wrong is not None:
             expected, found = wrong
-            return Outcome("", f"{expected}, at {one.event}", f"{_shown(intent)}: {found}")
+            return Outcome("", f"{expected}, at {one.event}", f"{shown(intent)}: {found}")
     return Outcome(f"{entries} entries" if entries else "")
 
 
@@ -447,42 +455,10 @@ CHECKS: dict[int, tuple[str, Callable[[Trial], Outcome]]] = {
     8: ("hooks return what the host takes", _well_formed),
 }
 
-# -- words ----------------------------------------------------------------------------------------
-
-
-def _planned(decision: Decision | None) -> Sequence[Planned]:
-    return () if decision is None else decision.planned
-
-
-def _wanted(decision: Decision | None) -> list[tuple[str, str]]:
-    """Intents with their ids. Details are words for people: figures in them come from averages
-    that a restart builds anew."""
-    return [
-        (one.intent.model_dump_json(exclude={"details"}), one.order_link_id)
-        for one in _planned(decision)
-    ]
-
-
-def _listed(decision: Decision | None) -> str:
-    shown = [f"{_shown(one.intent)} as {one.order_link_id}" for one in _planned(decision)]
-    return "; ".join(shown) or "no intents"
-
-
-def _shown(intent: Intent) -> str:
-    if isinstance(intent, Enter):
-        return f"{intent.side} {intent.symbol} for {intent.notional:f} USDT ({intent.reason})"
-    if isinstance(intent, Exit):
-        return f"exit of {intent.symbol} ({intent.reason})"
-    return f"stop of {intent.symbol} to {intent.stop_loss:f} ({intent.reason})"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 300 else f"{text[:200]} ... {text[-90:]}"
-
 
 def _decisions(trial: Trial) -> int:
     return sum(one.decision is not None for one in trial.kept)
 
 
 def _any(trial: Trial) -> bool:
-    return any(_planned(one.decision) for one in trial.kept)
+    return any(planned_of(one.decision) for one in trial.kept)

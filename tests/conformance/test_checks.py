@@ -115,6 +115,69 @@ def test_a_broken_rule_is_found_and_no_other(name: str, tmp_path: Path) -> None:
     assert found.expected and not report.ok
 
 
+SHAPES = {
+    "decides_per_symbol": [("    def __init__", "    per_symbol = True\n\n    def __init__")],
+    "follows_two_intervals": [
+        (
+            "for symbol in SYMBOLS]",
+            "for symbol in SYMBOLS] + [Subscription(SYMBOLS[0], 12 * BAR_MS, 30, 60)]",
+        ),
+        ("self._bars[bar.symbol] = bar", "self._bars[bar.symbol, bar.interval_ms] = bar"),
+        ("self._bars: dict[str, Bar]", "self._bars: dict[tuple[str, int], Bar]"),
+        ("self._bars[symbol]", "self._bars[symbol, BAR_MS]"),
+        (
+            "for symbol in bars:",
+            "for symbol in bars if bars[next(iter(bars))].interval_ms == BAR_MS else ():",
+        ),
+    ],
+    "leaves_by_timer_and_hears_of_orders": [
+        (
+            "    @hookimpl\n    def on_fill",
+            "    @hookimpl\n    def on_order(self, order: object) -> None:\n"
+            "        self._count += 1\n\n"
+            "    @hookimpl\n    def on_timer(self, now_ms: int, snapshot: Snapshot) -> Intents:\n"
+            "        return [\n            Exit(symbol=one, reason='time_exit')\n"
+            "            for one in snapshot.positions\n"
+            "            if now_ms % (12 * BAR_MS) == 0 and one not in snapshot.pending_exits\n"
+            "        ]\n\n    @hookimpl\n    def on_fill",
+        )
+    ],
+    "sells_short_and_moves_its_stop": [
+        ('side="Buy"', 'side="Sell"'),
+        (
+            "            if snapshot.is_flat",
+            "            elif position is not None and position.avg_price is not None:\n"
+            "                stop = position.avg_price * Decimal('1.01')\n"
+            "                intents.append(\n"
+            "                    MoveStop(symbol=symbol, stop_loss=stop, reason='stop_loss')\n"
+            "                )\n            if snapshot.is_flat",
+        ),
+        ("Intents,", "Intents,\n    MoveStop,"),
+    ],
+    "chooses_its_symbols": [
+        (
+            "    @hookimpl\n    def on_bar",
+            "    @hookimpl\n    def universe(self, markets: Sequence[Market])"
+            " -> Sequence[Subscription]:\n"
+            "        return [Subscription(one.symbol, BAR_MS, 20) for one in markets]\n\n"
+            "    @hookimpl\n    def on_bar",
+        ),
+        ("Intents,", "Intents,\n    Market,"),
+        ("for symbol in SYMBOLS]", "for symbol in ()]"),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_bots_of_other_shapes_conform(name: str, tmp_path: Path) -> None:
+    source = SOURCE
+    for old, new in SHAPES[name]:
+        assert source.count(old) == 1, old
+        source = source.replace(old, new)
+    report = check(write(tmp_path, name, source))
+    assert [one for one in report.verdicts if one.status != "passed"] == []
+
+
 def test_state_that_bots_share_is_found(tmp_path: Path) -> None:
     old = "if bar.close > RISE * bar.open:"
     shared = "SEEN.append(symbol)\n                if len(SEEN) % 2:"

@@ -160,11 +160,14 @@ class Follower:
             for then, now in zip(live, own, strict=True):
                 sizes.compare(self.track.bot.name, key.close_ms, then, now)
         self._note_states(key, close)
-        return self._kept(intents, live)
+        return self._kept(intents, live, replayed=asked.replayed)
 
-    def _kept(self, intents: Sequence[AnyIntent], live: Sequence[Wish]) -> Sequence[AnyIntent]:
+    def _kept(
+        self, intents: Sequence[AnyIntent], live: Sequence[Wish], *, replayed: bool
+    ) -> Sequence[AnyIntent]:
         """Without the entries that were closed to the bot then."""
-        closed = {one.symbol for one in live if one.kind == "enter" and one.dropped is not None}
+        entries = [one for one in live if one.kind == "enter"]
+        closed = {one.symbol for one in entries if replayed or one.dropped is not None}
         if not closed:
             return intents
         kept = [one for one in intents if not (isinstance(one, Enter) and one.symbol in closed)]

@@ -97,6 +97,7 @@ class Track:
     closes: dict[Key, Close] = field(default_factory=dict)
     #: Bars that were shown behind the close that they belong to: symbol, interval, start.
     late: set[tuple[str, int, int]] = field(default_factory=set)
+    newest: dict[Series, int] = field(default_factory=dict)  # start of the newest bar shown
     #: Choices of symbols, each with the number of closes before it.
     choices: list[tuple[int, Chosen]] = field(default_factory=list)
     #: Decisions that no close was asked for: on fills, orders, the timer, and the host's own.
@@ -227,6 +228,9 @@ def _take_bar(story: Story, shown: Shown, *, begun: bool) -> None:
     known = story.bars.setdefault(series, {}).setdefault(bar.start_ms, bar)
     if known != bar:
         story.contradictions.setdefault(series, bar.start_ms)
+    if bar.start_ms <= track.newest.get(series, -1):
+        return  # a restart warms up with what was seen before
+    track.newest[series] = bar.start_ms
     if not begun:
         track.before.append(bar)
     elif Key(bar.close_ms, bar.interval_ms, "") in track.closes:

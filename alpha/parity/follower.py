@@ -1,7 +1,7 @@
 """One bot of a backtest that follows its recording.
 
-It is shown what it was shown then: the bars of its warm-up before anything else, of each close the
-bars that were in, late ones behind it. What it decides is its own, and is compared with what it
+It is shown the bars that it was shown then, in the same order: those of its warm-up before anything
+else, late ones behind their close. What it decides is its own, and is compared with what it
 decided then. Entries that the daemon closed to it for reasons of the moment (a close that came too
 late, a person's pause) go nowhere here either: they are compared, and dropped.
 """
@@ -36,7 +36,6 @@ class Tally:
     closes: int = 0
     decisions: int = 0
     kept_back: int = 0
-    late_bars: int = 0
     apart_closes: int = 0
     #: Closes behind which the bots would have been saved differently, and the first.
     states_apart: int = 0
@@ -61,8 +60,7 @@ class Follower:
         #: Where the positions are apart now, by symbol, and since when.
         self._apart: dict[str, Apart] = {}
         self._on_bar, self._on_close, self._on_fill = seat.on_bar, seat.on_close, seat.on_fill
-        self._shown: dict[tuple[str, int], int] = {}
-        self._held_back: list[Bar] = []
+        self._to_show = track.shown[::-1]
         self._agreed_ms = 0
         self._choices = list(track.choices)
         self._places = {key: number for number, key in enumerate(track.closes)}
@@ -73,10 +71,8 @@ class Follower:
             seat.strategy.load(bytes(joined.state).decode())
         self._states = (bytes(joined.state), bytes(joined.state))
         self._warmup = WarmUp(joined.subscriptions)
-        self._choose(0)
-        for bar in track.before:
-            self._feed(bar)
-        seat.on_bar = self.on_bar
+        self._bring_to(min(self._places[key] for key in self._todo))
+        seat.on_bar = None  # bars come in the order of the recording
         seat.on_close = self.on_close
         seat.on_fill = self.on_fill
 
@@ -87,13 +83,6 @@ class Follower:
 
     # -- hooks --------------------------------------------------------------------------------
 
-    def on_bar(self, bar: Bar) -> None:
-        if (bar.symbol, bar.interval_ms, bar.start_ms) in self.track.late:
-            self._held_back.append(bar)
-            self.tally.late_bars += 1
-        else:
-            self._feed(bar)
-
     def on_fill(self, fill: Fill, snapshot: Snapshot) -> object:
         self.fills.append(fill)
         return None if self._on_fill is None else self._on_fill(fill, snapshot)
@@ -101,26 +90,22 @@ class Follower:
     def on_close(self, close_ms: int, bars: Mapping[str, Bar], snapshot: Snapshot) -> object:
         interval_ms = next(iter(bars.values())).interval_ms
         key = Key(close_ms, interval_ms, next(iter(bars)) if self.seat.per_symbol else "")
-        try:
-            close = self._todo.pop(key, None)
-            if close is None:
-                return NOTHING
-            self._choose(self._places[key])
-            return self._decide(key, close, bars, snapshot)
-        finally:
-            self._feed_late()
+        close = self._todo.pop(key, None)
+        if close is None:
+            return NOTHING
+        self._bring_to(self._places[key])
+        return self._decide(key, close, bars, snapshot)
 
     # -- inside -------------------------------------------------------------------------------
 
-    def _feed(self, bar: Bar) -> None:
-        """Each bar once, and only those that the bot subscribes to."""
-        if self._warmup.take(bar) and self._on_bar is not None:
-            self._on_bar(bar)
-
-    def _feed_late(self) -> None:
-        late, self._held_back = self._held_back, []
-        for bar in late:
-            self._feed(bar)
+    def _bring_to(self, closes: int) -> None:
+        """Everything that came before the close of that number: choices of symbols, and bars."""
+        self._choose(closes)
+        waiting = self._to_show
+        while waiting and waiting[-1][0] <= closes:
+            bar = waiting.pop()[1]
+            if self._warmup.take(bar) and self._on_bar is not None:
+                self._on_bar(bar)
 
     def _choose(self, closes: int) -> None:
         """Has the bot choose its symbols as often as it did then, among the same markets."""

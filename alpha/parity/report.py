@@ -55,7 +55,7 @@ def _figures(one: Followed) -> dict[str, object]:
         "divergences": tally.divergences,
         "unreached_closes": len(one.unreached),
         "entries_closed_then": tally.kept_back,
-        "late_bars": tally.late_bars,
+        "late_bars": one.track.late,
         "closes_with_other_positions": tally.apart_closes,
         "first_other_position": None if tally.apart is None else str(tally.apart),
         "states_apart": tally.states_apart,
@@ -144,8 +144,8 @@ def _told(one: Followed) -> Iterator[str]:
         yield f"  {tally.states_apart} closes with another saved state; first {tally.state}"
     if tally.kept_back:
         yield f"  {tally.kept_back} entries were closed to the bot then: compared, not traded"
-    if tally.late_bars:
-        yield f"  {tally.late_bars} bars came behind their close, as then"
+    if one.track.late:
+        yield f"  {one.track.late} bars came behind their close, as then"
     if tally.apart is not None:
         yield f"  {tally.apart_closes} closes with other positions; first: {tally.apart}"
     if one.unreached:

@@ -89,14 +89,14 @@ class Close:
 
 @dataclass(slots=True)
 class Track:
-    """One bot's part. `before` are the bars that it had seen at its first decision."""
+    """One bot's part."""
 
     bot: RecordedBot
     joined: list[Joined] = field(default_factory=list)
-    before: list[Bar] = field(default_factory=list)
+    #: Bars in the order in which it was shown them, each with the number of closes before it.
+    shown: list[tuple[int, Bar]] = field(default_factory=list)
     closes: dict[Key, Close] = field(default_factory=dict)
-    #: Bars that were shown behind the close that they belong to: symbol, interval, start.
-    late: set[tuple[str, int, int]] = field(default_factory=set)
+    late: int = 0  # bars that were shown behind the close that they belong to
     newest: dict[Series, int] = field(default_factory=dict)  # start of the newest bar shown
     #: Choices of symbols, each with the number of closes before it.
     choices: list[tuple[int, Chosen]] = field(default_factory=list)
@@ -149,7 +149,6 @@ def load(path: Path) -> Story:
 def _tell(records: Iterable[Record]) -> Story:
     story = Story()
     open_close: dict[str, Close] = {}
-    begun: set[str] = set()
     for record in records:
         match record:
             case Head():
@@ -166,14 +165,11 @@ def _tell(records: Iterable[Record]) -> Story:
                 track = story.tracks[record.bot]
                 track.choices.append((len(track.closes), record))
             case Shown():
-                _take_bar(story, record, begun=record.bot in begun)
+                _take_bar(story, record)
             case Closing():
                 open_close[record.bot] = _take_close(story.tracks[record.bot], record)
             case Decided():
-                if _take_decision(
-                    story.tracks[record.bot], record, open_close.pop(record.bot, None)
-                ):
-                    begun.add(record.bot)
+                _take_decision(story.tracks[record.bot], record, open_close.pop(record.bot, None))
             case Filled():
                 track = story.tracks[record.bot]
                 track.fills.append((len(track.closes), record.fill))
@@ -186,16 +182,13 @@ def _tell(records: Iterable[Record]) -> Story:
     return story
 
 
-def _take_decision(track: Track, decided: Decided, close: Close | None) -> bool:
-    """True when it is the decision of `close`."""
+def _take_decision(track: Track, decided: Decided, close: Close | None) -> None:
     if bytes(decided.state) != b"null":
         track.state = bytes(decided.state)
     if close is None or not decided.event_key.startswith("close:"):
         track.others.append(decided)
-        return False
-    if close.decided is None:
+    elif close.decided is None:
         close.decided, close.state = decided, track.state
-    return True
 
 
 def _take_funding(story: Story, heard: Heard) -> None:
@@ -222,19 +215,19 @@ def _identity(bot: RecordedBot) -> tuple[object, ...]:
     return (bot.bot_id, bot.plugin, bot.account, bytes(bot.settings), bot.capital, bot.netting)
 
 
-def _take_bar(story: Story, shown: Shown, *, begun: bool) -> None:
+def _take_bar(story: Story, shown: Shown) -> None:
     bar, track = shown.bar, story.tracks[shown.bot]
     series = (bar.symbol, bar.interval_ms)
     known = story.bars.setdefault(series, {}).setdefault(bar.start_ms, bar)
     if known != bar:
         story.contradictions.setdefault(series, bar.start_ms)
-    if bar.start_ms <= track.newest.get(series, -1):
+    newest = track.newest.get(series)
+    if newest is not None and bar.start_ms <= newest:
         return  # a restart warms up with what was seen before
     track.newest[series] = bar.start_ms
-    if not begun:
-        track.before.append(bar)
-    elif Key(bar.close_ms, bar.interval_ms, "") in track.closes:
-        track.late.add((bar.symbol, bar.interval_ms, bar.start_ms))
+    track.shown.append((len(track.closes), known))
+    if newest is not None and Key(bar.close_ms, bar.interval_ms, "") in track.closes:
+        track.late += 1
 
 
 def _take_close(track: Track, asked: Closing) -> Close:

@@ -9,6 +9,9 @@ import pytest
 
 from alpha import resources
 from alpha.backtest.tape import aggregate
+from alpha.bots import Bar
+from alpha.bots.scaffold import write_plugin
+from alpha.bots.warmup import WarmUp
 from alpha.candles.writing import write_candles
 from alpha.conformance.checks import CHECKS, Report, Request, Verdict, check
 from alpha.conformance.market import make_market
@@ -184,6 +187,23 @@ def test_state_that_bots_share_is_found(tmp_path: Path) -> None:
     source = SOURCE.replace(old, shared).replace("RISE = 1.003", "SEEN: list[str] = []")
     numbers = [one.number for one in failed(check(write(tmp_path, "sharing", source)))]
     assert 2 in numbers and 3 in numbers
+
+
+def test_a_host_that_let_such_bars_through_would_be_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What checks 4 and 5 say is as much about the host as about the bot."""
+    write_plugin("trend", tmp_path)
+    take = WarmUp.take
+
+    def careless(warmup: WarmUp, bar: Bar) -> bool:
+        return take(warmup, bar) or True
+
+    monkeypatch.setattr(WarmUp, "take", careless)
+    found = failed(check(Request("trend", (tmp_path,), {}, closes=800)))
+    assert [one.number for one in found] == [4, 5]
+    assert "with each bar told three times" in found[0].expected
+    assert "with unfinished bars between the closes" in found[1].expected
 
 
 def test_every_check_has_a_bot_that_breaks_it() -> None:

@@ -104,6 +104,7 @@ class Track:
     others: list[Decided] = field(default_factory=list)
     #: Each with the number of closes that had been asked for before it.
     fills: list[tuple[int, Fill]] = field(default_factory=list)
+    told: set[tuple[str, str, int]] = field(default_factory=set)
     orders: dict[str, OrderRow] = field(default_factory=dict)
     state: bytes = b"{}"  # the newest
 
@@ -171,8 +172,7 @@ def _tell(records: Iterable[Record]) -> Story:
             case Decided():
                 _take_decision(story.tracks[record.bot], record, open_close.pop(record.bot, None))
             case Filled():
-                track = story.tracks[record.bot]
-                track.fills.append((len(track.closes), record.fill))
+                _take_fill(story.tracks[record.bot], record.fill)
             case Ordered():
                 story.tracks[record.bot].orders[record.row.client_order_id] = record.row
             case Heard(kind="Execution"):
@@ -189,6 +189,14 @@ def _take_decision(track: Track, decided: Decided, close: Close | None) -> None:
         track.others.append(decided)
     elif close.decided is None:
         close.decided, close.state = decided, track.state
+
+
+def _take_fill(track: Track, fill: Fill) -> None:
+    """Once: a start tells fills again."""
+    name = (fill.symbol, fill.exec_id, fill.leg)
+    if name not in track.told:
+        track.told.add(name)
+        track.fills.append((len(track.closes), fill))
 
 
 def _take_funding(story: Story, heard: Heard) -> None:

@@ -5,7 +5,7 @@ cursor are delivered first, in order, each with the picture as of that moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -114,12 +114,11 @@ class BotSession:
     # -- the account tells --------------------------------------------------------------------
 
     def told_fill(self, fill: Fill, received_ns: int) -> None:
-        if self._witness is not None:
-            self._witness.filled(self.handle, fill)
         self.last_fill = LastFill(
             fill.exec_time, fill.symbol, fill.side, fill.qty, fill.price, fill.reason
         )
         if self._caught_up:
+            self._tell_witness([fill])
             self._hand_fill(fill, received_ns, replayed=False)
         self._close_what_is_left(fill)
         self._changed(self.bot_id)
@@ -212,6 +211,10 @@ class BotSession:
         self._past.clear()
         self._correct_the_past()
         pending = self._fills_not_shown()
+        books = self.account.books.values()
+        self._tell_witness(
+            fill for book in books for fill in book.fills_of(self.bot_id) if fill not in pending
+        )
         for interval_ms, close_ms, bars in closes:
             while pending and pending[0].exec_time <= close_ms:
                 self._replay_fill(pending.pop(0))
@@ -267,7 +270,13 @@ class BotSession:
         self._carry_out(self.handle.started(now_ms, self.snapshot(now_ms)), None)
         self._changed(self.bot_id)
 
+    def _tell_witness(self, fills: Iterable[Fill]) -> None:
+        if self._witness is not None:
+            for fill in fills:
+                self._witness.filled(self.handle, fill)
+
     def _replay_fill(self, fill: Fill) -> None:
+        self._tell_witness([fill])
         self._shown[fill.symbol] = shown(fill)
         self._hand_fill(fill, 0, replayed=True)
 

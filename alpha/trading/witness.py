@@ -41,7 +41,8 @@ class Witness(Protocol):
         """What has come of a close, a fill, an order, the timer, or of the host itself."""
 
     def filled(self, handle: BotHandle, fill: Fill) -> None:
-        """A fill of the bot has been folded."""
+        """The bot is about to be told of a fill. At a start it may have been told before: the
+        books hold everything since a position was flat."""
 
     def ordered(self, handle: BotHandle, row: OrderRow) -> None:
         """An order of the bot has changed."""

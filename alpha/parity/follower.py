@@ -49,11 +49,12 @@ class Tally:
 class Follower:
     """Sits between the engine and the hooks of `seat`."""
 
-    def __init__(self, seat: Seat, track: Track, *, recorded_orders: bool) -> None:
-        """`recorded_orders`: which orders are under way is input too, taken as it was."""
+    def __init__(self, seat: Seat, track: Track, *, as_recorded: bool) -> None:
+        """`as_recorded`: what the account's stream brought is input too, taken as it was: wallet,
+        equity, and which orders are under way."""
         self.seat = seat
         self.track = track
-        self._recorded_orders = recorded_orders
+        self._as_recorded = as_recorded
         self._live_fills = [fill for _, fill in track.fills]
         self.tally = Tally()
         self.fills: list[Fill] = []
@@ -118,9 +119,12 @@ class Follower:
         self, key: Key, close: Close, bars: Mapping[str, Bar], snapshot: Snapshot
     ) -> Sequence[AnyIntent]:
         asked = close.asked
-        if self._recorded_orders:
+        own = (snapshot.wallet, snapshot.equity)
+        if self._as_recorded:
             snapshot = msgspec.structs.replace(
                 snapshot,
+                wallet=asked.wallet,
+                equity=asked.equity,
                 pending_entries=frozenset(asked.pending_entries),
                 pending_exits=frozenset(asked.pending_exits),
             )
@@ -128,21 +132,19 @@ class Follower:
         warm, _ = self._warmup.split(key.interval_ms, there, whole=not key.symbol)
         self._compare_positions(key, asked.positions, snapshot.positions)
         sizes = self.tally.sizes
-        sizes.see_money(
-            key.close_ms, (asked.wallet, asked.equity), (snapshot.wallet, snapshot.equity)
-        )
+        sizes.see_money(key.close_ms, (asked.wallet, asked.equity), own)
         answer: object = None
         if warm and self._on_close is not None:
             answer = self._on_close(key.close_ms, warm, snapshot)
         intents = [one for one in _sequence(answer) if isinstance(one, Enter | Exit | MoveStop)]
         live = close.wishes
-        own = [wish_of(intent) for intent in intents]
+        ours = [wish_of(intent) for intent in intents]
         self.tally.closes += 1
         self.tally.decisions += len(live)
-        if [one.words for one in live] != [one.words for one in own]:
-            self._diverge(key, close, live, own, set(warm), snapshot)
+        if [one.words for one in live] != [one.words for one in ours]:
+            self._diverge(key, close, live, ours, set(warm), snapshot)
         else:
-            for then, now in zip(live, own, strict=True):
+            for then, now in zip(live, ours, strict=True):
                 sizes.compare(self.track.bot.name, key.close_ms, then, now)
         self._note_states(key, close)
         return self._kept(intents, live, replayed=asked.replayed)

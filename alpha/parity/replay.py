@@ -146,7 +146,7 @@ def _follow(
     followers = []
     for seat, track in zip(seats, tracks, strict=True):
         _refuse_positions(track)
-        followers.append(Follower(seat, track, recorded_orders=not by_model))
+        followers.append(Follower(seat, track, as_recorded=not by_model))
         seat.keep(
             [
                 Subscription(one.symbol, one.interval_ms, 1)

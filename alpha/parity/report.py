@@ -137,7 +137,10 @@ def _told(one: Followed) -> Iterator[str]:
             f"{size['backtest']}: more than equity explains"
         )
     if sizes.wallet is not None:
-        yield f"  {sizes.wallets} closes with another wallet; first {sizes.wallet}"
+        yield (
+            f"  {sizes.wallets} closes with another wallet than the fills make (equity apart by at "
+            f"most {sizes.equity_apart * 100:.4f} %); first {sizes.wallet}"
+        )
     if sizes.value is not None:
         yield f"  {sizes.values} decisions came with other values; first {sizes.value}"
     if tally.state is not None:

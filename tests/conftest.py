@@ -20,6 +20,7 @@ import asyncpg
 import hypothesis
 import pytest
 import pytest_asyncio
+import structlog
 from redis.asyncio import Redis
 
 from alpha.clock import SystemClock
@@ -53,6 +54,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.fixturenames.insert(0, "no_leaked_tasks")
         if item.get_closest_marker("shared_data") and not SHARED_DATA.is_dir():
             item.add_marker(pytest.mark.skip(reason=f"needs the recorded candles of {SHARED_DATA}"))
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_come() -> Iterator[None]:
+    """A command that a test has run in this process sets its own level, for all that follow."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -152,9 +152,9 @@ async def paused_to_stay(pool: Pool) -> dict[str, str]:
 def kept_status(status: str, reason: str, stopped: str | None) -> tuple[str, str]:
     """What is written down of a bot's state: one that was stopped for good starts paused, also
     if it has failed before or since, or is only about to start."""
-    if status in ("failed", "disabled") and stopped in LASTING_PAUSES:
-        return "paused", stopped or ""
-    return status, reason
+    if stopped not in LASTING_PAUSES:
+        return status, reason
+    return ("paused" if status == "disabled" else status), stopped or ""
 
 
 async def set_status(

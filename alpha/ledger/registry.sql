@@ -64,4 +64,4 @@ SELECT account, mode FROM trading.accounts WHERE mode <> $1 ORDER BY account LIM
 
 -- name: stopped_bots
 SELECT bot_id, status_reason FROM trading.bots
- WHERE status = 'paused' AND status_reason = ANY ($1::text[]);
+ WHERE status IN ('paused', 'failed') AND status_reason = ANY ($1::text[]);

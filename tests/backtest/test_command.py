@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import structlog
 
 from alpha.candles.files import Candles
 from alpha.candles.writing import write_candles
@@ -18,13 +17,6 @@ from tests.backtest.test_shortseller import walk
 STEP = 300_000
 #: A short warm-up, so that little data is enough.
 QUICK = ("--set", "shortseller.ema_fast=24", "--set", "shortseller.ema_slow=60")
-
-
-@pytest.fixture(autouse=True)
-def _log_as_before() -> Iterator[None]:
-    """The command sets the log of its process up; other tests want theirs."""
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

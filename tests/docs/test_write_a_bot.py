@@ -18,10 +18,7 @@ from alpha.cli import main
 from alpha.config import load
 from alpha.conformance.checks import CHECKS
 from alpha.conformance.market import make_market
-from tests.cli.conftest import log_as_before
 from tests.conftest import ROOT
-
-__all__ = ["log_as_before"]
 
 PAGE = (ROOT / "docs" / "write-a-bot.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

@@ -64,7 +64,9 @@ def place(path: Path, line: int) -> str:
 
 def requirements(group: str) -> list[str]:
     if group == "extras":
-        return [one for rows in PROJECT["project"]["optional-dependencies"].values() for one in rows]
+        return [
+            one for rows in PROJECT["project"]["optional-dependencies"].values() for one in rows
+        ]
     if group == "runtime":
         return [str(one) for one in PROJECT["project"]["dependencies"]]
     return [one for one in PROJECT["dependency-groups"][group] if isinstance(one, str)]

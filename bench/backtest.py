@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in options.only.split(","):
-            data = _walk_file(Path(folder), options.bars) if name == "ema_cross" else options.data
+            data = walk_file(Path(folder), options.bars) if name == "ema_cross" else options.data
             figures = _in_child(name, data, options.runs)
             if figures is not None:
                 found[name] = figures
@@ -112,7 +112,7 @@ def _measure(name: str, data: Path, runs: int) -> dict[str, float]:
     }
 
 
-def _walk_file(folder: Path, bars: int) -> Path:
+def walk_file(folder: Path, bars: int) -> Path:
     """A random walk of one symbol, the same at every call; each bar opens at the close before."""
     candles = Candles("BTCUSDT", BAR_MS, folder / "walk-BTCUSDT-5m.csv")
     candles.starts = array("q", range(0, bars * BAR_MS, BAR_MS))

@@ -122,17 +122,7 @@ def prepare(
     files."""
     request = with_own(request)
     folder = folder or Folder(request.data)
-    names = request.bots or tuple(config.enabled_bots)
-    if not names:
-        raise NotFound("expected the name of a bot in --bots, found none")
-    for bot, key, _ in request.changes:
-        if bot not in names:
-            raise NotFound(
-                f"--set {bot}.{key}: expected one of {', '.join((*names, OWN))}; the nearest is "
-                f"{nearest(bot, [*names, OWN])!r}"
-            )
-    bots = {name: _bot(config, name) for name in dict.fromkeys(names)}
-    seats = [_seat(catalog, name, bot, request) for name, bot in bots.items()]
+    bots, seats = _seated(config, catalog, request)
     notes: list[str] = []
     for seat in seats:
         declared = [one.symbol for one in seat.subscriptions]
@@ -163,6 +153,27 @@ def prepare(
         progress=progress,
     )
     return Prepared(engine, tuple(bots), tape, notes)
+
+
+def check_settings(config: Config, catalog: Catalog, request: Request) -> None:
+    """Seats the bots without any candle: NotFound and ConfigError as `prepare` raises them."""
+    _seated(config, catalog, with_own(request))
+
+
+def _seated(
+    config: Config, catalog: Catalog, request: Request
+) -> tuple[dict[str, BotSettings], list[Seat]]:
+    names = request.bots or tuple(config.enabled_bots)
+    if not names:
+        raise NotFound("expected the name of a bot in --bots, found none")
+    for bot, key, _ in request.changes:
+        if bot not in names:
+            raise NotFound(
+                f"setting {bot}.{key}: expected one of {', '.join((*names, OWN))}; the nearest is "
+                f"{nearest(bot, [*names, OWN])!r}"
+            )
+    bots = {name: _bot(config, name) for name in dict.fromkeys(names)}
+    return bots, [_seat(catalog, name, bot, request) for name, bot in bots.items()]
 
 
 def _bot(config: Config, name: str) -> BotSettings:

@@ -22,6 +22,7 @@ from alpha.cli import (
     parity,
     readers,
     sim,
+    sweep,
 )
 from alpha.cli.run import run
 
@@ -56,6 +57,7 @@ def root(
 app.command("run")(run)
 app.command("sim")(sim.sim)
 app.command("backtest")(backtest.backtest)
+app.command("sweep")(sweep.sweep)
 app.command("parity")(parity.parity)
 app.command("new-bot")(new_bot.new_bot)
 app.command("conformance")(conformance.conformance)

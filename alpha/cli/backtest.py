@@ -74,14 +74,14 @@ def backtest(
         data=data,
         from_ms=None if begin is None else moment("--from", begin),
         to_ms=None if end is None else moment("--to", end),
-        balance=_usage(lambda: amount("--balance", balance)),
-        changes=_usage(lambda: parse_changes(changes or [])),
+        balance=usage(lambda: amount("--balance", balance)),
+        changes=usage(lambda: parse_changes(changes or [])),
         repair=repair,
     )
     own = [loaded.plugins_dir] if loaded.plugins_dir is not None else []
     catalog = Catalog([resources.plugins_folder(), *own], os.environ)
     try:
-        with _progress() as (expect, advance):
+        with progress("bars") as (expect, advance):
             prepared = prepare(loaded, catalog, request, advance)
             expect(prepared.tape.bars)
             result = prepared.engine.run()
@@ -97,16 +97,16 @@ def backtest(
         if str(json_file) == "-":
             print(raw.decode())
         else:
-            _write(json_file, raw)
+            write(json_file, raw)
     if html_file is not None:
         from alpha.backtest.report import page
 
-        _write(html_file, page(prepared.bots, prepared.tape, result, figures).encode())
+        write(html_file, page(prepared.bots, prepared.tape, result, figures).encode())
     if str(json_file) != "-":
         _summary(prepared.bots, result, figures)
 
 
-def _write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes) -> None:
     from alpha.errors import NeedsOperator
 
     try:
@@ -115,7 +115,7 @@ def _write(path: Path, content: bytes) -> None:
         raise NeedsOperator(f"{path}: expected to write there, was {error.strerror}") from error
 
 
-def _usage(read: Callable[[], T]) -> T:
+def usage(read: Callable[[], T]) -> T:
     """What a wrong option says is usage, whoever finds it wrong."""
     from alpha.errors import ConfigError
 
@@ -126,8 +126,8 @@ def _usage(read: Callable[[], T]) -> T:
 
 
 @contextmanager
-def _progress() -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
-    """A bar on the terminal; nothing where stderr is none."""
+def progress(what: str) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
+    """A bar on the terminal that counts `what`; nothing where stderr is none."""
     if not sys.stderr.isatty():
         yield (lambda _: None), (lambda _: None)
         return
@@ -135,7 +135,7 @@ def _progress() -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task("bars", total=None)
+        task = shown.add_task(what, total=None)
         yield (
             lambda total: shown.update(task, total=total),
             lambda steps: shown.update(task, advance=steps),

@@ -1,0 +1,106 @@
+"""Points of a sweep in processes of this machine.
+
+Workers are started afresh (not forked), so that no thread or open file of the parent lives on in
+them, read the candles once, and get one point at a time. They leave Ctrl-C to the parent, which
+ends them; should the parent be killed, each ends after the point at hand.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+
+import structlog
+
+from alpha.backtest.grid import Point
+from alpha.backtest.sweep import Job, Outcome, SweepFailed, Worker
+
+#: How long a worker that was ended may take to be gone, in seconds.
+PATIENCE_S = 5.0
+
+
+class Processes:
+    """An executor with up to `count` worker processes."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def run(self, job: Job, tasks: Sequence[Point]) -> Generator[Outcome, None, None]:
+        """SweepFailed if a worker ends by itself, as one does that the system kills for want of
+        memory."""
+        waiting = iter(tasks)
+        workers: list[BaseProcess] = []
+        busy: dict[Connection, tuple[BaseProcess, Point]] = {}
+        try:
+            for point in (one for _, one in zip(range(self._count), waiting, strict=False)):
+                process, line = _start(job)
+                workers.append(process)
+                busy[line] = process, point
+                line.send(point)
+            while busy:
+                for line in [one for one in busy if one in wait(list(busy))]:
+                    process, point = busy.pop(line)
+                    outcome = _received(line, process, point)
+                    following = next(waiting, None)
+                    if following is not None:
+                        busy[line] = process, following
+                        line.send(following)
+                    yield outcome
+        finally:
+            for process in workers:
+                process.terminate()
+            for process in workers:
+                process.join(PATIENCE_S)
+
+
+def _start(job: Job) -> tuple[BaseProcess, Connection]:
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(job, theirs), name="alpha sweep", daemon=True)
+    with _without_interrupt():
+        process.start()
+    theirs.close()  # so that each side sees the end of the other
+    return process, ours
+
+
+@contextmanager
+def _without_interrupt() -> Iterator[None]:
+    """Blocks SIGINT; a process that starts inherits that, from its first moment on."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _received(line: Connection, process: BaseProcess, point: Point) -> Outcome:
+    try:
+        outcome: Outcome = line.recv()
+    except (EOFError, ConnectionError):
+        process.join(PATIENCE_S)
+        raise SweepFailed(
+            f"{point}: expected its figures, but the worker process ended with "
+            f"{process.exitcode}; was there enough memory? --jobs with fewer takes less",
+            1,
+        ) from None
+    return outcome
+
+
+def _work(job: Job, line: Connection) -> None:
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    worker = Worker(job)
+    try:
+        while True:
+            point: Point = line.recv()
+            line.send(worker.run(point))
+    except (EOFError, ConnectionError):
+        return  # the parent is gone

@@ -1,0 +1,128 @@
+"""`alpha sweep`: backtests at all points of a grid of settings, ranked."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alpha.cli.backtest import progress, usage, write
+from alpha.cli.options import ConfigOption, moment, settings
+
+if TYPE_CHECKING:
+    from alpha.backtest.sweep import Swept
+
+
+def sweep(
+    data: Annotated[
+        Path, typer.Option("--data", metavar="DIR", help="Folder of candle files, or one file.")
+    ],
+    grid: Annotated[
+        list[str],
+        typer.Option("--grid", metavar="BOT.KEY=1,2,3", help="Values to try; repeatable."),
+    ],
+    bots: Annotated[
+        str, typer.Option("--bots", metavar="A,B", help="Bots of the config, or plugins by name.")
+    ] = "",
+    begin: Annotated[
+        str | None,
+        typer.Option("--from", metavar="ISO", help="First bar decided on; those before warm up."),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="ISO", help="Bars from here on are left out.")
+    ] = None,
+    balance: Annotated[
+        str, typer.Option("--balance", metavar="USDT", help="What the account begins with.")
+    ] = "10000",
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="BOT.KEY=VALUE", help="A setting of all points."),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", metavar="N", min=1, help="Processes; default: CPUs.")
+    ] = None,
+    split: Annotated[
+        float,
+        typer.Option("--split", metavar="PART", help="Part of the time that ranks; 1: all of it."),
+    ] = 0.7,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the result; - prints it.")
+    ] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Drop lines of candle files that are wrong.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Backtest a grid of settings on all CPUs; rank in sample, show what came of it later."""
+    import os
+
+    from alpha import resources
+    from alpha.backtest import sweep as sweeps
+    from alpha.backtest.grid import parse_axes
+    from alpha.backtest.processes import Processes
+    from alpha.backtest.setup import Request, amount, parse_changes
+    from alpha.backtest.sweep_summary import document
+    from alpha.bots.discovery import RESTRICTION
+    from alpha.cli.logs import configure
+
+    if not 0 < split <= 1:
+        raise typer.BadParameter(f"expected --split above 0, up to 1, was {split:g}")
+    loaded = settings(config)
+    configure("warning")  # a bot's every step is no news here
+    request = Request(
+        bots=tuple(name.strip() for name in bots.split(",") if name.strip()),
+        data=data,
+        from_ms=None if begin is None else moment("--from", begin),
+        to_ms=None if end is None else moment("--to", end),
+        balance=usage(lambda: amount("--balance", balance)),
+        changes=usage(lambda: parse_changes(changes or [])),
+        repair=repair,
+    )
+    own = [loaded.plugins_dir] if loaded.plugins_dir is not None else []
+    restriction = os.environ.get(RESTRICTION)
+    job = sweeps.Job(
+        loaded,
+        (resources.plugins_folder(), *own),
+        {} if restriction is None else {RESTRICTION: restriction},
+        request,
+    )
+    axes = usage(lambda: parse_axes(grid))
+    executor = Processes(jobs or os.cpu_count() or 1)
+    try:
+        with progress("points") as (expect, advance):
+            swept = sweeps.sweep(job, axes, executor, split=split, expect=expect, advance=advance)
+    except KeyboardInterrupt:
+        raise typer.Abort from None  # Typer would make it an exit code that no verb has
+    except sweeps.SweepFailed as error:
+        print(error.fault, end="", file=sys.stderr)
+        raise
+    _remarks(swept)
+    if json_file is not None:
+        raw = document(swept)
+        if str(json_file) == "-":
+            print(raw.decode())
+        else:
+            write(json_file, raw)
+    if str(json_file) != "-":
+        _summary(swept)
+
+
+def _remarks(swept: Swept) -> None:
+    for note in swept.notes:
+        print(f"note: {note}", file=sys.stderr)
+    for one in swept.left_out:
+        print(f"note: {one.point} left out: {one.why}", file=sys.stderr)
+    for warning in swept.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def _summary(swept: Swept) -> None:
+    from rich.console import Console
+
+    from alpha.backtest.sweep_summary import tables
+
+    console = Console(highlight=False)
+    for table in tables(swept):
+        console.print(table)

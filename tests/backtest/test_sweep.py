@@ -22,10 +22,10 @@ from alpha.backtest.sweep import Job, Outcome, SweepFailed, Swept, sweep
 from alpha.cli import main
 from alpha.config import load
 from alpha.errors import ConfigError
-from tests.backtest.test_command import QUICK, _log_as_before, data
+from tests.backtest.test_command import QUICK, data
 from tests.conftest import ROOT
 
-__all__ = ["_log_as_before", "data"]
+__all__ = ["data"]  # a fixture
 
 FAST, SLOW = "shortseller.ema_fast", "shortseller.cooldown_bars"
 

@@ -11,7 +11,7 @@ import logging
 import signal
 import sys
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -42,7 +42,7 @@ class Processes:
                 process, line = _start(job)
                 workers.append(process)
                 busy[line] = process, point
-                line.send(point)
+                _hand(line, point)
             while busy:
                 for line in [one for one in busy if one in wait(list(busy))]:
                     process, point = busy.pop(line)
@@ -50,7 +50,7 @@ class Processes:
                     following = next(waiting, None)
                     if following is not None:
                         busy[line] = process, following
-                        line.send(following)
+                        _hand(line, following)
                     yield outcome
         finally:
             for process in workers:
@@ -77,6 +77,12 @@ def _without_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _hand(line: Connection, point: Point) -> None:
+    """To a worker that may be dead already: whoever waits for its answer finds that out."""
+    with suppress(ConnectionError):
+        line.send(point)
 
 
 def _received(line: Connection, process: BaseProcess, point: Point) -> Outcome:

@@ -18,7 +18,7 @@ from alpha.backtest.grid import Axis, Point, neighbours, points
 from alpha.backtest.metrics import Figure, metrics
 from alpha.backtest.seat import HookRaised
 from alpha.backtest.setup import Prepared, Request, check_settings, prepare
-from alpha.backtest.tape import Folder
+from alpha.backtest.tape import Folder, Tape
 from alpha.bots.discovery import Catalog
 from alpha.clock import iso
 from alpha.config import Config
@@ -28,6 +28,8 @@ from alpha.errors import AlphaError, ConfigError, NotFound
 RANKED_BY = ("sharpe", "total_return")
 #: A best point is isolated if all of its neighbours lie below this part of its Sharpe ratio.
 FALLEN = 0.5
+#: Different reasons that are told where no point is left.
+REASONS = 3
 
 Figures = Mapping[str, Figure]
 
@@ -142,9 +144,9 @@ def sweep(
     tasks = [point for point in found if point.number not in wrong]
     if not tasks:
         raise next(iter(wrong.values()))
-    sample = worker.prepared(job.request, tasks[0])
-    job = replace(job, split_ms=_split(job.request, sample, split))
-    del worker
+    sample = _sample(worker, job.request, tasks)
+    job, notes = replace(job, split_ms=_split(job.request, sample.tape, split)), sample.notes
+    del worker, sample  # and with them the candles: the workers have theirs
     outcomes = [
         Outcome(found[number], why=str(error), exit_code=error.exit_code)
         for number, error in wrong.items()
@@ -160,9 +162,10 @@ def sweep(
     ranked = sorted((one for one in outcomes if one.inside is not None), key=_rank)
     left_out = [one for one in outcomes if one.inside is None]
     if not ranked:
-        first = left_out[0]
-        raise SweepFailed(f"no point could be run; {first.point}: {first.why}", first.exit_code)
-    swept = Swept(axes, ranked, left_out, job.split_ms, sample.notes)
+        whys = list({one.why: one for one in left_out}.values())[:REASONS]
+        message = "; ".join(f"{one.point}: {one.why}" for one in whys)
+        raise SweepFailed(f"no point could be run; {message}", whys[0].exit_code)
+    swept = Swept(axes, ranked, left_out, job.split_ms, notes)
     swept.warnings = list(_warnings(swept))
     return swept
 
@@ -213,11 +216,21 @@ def _wrong(worker: Worker, axes: Sequence[Axis], found: Sequence[Point]) -> dict
     return wrong
 
 
-def _split(request: Request, sample: Prepared, part: float) -> int | None:
+def _sample(worker: Worker, request: Request, tasks: Sequence[Point]) -> Prepared:
+    """The first point that has candles. Faulty files are found here, before any work begins."""
+    missing: NotFound | None = None
+    for point in tasks:
+        try:
+            return worker.prepared(request, point)
+        except NotFound as error:
+            missing = missing or error
+    raise missing or NotFound("expected a point to run, found none")
+
+
+def _split(request: Request, tape: Tape, part: float) -> int | None:
     """Where the sample ends: on a bar's start."""
     if part >= 1:
         return None
-    tape = sample.tape
     begin = max(tape.start_ms, request.from_ms or tape.start_ms)
     last = max(one.starts[-1] for one in tape.candles.values()) + tape.interval_ms
     end = min(last, request.to_ms or last)

@@ -85,7 +85,7 @@ def _ranking(swept: Swept) -> Table:
 def _labels(axes: Sequence[Axis]) -> list[str]:
     """Keys alone where all are of one bot."""
     alone = len({axis.bot for axis in axes}) == 1
-    return [axis.key if alone else axis.name for axis in axes]
+    return [axis.key if alone else f"{axis.bot}\n{axis.key}" for axis in axes]
 
 
 def _cells(figures: Figures | None, columns: Sequence[tuple[str, str, str]]) -> list[str]:

@@ -14,6 +14,9 @@ from alpha.cli.options import ConfigOption, moment, settings
 if TYPE_CHECKING:
     from alpha.backtest.sweep import Swept
 
+#: Points left out that are named on the terminal.
+NAMED = 5
+
 
 def sweep(
     data: Annotated[
@@ -112,8 +115,11 @@ def sweep(
 def _remarks(swept: Swept) -> None:
     for note in swept.notes:
         print(f"note: {note}", file=sys.stderr)
-    for one in swept.left_out:
+    for one in swept.left_out[:NAMED]:
         print(f"note: {one.point} left out: {one.why}", file=sys.stderr)
+    if len(swept.left_out) > NAMED:
+        more = len(swept.left_out) - NAMED
+        print(f"note: {more} more left out; --json names them all", file=sys.stderr)
     for warning in swept.warnings:
         print(f"warning: {warning}", file=sys.stderr)
 

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from alpha.candles.writing import write_candles
 from tests.backtest.oracle import GRID
 from tests.backtest.test_shortseller import walk
@@ -34,3 +36,22 @@ def test_it_measures_every_bot_that_has_candles(tmp_path: Path) -> None:
         assert figures["bars"] == (5000 if name == "ema_cross" else 18_000)
     assert found["ema_cross"]["trades"] > 100
     assert found["shortseller"]["trades"] > 0
+
+
+def test_the_sweep_is_measured_against_an_empty_loop() -> None:
+    command = [sys.executable, "-m", "bench.sweep", "--json", "--rounds", "1"]
+    done = subprocess.run(
+        [*command, "--bars", "2000", "--points", "3", "--loop", "1000"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+        timeout=150,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert list(found) == ["loop", "sweep", "ratio"]
+    for name in ("loop", "sweep"):
+        figures = found[name]
+        assert figures["gain"] == pytest.approx(figures["one_s"] / figures["two_s"], rel=0.2)
+    assert found["ratio"] == pytest.approx(found["sweep"]["gain"] / found["loop"]["gain"], abs=0.01)

@@ -282,6 +282,30 @@ def test_sets_that_do_not_go_together_are_left_out(
     assert "odd.low=3 odd.high=2 left out: expected low below high" in capsys.readouterr().err
 
 
+def test_points_without_candles_or_warm_up_are_left_out(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = ("--grid", 'shortseller.symbols=XRPUSDT,["BTCUSDT","SOLUSDT"]')
+    found = document(data, tmp_path, *grid, "--split", "0.9")
+    assert len(rows(found["points"])) == 1
+    assert "expected candles of XRPUSDT" in str(rows(found["left_out"])[0]["why"])
+    capsys.readouterr()
+    assert run(data, *grid) == 1  # 0.7 of the bars are too few to warm up
+    said = capsys.readouterr().err
+    assert "no point could be run" in said and "candles of XRPUSDT" in said
+    assert "expected at least 3000 bars of 5m" in said
+
+
+def test_faulty_candles_are_named_with_file_and_line(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / "bybit-linear-BTCUSDT-5m.csv.gz").unlink()
+    path = data / "BTCUSDT-5m.csv"
+    path.write_text("start_ms,open,high,low,close,volume\n0,1,2,1,1,1\n0,1,2,1,1,1\n")
+    assert run(data, "--grid", f"{SLOW}=3,4") == 1
+    assert "BTCUSDT-5m.csv:3: " in capsys.readouterr().err
+
+
 def test_a_plugin_that_raises_shows_its_traceback_and_the_point(
     data: Path, odd: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -43,14 +43,28 @@ def roles(home: Installation) -> list[str]:
     return [one["role"] for one in shown]
 
 
+class Since:
+    """The moment from which a takeover is measured."""
+
+    def __init__(self) -> None:
+        self._clock = SystemClock()
+        self.now()
+
+    def now(self) -> None:
+        self._at = self._clock.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return self._clock.monotonic() - self._at
+
+
 @asynccontextmanager
-async def taking_over(home: Installation) -> AsyncIterator[None]:
+async def taking_over(home: Installation) -> AsyncIterator[Since]:
     """What happens inside ends the other one; the standby is ready to trade in time."""
-    clock, before = SystemClock(), home.log.count("alpha_ready")
-    began = clock.monotonic()
-    yield
+    before, since = home.log.count("alpha_ready"), Since()
+    yield since
     await home.ready(before + 1)
-    took = clock.monotonic() - began
+    took = since.seconds
     print(f"takeover in {took:.2f} s")
     assert took < TAKEOVER_S, home.log[-3000:]
 
@@ -134,8 +148,9 @@ async def test_a_holder_stopped_while_it_writes_is_replaced_in_time(site: Site) 
         for turn in range(3):
             home, other = homes[turn % 2], homes[1 - turn % 2]
             await home.trades(len(home.truth("Trade")) + 5)
-            async with taking_over(other):
+            async with taking_over(other) as since:
                 await stop_in_a_transaction(site, running[turn % 2].pid)
+                since.now()  # until then it had been woken again and again
             running[turn % 2].send_signal(signal.SIGCONT)
             assert running[turn % 2].wait(timeout=10) == 1, home.log[-3000:]
             waits = home.log.count(STANDBY)

@@ -31,16 +31,16 @@ from alpha.config import load
 from bench.backtest import walk_file
 
 #: Counted by the loop: about as long as the sweep takes at its defaults.
-LOOP = 450_000_000
+LOOP = 750_000_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.sweep", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--bars", type=int, default=100_000, help="of the random walk")
-    parser.add_argument("--points", type=int, default=12, help="of the grid")
+    parser.add_argument("--points", type=int, default=20, help="of the grid")
     parser.add_argument("--loop", type=int, default=LOOP, help="what the empty loop counts to")
-    parser.add_argument("--rounds", type=int, default=3, help="the best of so many counts")
+    parser.add_argument("--rounds", type=int, default=2, help="the best of so many counts")
     options = parser.parse_args(arguments)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     best: dict[tuple[str, int], float] = {}

@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -72,6 +72,7 @@ def _start(job: Job) -> tuple[BaseProcess, Connection]:
 @contextmanager
 def _without_interrupt() -> Iterator[None]:
     """Blocks SIGINT; a process that starts inherits that, from its first moment on."""
+    resource_tracker.ensure_running()  # its start, else within ours, would unblock SIGINT
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -67,9 +67,10 @@ async def open_stores(
         clock=clock,
     )
     is_new = await pool.fetchval("SELECT to_regclass('config.leases') IS NULL")
-    if not is_new and not await _own(pool, lease, stand_by):
-        return None
-    await _refuse_to_migrate_under_others(direct, lease)
+    if not is_new:
+        if not await _own(pool, lease, stand_by):
+            return None
+        await _refuse_to_migrate_under_others(direct, lease)
     await migrate(direct, resources.migrations_folder(), clock=clock)
     await registry.register(
         pool, [registry.AccountEntry(name, config.mode) for name in accounts], []
@@ -92,10 +93,12 @@ async def _own(pool: Pool, lease: Lease, stand_by: StandBy) -> bool:
 
 
 async def _refuse_to_migrate_under_others(direct: str, lease: Lease) -> None:
-    """Daemons of other accounts may share the database, not live through a change of it."""
+    """Daemons of other accounts may share the database, not live through a change of it. One that
+    starts with us on an empty database holds nothing before it has applied all of them: so who
+    holds is asked first."""
+    other = await lease.other_daemon()
     pending = (await migrations.status(direct, resources.migrations_folder())).pending
-    other = await lease.other_daemon() if pending and pending[0].version > 1 else None
-    if other is not None:
+    if other is not None and pending:
         await lease.release()
         raise NeedsOperator(
             f"expected nobody else on the database while migration {pending[0].path.name} is "

@@ -111,7 +111,12 @@ class Installation:
         )
 
     async def ready(self, times: int = 1) -> None:
-        await until(lambda: self.log.count("alpha_ready") >= times, "a daemon", within_s=PATIENCE_S)
+        try:
+            await until(
+                lambda: self.log.count("alpha_ready") >= times, "a daemon", within_s=PATIENCE_S
+            )
+        except AssertionError as error:
+            raise AssertionError(f"{error}, found {self.log[-3000:]}") from None
 
     def stop(self, process: subprocess.Popen[bytes]) -> int:
         process.send_signal(signal.SIGTERM)

@@ -22,7 +22,8 @@ from alpha.clock import SystemClock
 from alpha.config import load
 from alpha.control.databases import database_pool
 from alpha.control.socket import socket_path
-from tests.acceptance.daemons import Installation, Json, comparable, installation
+from tests.acceptance.daemons import Installation, Json, installation
+from tests.acceptance.test_processes import assert_ledger_is_the_truth
 from tests.until import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -251,5 +252,4 @@ def tell(fault: str, **figures: float | None) -> None:
 async def assert_the_ledger_is_the_book(home: Installation) -> None:
     verified = home.json("ledger", "verify")
     assert verified["ok"] and verified["problems"] == [], verified
-    ledger = sorted(comparable(row, ours=True) for row in await home.ledger())
-    assert ledger == sorted(comparable(row, ours=False) for row in home.truth())
+    await assert_ledger_is_the_truth(home)

@@ -1,0 +1,56 @@
+"""The stores of a daemon that starts."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from alpha.alerts import Alerts
+from alpha.clock import SystemClock
+from alpha.config.load import load
+from alpha.core.reasons import BUILTIN
+from alpha.ledger.lease import Lease, LeaseHeld
+from alpha.ledger.migrations import migrate
+from alpha.ledger.pool import Pool
+from alpha.stores import open_stores
+from tests.conftest import ROOT
+
+
+async def nobody(pool: Pool, lease: Lease, held: LeaseHeld) -> bool:
+    raise AssertionError(f"expected a free account, was {held}")
+
+
+@pytest.mark.parametrize("applied", [0, 1, 3, 4, 6])
+async def test_another_daemon_may_be_making_the_database_at_the_same_moment(
+    tmp_path: Path, postgres_dsn: str, redis_url: str, applied: int
+) -> None:
+    """Whatever it has applied so far."""
+    connection = await asyncpg.connect(postgres_dsn)
+    for schema in ("trading", "analytics", "config", "audit"):
+        await connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+    first = tmp_path / "first"
+    first.mkdir()
+    for path in sorted((ROOT / "migrations").glob("*.sql"))[:applied]:
+        shutil.copy(path, first)
+    if applied:
+        await migrate(connection, first)
+    await connection.close()
+    config = tmp_path / "config.toml"
+    config.write_text(f"[postgres]\nurl = '{postgres_dsn}'\n[redis]\nurl = '{redis_url}'\n")
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        stores = await open_stores(
+            stack,
+            load(config, {}, {}),
+            ["main"],
+            installation="ours",
+            reasons=BUILTIN,
+            clock=clock,
+            alerts=Alerts(clock),
+            stand_by=nobody,
+        )
+        assert stores is not None and stores.lease.epochs == {"main": 1}

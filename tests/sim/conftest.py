@@ -15,6 +15,7 @@ import pytest
 from alpha.clock import SystemClock
 from alpha.sim.feeds import build_feed
 from alpha.sim.server import AccountOption, SimOptions, simulated
+from tests.sim.switches import Switches
 from tests.sim.wire import Venue
 
 KEY, SECRET = "demo-key", "demo-secret"
@@ -67,3 +68,14 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
 @pytest.fixture
 async def venue(start: Start) -> Venue:
     return await start()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+async def switches(http: aiohttp.ClientSession, venue: Venue) -> Switches:
+    return Switches(http, venue)

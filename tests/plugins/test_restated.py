@@ -16,18 +16,9 @@ from alpha.backtest.setup import Request, prepare
 from alpha.bots.discovery import Catalog
 from alpha.config import Config
 from tests.plugins.candles import draws
-from tests.plugins.restated import (
-    BAR_MS,
-    SYMBOLS,
-    Deal,
-    Exchange,
-    Market,
-    MomentumRules,
-    RestatedMomentum,
-    RestatedShort,
-    Row,
-    ShortRules,
-)
+from tests.plugins.restated import BAR_MS, SYMBOLS, Deal, Exchange, Market, Row
+from tests.plugins.restated_momentum import MomentumRules, RestatedMomentum
+from tests.plugins.restated_shortseller import RestatedShort, ShortRules
 
 ROOT = Path(__file__).parents[2]
 RECORDED = ROOT.parent / "shared" / "data"

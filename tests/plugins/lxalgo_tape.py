@@ -1,4 +1,8 @@
-"""Bars for LXAlgo's tests: a flat market at 100 that is moved by hand."""
+"""Bars for LXAlgo's tests: a flat market at 100 that is moved by hand.
+
+A bar that stands at 109 is a rise of 9 % with a spread of 0: rule 8. With a spread of 5 it is
+rule 6.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,11 @@ DAY_MS = 24 * HOUR_MS
 #: 2025-09-30 00:00 UTC, a Tuesday: the next midnight ends a month.
 TUESDAY = 1_759_190_400_000
 BTC, ETH, SOL = "BTCUSDT", "ETHUSDT", "SOLUSDT"
+
+#: Intents of a close: kind, symbol, reason.
+RULE_8 = [("enter", BTC, "rule_8")]
+RULE_6 = [("enter", BTC, "rule_6")]
+NOTHING: list[tuple[str, str, str]] = []
 
 
 def lxalgo(settings: Mapping[str, object] | None = None) -> BotHandle:
@@ -100,3 +109,15 @@ def tape(
 def intents(decision: Decision | None) -> list[tuple[str, str, str]]:
     assert decision is not None
     return [(p.intent.kind, p.intent.symbol, p.intent.reason) for p in decision.planned]
+
+
+def held(market: Tape, price: float = 109.0) -> Tape:
+    """The same market with a position of the close just made."""
+    assert intents(market.close(price)) == RULE_8
+    return market
+
+
+def stopped_out(market: Tape, price: float = 100.0) -> None:
+    """The exchange's stop closes the position."""
+    qty = market.desk.positions[BTC].signed_qty
+    market.desk.fill(BTC, -qty, Decimal(str(price)), market.start_ms, "stop_loss", "stop")

@@ -24,7 +24,7 @@ from alpha.core.reasons import BUILTIN
 from alpha.core.records import AttributionRules, BookChange
 from alpha.core.steps import QtySteps
 from tests.core.histories import execution, funding
-from tests.plugins import breakouts, lxalgo_tape, test_shortseller
+from tests.plugins import breakouts, lxalgo_tape, shortseller_tape
 from tests.plugins.breakouts import BREAKOUT
 from tests.plugins.desk import instrument
 
@@ -33,7 +33,7 @@ BTC, ETH, SOL = "BTCUSDT", "ETHUSDT", "SOLUSDT"
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 ACCOUNT = "main"
-Tape = test_shortseller.Tape | breakouts.Tape | lxalgo_tape.Tape
+Tape = shortseller_tape.Tape | breakouts.Tape | lxalgo_tape.Tape
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Bot:
 
 
 def begin_short(symbols: tuple[str, ...], start_ms: int, *, fills: bool = True) -> Tape:
-    tape = test_shortseller.tape(symbols=symbols, start_ms=start_ms, fills=fills)
+    tape = shortseller_tape.tape(symbols=symbols, start_ms=start_ms, fills=fills)
     tape.close(101.0)
     return tape
 
@@ -80,7 +80,7 @@ def begin_lxalgo(symbols: tuple[str, ...], start_ms: int, *, fills: bool = True)
 
 
 def drop(tape: Tape) -> Decision | None:
-    assert isinstance(tape, test_shortseller.Tape)
+    assert isinstance(tape, shortseller_tape.Tape)
     return tape.close(99.0)
 
 
@@ -257,7 +257,7 @@ def any_close(tape: Tape, price: float) -> Decision | None:
     if isinstance(tape, lxalgo_tape.Tape):
         opened_ms = tape.desk.positions[BTC].opened_ms if tape.desk.positions else None
         tape.until((opened_ms or 0) + 8 * HOUR_MS - 300_000, price)
-    if isinstance(tape, test_shortseller.Tape | lxalgo_tape.Tape):
+    if isinstance(tape, shortseller_tape.Tape | lxalgo_tape.Tape):
         return tape.close(price)
     return tape.close(dict.fromkeys(tape.symbols, (price, 1.0)))
 

@@ -9,13 +9,12 @@ import pytest
 from plugins.lxalgo.limits import DAY_MS, WEEK_MS, Account, week_of
 from plugins.lxalgo.settings import LXAlgoSettings
 from tests.plugins.candles import BAR_MS
-from tests.plugins.lxalgo_tape import BTC, ETH, HOUR_MS, TUESDAY, Tape, intents, tape
+from tests.plugins.lxalgo_tape import BTC, ETH, HOUR_MS, NOTHING, TUESDAY, Tape, intents, tape
 
 SETTINGS = LXAlgoSettings()
 #: 2025-09-29 00:00 UTC.
 MONDAY = TUESDAY - DAY_MS
 MINUTE_MS = 60_000
-NOTHING: list[tuple[str, str, str]] = []
 
 
 def account(*equities: str, start_ms: int = MONDAY, step_ms: int = DAY_MS) -> Account:

@@ -14,11 +14,10 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from alpha.backtest.holding import ZERO
 from alpha.backtest.result import Curve, Refused, Result, Signal
 from alpha.backtest.seat import HookRaised, Seat, raised, where
 from alpha.backtest.tape import Stretch, Tape
-from alpha.backtest.telling import fill_of, order_row
+from alpha.backtest.telling import fill_of, filled_row, refused_row
 from alpha.backtest.venue import Book, Done, Terms, Venue
 from alpha.bots.plugin import HookFunction
 from alpha.candles.files import interval_name
@@ -26,7 +25,6 @@ from alpha.clock import iso
 from alpha.core.events import Bar
 from alpha.core.instruments import Instrument
 from alpha.core.intents import Enter, Exit
-from alpha.core.orders import OrderState
 from alpha.core.snapshot import Snapshot
 from alpha.errors import NeedsOperator
 
@@ -442,22 +440,10 @@ class Engine:
             fill = fill_of(seat, done)
             answer = seat.call("on_fill", seat.on_fill, at, fill, picture)
             self.carry_out(bot, answer, now_ms)
-        if seat.on_order is not None and done.order is not None:
-            order = done.order
-            row = order_row(
-                seat,
-                order.symbol,
-                seat.link_id(order.reason, order.stamp),
-                is_exit=order.is_exit,
-                is_buy=order.side == "Buy",
-                reason=order.reason,
-                qty=order.qty,
-                decided_ms=order.decided_ms,
-                state=OrderState.FILLED,
-                at_ms=done.at_ms,
-                filled=done.qty,
-                price=done.price,
-            )
+        if seat.on_order is None:
+            return
+        row = filled_row(seat, done)
+        if row is not None:
             picture = self.picture(bot, now_ms)
             answer = seat.call("on_order", seat.on_order, at, row, picture)
             self.carry_out(bot, answer, now_ms)
@@ -468,20 +454,7 @@ class Engine:
         seat = bot.seat
         if seat.on_order is None:
             return
-        is_buy = isinstance(intent, Enter) and intent.side == "Buy"
-        row = order_row(
-            seat,
-            intent.symbol,
-            seat.link_id(intent.reason, stamp),
-            is_exit=isinstance(intent, Exit),
-            is_buy=is_buy,
-            reason=intent.reason,
-            qty=ZERO,
-            decided_ms=now_ms,
-            state=OrderState.NEVER_ACCEPTED,
-            at_ms=now_ms,
-            why=why,
-        )
+        row = refused_row(seat, intent, stamp, why, now_ms)
         picture = self.picture(bot, now_ms)
         answer = seat.call("on_order", seat.on_order, iso(now_ms), row, picture)
         self.carry_out(bot, answer, now_ms)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from alpha.backtest.holding import ZERO
 from alpha.backtest.venue import Done
+from alpha.core.intents import Enter, Exit
 from alpha.core.orders import OrderState
 from alpha.core.records import Fill, OrderRow
 
@@ -53,7 +54,45 @@ def fill_of(owner: Owner, done: Done) -> Fill:
     )
 
 
-def order_row(
+def filled_row(owner: Owner, done: Done) -> OrderRow | None:
+    """The order of a fill, at its end; None for a stop, which has no order of its own."""
+    order = done.order
+    if order is None:
+        return None
+    return _order_row(
+        owner,
+        order.symbol,
+        owner.link_id(order.reason, order.stamp),
+        is_exit=order.is_exit,
+        is_buy=order.side == "Buy",
+        reason=order.reason,
+        qty=order.qty,
+        decided_ms=order.decided_ms,
+        state=OrderState.FILLED,
+        at_ms=done.at_ms,
+        filled=done.qty,
+        price=done.price,
+    )
+
+
+def refused_row(owner: Owner, intent: Enter | Exit, stamp: int, why: str, now_ms: int) -> OrderRow:
+    """The order that an intent would have been, had the venue taken it."""
+    return _order_row(
+        owner,
+        intent.symbol,
+        owner.link_id(intent.reason, stamp),
+        is_exit=isinstance(intent, Exit),
+        is_buy=isinstance(intent, Enter) and intent.side == "Buy",
+        reason=intent.reason,
+        qty=ZERO,
+        decided_ms=now_ms,
+        state=OrderState.NEVER_ACCEPTED,
+        at_ms=now_ms,
+        why=why,
+    )
+
+
+def _order_row(
     owner: Owner,
     symbol: str,
     link_id: str,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from alpha.backtest.telling import fill_of, order_row
+from alpha.backtest.telling import fill_of, filled_row, refused_row
 from alpha.backtest.venue import Book, Done, Terms, Venue
 from alpha.bots.host import BotHandle, SavedBot
 from alpha.bots.states import BotState
@@ -22,12 +22,10 @@ from alpha.conformance.ground import MINUTE_MS, Ground, Seat
 from alpha.core.decisions import Decision
 from alpha.core.events import Bar
 from alpha.core.intents import Enter, Exit
-from alpha.core.orders import OrderState
 from alpha.core.records import Fill, OrderRow
 from alpha.core.snapshot import Snapshot
 
 WALLET = Decimal(10_000)
-ZERO = Decimal(0)
 #: Symbols and closes at which their bar comes too late.
 Late = Collection[tuple[str, int]]
 
@@ -198,19 +196,7 @@ class Course:
                 self._venue.move_stop(0, intent)
                 continue
             if why is not None:
-                row = order_row(
-                    self,
-                    intent.symbol,
-                    planned.order_link_id,
-                    is_exit=isinstance(intent, Exit),
-                    is_buy=isinstance(intent, Enter) and intent.side == "Buy",
-                    reason=intent.reason,
-                    qty=ZERO,
-                    decided_ms=now_ms,
-                    state=OrderState.NEVER_ACCEPTED,
-                    at_ms=now_ms,
-                    why=why,
-                )
+                row = refused_row(self, intent, number, why, now_ms)
                 self._happen("order", now_ms, order=row)
 
     @property
@@ -225,21 +211,6 @@ class Course:
         """A fill, and the end of its order."""
         self.stops += done.order is None
         self._happen("fill", done.at_ms, filled=fill_of(self, done))
-        order = done.order
-        if order is None:
-            return
-        row = order_row(
-            self,
-            order.symbol,
-            self._ids[order.stamp],
-            is_exit=order.is_exit,
-            is_buy=order.side == "Buy",
-            reason=order.reason,
-            qty=order.qty,
-            decided_ms=order.decided_ms,
-            state=OrderState.FILLED,
-            at_ms=done.at_ms,
-            filled=done.qty,
-            price=done.price,
-        )
-        self._happen("order", done.at_ms, order=row)
+        row = filled_row(self, done)
+        if row is not None:
+            self._happen("order", done.at_ms, order=row)

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from alpha.cli.options import ConfigOption, moment, settings
+from alpha.cli.options import (
+    BalanceOption,
+    BotsOption,
+    CandlesOption,
+    ConfigOption,
+    FromOption,
+    RepairOption,
+    ResultOption,
+    ToOption,
+    settings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,37 +32,22 @@ T = TypeVar("T")
 
 
 def backtest(
-    data: Annotated[
-        Path, typer.Option("--data", metavar="DIR", help="Folder of candle files, or one file.")
-    ],
-    bots: Annotated[
-        str, typer.Option("--bots", metavar="A,B", help="Bots of the config, or plugins by name.")
-    ] = "",
-    begin: Annotated[
-        str | None,
-        typer.Option("--from", metavar="ISO", help="First bar decided on; those before warm up."),
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option("--to", metavar="ISO", help="Bars from here on are left out.")
-    ] = None,
-    balance: Annotated[
-        str, typer.Option("--balance", metavar="USDT", help="What the account begins with.")
-    ] = "10000",
+    data: CandlesOption,
+    bots: BotsOption = "",
+    begin: FromOption = None,
+    end: ToOption = None,
+    balance: BalanceOption = "10000",
     changes: Annotated[
         list[str] | None,
         typer.Option(
             "--set", metavar="BOT.KEY=VALUE", help="A bot's setting, or backtest.slippage_bps."
         ),
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the result; - prints it.")
-    ] = None,
+    json_file: ResultOption = None,
     html_file: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write a report of one page.")
     ] = None,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Drop lines of candle files that are wrong.")
-    ] = False,
+    repair: RepairOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Run bots over recorded candles: the same plugins as live, filled by a documented model."""
@@ -72,8 +67,8 @@ def backtest(
     request = Request(
         bots=tuple(name.strip() for name in bots.split(",") if name.strip()),
         data=data,
-        from_ms=None if begin is None else moment("--from", begin),
-        to_ms=None if end is None else moment("--to", end),
+        from_ms=begin,
+        to_ms=end,
         balance=usage(lambda: amount("--balance", balance)),
         changes=usage(lambda: parse_changes(changes or [])),
         repair=repair,

@@ -42,11 +42,19 @@ def download(
         str, typer.Option("--interval", metavar="5m", help="Length of a candle.")
     ] = "5m",
     begin: Annotated[
-        str | None,
-        typer.Option("--from", metavar="ISO", help="First candle; default 90 days before --to."),
+        int | None,
+        typer.Option(
+            "--from",
+            metavar="ISO",
+            parser=moment,
+            help="First candle; default 90 days before --to.",
+        ),
     ] = None,
     end: Annotated[
-        str | None, typer.Option("--to", metavar="ISO", help="End of the last candle; default now.")
+        int | None,
+        typer.Option(
+            "--to", metavar="ISO", parser=moment, help="End of the last candle; default now."
+        ),
     ] = None,
     data: DataOption = Path("data"),
     funding: Annotated[
@@ -66,6 +74,7 @@ def download(
     from alpha.bybit.market_rows import INTERVAL_NAMES
     from alpha.candles.files import interval_name
     from alpha.cli.logs import configure
+    from alpha.clock import iso
 
     loaded = settings(config)
     configure("error")  # attempts that are made again are no news here
@@ -74,15 +83,11 @@ def download(
         known = ", ".join(interval_name(one) for one in sorted(INTERVAL_NAMES))
         raise typer.BadParameter(f"--interval: expected one of {known}, was {interval!r}")
     names = [name for text in symbols for name in text.upper().split(",") if name]
-    span = (
-        None if begin is None else moment("--from", begin),
-        None if end is None else moment("--to", end),
-    )
-    if span[0] is not None and span[1] is not None and span[0] >= span[1]:
-        raise typer.BadParameter(f"expected --from before --to, was {begin} and {end}")
+    if begin is not None and end is not None and begin >= end:
+        raise typer.BadParameter(f"expected --from before --to, was {iso(begin)} and {iso(end)}")
     data.mkdir(parents=True, exist_ok=True)
     address = url or loaded.exchange.rest_url or _published(loaded)
-    rows = asyncio.run(_download(address, names, interval_ms, span, data, funding=funding))
+    rows = asyncio.run(_download(address, names, interval_ms, (begin, end), data, funding=funding))
     _print(rows, as_json)
 
 

@@ -41,14 +41,42 @@ def settings(
     return loaded
 
 
-def moment(option: str, text: str) -> int:
-    """Unix ms of an ISO 8601 time, UTC where none is told."""
+def moment(text: str) -> int:
+    """Unix ms of an ISO 8601 time, UTC where none is told: the parser of options that are one."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter: before year 1 or after 9999 in UTC
         raise typer.BadParameter(
-            f"expected {option} as a UTC time like 2026-01-05T03:00:00Z, was {text!r}"
+            f"expected a UTC time like 2026-01-05T03:00:00Z, was {text!r}"
         ) from None
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=UTC)
     return round(found.timestamp() * 1000)
+
+
+# -- of verbs that walk over recorded candles -------------------------------------------------
+
+CandlesOption = Annotated[
+    Path, typer.Option("--data", metavar="DIR", help="Folder of candle files, or one file.")
+]
+BotsOption = Annotated[
+    str, typer.Option("--bots", metavar="A,B", help="Bots of the config, or plugins by name.")
+]
+FromOption = Annotated[
+    int | None,
+    typer.Option(
+        "--from", metavar="ISO", parser=moment, help="First bar decided on; those before warm up."
+    ),
+]
+ToOption = Annotated[
+    int | None,
+    typer.Option("--to", metavar="ISO", parser=moment, help="Bars from here on are left out."),
+]
+BalanceOption = Annotated[
+    str, typer.Option("--balance", metavar="USDT", help="What the account begins with.")
+]
+ResultOption = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write the result; - prints it.")
+]
+RepairOption = Annotated[
+    bool, typer.Option("--repair", help="Drop lines of candle files that are wrong.")
+]

@@ -55,8 +55,8 @@ def sim(
         Path | None, typer.Option("--data", metavar="DIR", help="Candles for the replay feed.")
     ] = None,
     start: Annotated[
-        str | None,
-        typer.Option("--start", metavar="ISO", help="When the market opens (UTC)."),
+        int | None,
+        typer.Option("--start", metavar="ISO", parser=moment, help="When the market opens (UTC)."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the synthetic feed.")] = 1,
     speed: Annotated[
@@ -112,7 +112,7 @@ def sim(
         port=port,
         feed=feed,
         data=data,
-        start_ms=None if start is None else moment("--start", start),
+        start_ms=start,
         seed=seed,
         speed=speed,
         ready_file=ready_file,

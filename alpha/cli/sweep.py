@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from alpha.cli.backtest import progress, usage, write
-from alpha.cli.options import ConfigOption, moment, settings
+from alpha.cli.options import (
+    BalanceOption,
+    BotsOption,
+    CandlesOption,
+    ConfigOption,
+    FromOption,
+    RepairOption,
+    ResultOption,
+    ToOption,
+    settings,
+)
 
 if TYPE_CHECKING:
     from alpha.backtest.sweep import Swept
@@ -19,26 +28,15 @@ NAMED = 5
 
 
 def sweep(
-    data: Annotated[
-        Path, typer.Option("--data", metavar="DIR", help="Folder of candle files, or one file.")
-    ],
+    data: CandlesOption,
     grid: Annotated[
         list[str],
         typer.Option("--grid", metavar="BOT.KEY=1,2,3", help="Values to try; repeatable."),
     ],
-    bots: Annotated[
-        str, typer.Option("--bots", metavar="A,B", help="Bots of the config, or plugins by name.")
-    ] = "",
-    begin: Annotated[
-        str | None,
-        typer.Option("--from", metavar="ISO", help="First bar decided on; those before warm up."),
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option("--to", metavar="ISO", help="Bars from here on are left out.")
-    ] = None,
-    balance: Annotated[
-        str, typer.Option("--balance", metavar="USDT", help="What the account begins with.")
-    ] = "10000",
+    bots: BotsOption = "",
+    begin: FromOption = None,
+    end: ToOption = None,
+    balance: BalanceOption = "10000",
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="BOT.KEY=VALUE", help="A setting of all points."),
@@ -50,12 +48,8 @@ def sweep(
         float,
         typer.Option("--split", metavar="PART", help="Part of the time that ranks; 1: all of it."),
     ] = 0.7,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the result; - prints it.")
-    ] = None,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Drop lines of candle files that are wrong.")
-    ] = False,
+    json_file: ResultOption = None,
+    repair: RepairOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Backtest a grid of settings on all CPUs; rank in sample, show what came of it later."""
@@ -77,8 +71,8 @@ def sweep(
     request = Request(
         bots=tuple(name.strip() for name in bots.split(",") if name.strip()),
         data=data,
-        from_ms=None if begin is None else moment("--from", begin),
-        to_ms=None if end is None else moment("--to", end),
+        from_ms=begin,
+        to_ms=end,
         balance=usage(lambda: amount("--balance", balance)),
         changes=usage(lambda: parse_changes(changes or [])),
         repair=repair,

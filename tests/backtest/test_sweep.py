@@ -211,6 +211,8 @@ def test_prices_of_the_account_can_be_swept(data: Path, tmp_path: Path) -> None:
         (("--grid", "cooldown"), 2, "expected BOT.KEY=VALUE"),
         (("--grid", f"{SLOW}=3,4", "--split", "0"), 2, "--split above 0"),
         (("--grid", f"{SLOW}=3,4", "--jobs", "0"), 2, "--jobs"),
+        (("--grid", f"{SLOW}=3,4", "--from", "soon"), 2, "'--from': expected a UTC time like"),
+        (("--grid", f"{SLOW}=3,4", "--to", "25:00"), 2, "'--to': expected a UTC time like"),
         ((), 2, "--grid"),
     ],
 )

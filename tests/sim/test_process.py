@@ -288,7 +288,7 @@ async def test_bad_candles_name_file_and_line(tmp_path: Path, start: Start) -> N
         (["--account", "onlykey"], 2, "expected --account KEY:SECRET"),
         (["--account", "k:s:-5"], 2, "expected a balance in USDT, was '-5'"),
         (["--account", "demo-key:again"], 2, "expected every account once"),
-        (["--start", "yesterday"], 2, "expected --start as a UTC time"),
+        (["--start", "yesterday"], 2, "'--start': expected a UTC time"),
         (["--ready-file", "/no-such-folder/ready"], 2, "expected a file in a folder that exists"),
         (["--speed", "0"], 4, "expected a speed above 0 and up to 1200"),
         (["--state", "/dev/null/state"], 1, "expected a state folder that this user can write"),

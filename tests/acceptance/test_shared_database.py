@@ -5,31 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import asyncpg
-import pytest
 
 from tests.acceptance.daemons import Installation
-from tests.acceptance.pairs import Site, exchange_of
+from tests.acceptance.pairs import Site
 from tests.acceptance.pooler import pgbouncer
-from tests.acceptance.test_standby import (
-    SPEED,
-    assert_all_is_right,
-    standing_by,
-    taking_over,
-)
+from tests.acceptance.test_standby import assert_all_is_right, standing_by, taking_over
 from tests.until import until
-
-
-@pytest.fixture
-async def site(server_folder: Path, postgres_dsn: str, redis_url: str) -> AsyncIterator[Site]:
-    exchange = await exchange_of(server_folder, ("main", "second"), SPEED)
-    try:
-        yield Site(server_folder, postgres_dsn, redis_url, exchange.urls)
-    finally:
-        exchange.stop()
 
 
 async def emptied(dsn: str) -> None:

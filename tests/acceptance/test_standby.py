@@ -8,29 +8,17 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import asyncpg
-import pytest
 
 from alpha.clock import SystemClock
 from tests.acceptance.daemons import Installation, comparable
-from tests.acceptance.pairs import Site, exchange_of
+from tests.acceptance.pairs import Site
 from tests.acceptance.test_processes import assert_nothing_was_sent_twice
 from tests.until import until
 
 TAKEOVER_S = 10.0
-SPEED = 1200
 STANDBY = "event='standby'"
-
-
-@pytest.fixture
-async def site(server_folder: Path, postgres_dsn: str, redis_url: str) -> AsyncIterator[Site]:
-    exchange = await exchange_of(server_folder, ("main", "second"), SPEED)
-    try:
-        yield Site(server_folder, postgres_dsn, redis_url, exchange.urls)
-    finally:
-        exchange.stop()
 
 
 async def standing_by(home: Installation) -> None:

@@ -149,11 +149,16 @@ async def test_350_symbols_at_once_leave_the_loop_free(pool: Pool) -> None:
 
 
 async def test_the_ledger_goes_first(pool: Pool) -> None:
-    busy, away = True, False
-    async with archiving(pool, is_busy=lambda: busy, is_away=lambda: away) as archive:
-        away = True
+    busy, away, asked = True, True, 0
+
+    def is_away() -> bool:
+        nonlocal asked
+        asked += 1
+        return away
+
+    async with archiving(pool, is_busy=lambda: busy, is_away=is_away) as archive:
         archive.keep(bars(0, 10), "rest")
-        await asyncio.sleep(0.3)  # noqa: TID251  (nothing is to happen meanwhile)
+        await until(lambda: asked > 10, "asked again and again")
         assert archive.written == 0
         away = busy = False
         await until(lambda: archive.written == 10, "written once the ledger is done")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from functools import partial
 
 import asyncpg
 
@@ -24,10 +25,10 @@ async def emptied(dsn: str) -> None:
         await connection.close()
 
 
-def fills(home: Installation, bot_id: str) -> int:
+def has_traded(home: Installation, bot_id: str) -> bool:
     found = home.json("fills", "--limit", "1000")["fills"]
     assert isinstance(found, list)
-    return sum(1 for row in found if row["bot_id"] == bot_id)
+    return sum(1 for row in found if row["bot_id"] == bot_id) >= 10
 
 
 async def test_daemons_of_different_accounts_share_database_and_redis(site: Site) -> None:
@@ -39,11 +40,8 @@ async def test_daemons_of_different_accounts_share_database_and_redis(site: Site
         for home in (a, b):
             await home.ready()
         for home, bot_id in ((a, "first_001"), (b, "other_001")):
-            await until(
-                lambda home=home, bot_id=bot_id: fills(home, bot_id) >= 10,  # type: ignore[misc]
-                f"fills of {bot_id}",
-                within_s=40,
-            )
+            traded = partial(has_traded, home, bot_id)
+            await until(traded, f"10 fills of {bot_id}", within_s=40)
         daemons = a.json("status")["daemons"]
         assert isinstance(daemons, list)
         assert sorted((one["role"], *one["accounts"]) for one in daemons) == [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from alpha.bots import Bar
 from alpha.core.decisions import Decision
@@ -72,11 +73,12 @@ def market(
     *,
     symbols: tuple[str, ...] = (BTC,),
     start_ms: int = MONDAY + 8 * 3_600_000,
-    **desk: object,
+    wallet: Decimal = Decimal(10_000),
+    fills: bool = True,
 ) -> Tape:
     """Warm: the next bar is the first that is decided, except for one."""
     handle = momentum({"symbols": list(symbols), **(settings or {})})
-    found = Tape(Desk(handle, **desk), symbols, start_ms - (WARM - 1) * BAR_MS)  # type: ignore[arg-type]
+    found = Tape(Desk(handle, wallet, fills), symbols, start_ms - (WARM - 1) * BAR_MS)
     handle.start()
     while found.start_ms < start_ms:
         for symbol in symbols:

@@ -280,9 +280,9 @@ HOUR_MS = 3_600_000
 START = MONDAY
 
 
-def falling(settings: Mapping[str, object] | None = None, **desk: object) -> Tape:
+def falling(settings: Mapping[str, object] | None = None) -> Tape:
     """Monday 04:00 has been decided at an equity of 10 000."""
-    tape = market(settings, start_ms=START, symbols=ALL, fills=False, **desk)
+    tape = market(settings, start_ms=START, symbols=ALL, fills=False)
     tape.desk.equity = Decimal(10_000)
     tape.close()
     assert tape.now == START + 4 * HOUR_MS

@@ -438,7 +438,9 @@ class Daemon:
         self._ended = self._clock.monotonic()
         self._stop.set()
         self._watchdog.stopping()
+        await self._supervisor.end("market", "rounds")
         await self._supervisor.settle(SETTLE_S)
+        await self._live.orders_end(SETTLE_S)
         await self._supervisor.cancel(but=KEPT_TO_THE_END)
         drained = await self._stores.writer.drain(SETTLE_S)
         if not drained:
@@ -479,11 +481,8 @@ class Daemon:
     ) -> None:
         if self._options.report is None:
             return
-        ledger = await report.verify_ledger(
-            self._config.mode,
-            self._options.config_file,
-            self._clock.monotonic() - self._ended,
-        )
+        since = self._clock.monotonic() - self._ended
+        ledger = await report.verify_ledger(self._config.mode, self._options.config_file, since)
         seconds = self._clock.monotonic() - self._options.started
         composed = report.compose(status, seconds, ledger, orders, commits)
         report.write(composed, self._options.report)

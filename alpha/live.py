@@ -24,6 +24,8 @@ from alpha.trading.reconcile import Reconciler
 from alpha.trading.service import AccountService
 from alpha.trading.session import BotSession
 
+_LOOK_S = 0.02
+
 
 class Live:
     """Services by account and sessions by the bots' names in the settings; the parts that open
@@ -60,6 +62,17 @@ class Live:
         self.services[session.account.name].sessions[session.bot_id] = session
         self.sessions[name] = session
         self._names[session.bot_id] = name
+
+    async def orders_end(self, within_s: float) -> None:
+        """Waits for entries and exits that are on their way, at most so long: what they trade
+        would else be fetched at the next start only."""
+        until = self._clock.monotonic() + within_s
+        while self._clock.monotonic() < until and any(
+            row.purpose != "stop" and tracker.is_ours(row.client_order_id)
+            for tracker in (service.account.tracker for service in self.services.values())
+            for row in tracker.working()
+        ):
+            await self._clock.sleep(_LOOK_S)
 
     def reconciled(self) -> None:
         """After a full reconciliation the live picture is written anew, too."""

@@ -130,7 +130,7 @@ def bot_status(session: BotSession) -> BotStatus:
 
 def account_status(service: AccountService, degraded: tuple[str, ...]) -> AccountStatus:
     account = service.account
-    wallet = account.wallet
+    wallet = account.balance.told
     troubles = [f"{symbol}: {why}" for symbol, why in sorted(account.blocked.items())]
     if service.reconciler.last:
         count = len(service.reconciler.last)
@@ -269,7 +269,7 @@ def bot_picture(
         equity=equity,
         unrealised_pnl=equity - wallet,
         commit_no=commit_no,
-        available=account.wallet.available if account.wallet else None,
+        available=account.balance.told.available if account.balance.told else None,
     )
 
 

@@ -105,12 +105,18 @@ class Supervisor:
         if self._spawned:
             await asyncio.wait(list(self._spawned), timeout=seconds)
 
+    async def end(self, *names: str) -> None:
+        """Cancels the kept tasks of these names, as far as there are any."""
+        await self._cancel({self._kept.pop(name) for name in names if name in self._kept})
+
     async def cancel(self, *, but: Collection[str] = ()) -> None:
-        """Cancels what is left, save the kept tasks of these names, until it is gone. A task
-        that swallows its cancellation is asked again, and after that left behind with its name
-        in the log: the process is ending."""
+        """Cancels what is left, save the kept tasks of these names."""
         kept = [name for name in self._kept if name not in but]
-        left = {*(self._kept.pop(name) for name in kept), *self._spawned}
+        await self._cancel({*(self._kept.pop(name) for name in kept), *self._spawned})
+
+    async def _cancel(self, left: set[asyncio.Task[None] | asyncio.Task[object]]) -> None:
+        """Until they are gone. A task that swallows its cancellation is asked again, and after
+        that left behind with its name in the log: the process is ending."""
         for _ in range(CANCEL_ATTEMPTS):
             for task in left:
                 task.cancel()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Context, Decimal, InvalidOperation
 from typing import Literal
 
-from alpha.control.desk import DaemonStatus, Reconciled, Row, Status
+from alpha.control.desk import DaemonStatus, PositionStatus, Reconciled, Row, Status
 from alpha.control.wire import plain
 
 Table = Literal["bots", "positions", "orders", "fills"]
@@ -15,7 +15,16 @@ Table = Literal["bots", "positions", "orders", "fills"]
 #: The columns of each table for people; the JSON rows hold more.
 COLUMNS: Mapping[Table, tuple[str, ...]] = {
     "bots": ("name", "bot_id", "account", "enabled", "state", "state_reason"),
-    "positions": ("bot", "symbol", "side", "size", "avg_price", "unrealised_pnl", "stop_loss"),
+    "positions": (
+        "bot",
+        "symbol",
+        "side",
+        "size",
+        "avg_price",
+        "unrealised_pnl",
+        "stop_loss",
+        "trailing_stop",
+    ),
     "orders": ("decided_at", "bot_id", "symbol", "side", "purpose", "reason", "qty", "state"),
     "fills": (
         "exec_time",
@@ -123,10 +132,18 @@ def status(status: Status) -> str:
             lines.append(
                 f"  {position['symbol']} {position['side']} {cell(position['size'])}"
                 f" @ {cell(position['avg_price'])} · {money(position['unrealised_pnl'])}"
-                f" · stop {cell(position['stop_loss'])}"
+                f" · {stops(position)}"
             )
     lines += [_daemon(one) for one in status["daemons"]]
     return "\n".join(lines) + footer(status["source"], status["data_age_s"])
+
+
+def stops(position: PositionStatus) -> str:
+    """What protects it: the level of its stop loss, the distance of its trailing stop."""
+    shown = [f"stop {cell(position['stop_loss'])}"] if position["stop_loss"] else []
+    if position["trailing_stop"]:
+        shown.append(f"trailing by {cell(position['trailing_stop'])}")
+    return " · ".join(shown) or "stop -"
 
 
 def _daemon(daemon: DaemonStatus) -> str:

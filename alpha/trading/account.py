@@ -19,7 +19,7 @@ from alpha.alerts import Alerts
 from alpha.clock import Clock
 from alpha.core.attribution import is_forced
 from alpha.core.book import Book
-from alpha.core.events import Execution, OrderEvent, PositionEvent, WalletEvent
+from alpha.core.events import Execution, OrderEvent, PositionEvent
 from alpha.core.reasons import BUILTIN, ReasonBook
 from alpha.core.records import (
     AttributionRules,
@@ -35,6 +35,7 @@ from alpha.core.records import (
     Tally,
 )
 from alpha.core.steps import NO_STEPS, QtySteps
+from alpha.trading.balance import Balance
 from alpha.trading.manual import ManualPolicy, ManualTrades
 from alpha.trading.orders import OrderTracker, position_owner
 from alpha.trading.waiting import WAIT_S, Waiting, WaitingRows
@@ -96,7 +97,7 @@ class Account:
         self.gaps = 0
         self.backfilled = 0
         self.marks = Marks(name, 0, 0)
-        self.wallet: WalletEvent | None = None
+        self.balance = Balance()
         self.exchange: dict[str, PositionEvent] = {}
         self._shared: set[str] = set()
         self.blocked: dict[str, str] = {}  # symbol -> why it takes no entries
@@ -298,10 +299,6 @@ class Account:
         if known is None or (event.seq, event.updated_ms) >= (known.seq, known.updated_ms):
             self.exchange[event.symbol] = event
 
-    def receive_wallet(self, event: WalletEvent) -> None:
-        if self.wallet is None or event.at_ms >= self.wallet.at_ms:
-            self.wallet = event
-
     # -- whose it is, decided from outside --------------------------------------------------
 
     def overrule(self, override: Override) -> None:
@@ -363,6 +360,7 @@ class Account:
                 exec_id=row.exec_id,
             )
             self.unexplained.add(change.symbol)
+        self.balance.move(change)
         self.commit_change(change, received_ns, self.tracker.owned_by(change), adopted)
         if self.marks.verified_ms:  # else it is from before the account was ours to watch
             self.manual.seen(change, self.rules)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 
 from alpha.core.events import PositionSide
@@ -18,6 +18,10 @@ class Levels:
     take_profit: Decimal | None
     trailing: Decimal | None
     activation: Decimal | None
+
+    def shown(self) -> dict[str, str]:
+        """Those that there are, for the log."""
+        return {name: str(value) for name, value in asdict(self).items() if value is not None}
 
 
 def levels(plan: StopPlan, side: PositionSide, anchor: Decimal, instrument: Instrument) -> Levels:

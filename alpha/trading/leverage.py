@@ -56,9 +56,11 @@ class Leverage:
         try:
             await self._rest.set_leverage(symbol, leverage)
         except AlphaError as error:
-            log.warning("leverage_not_set", symbol=symbol, leverage=leverage, error=str(error))
+            refused = isinstance(error, VenueRejected)
+            say = log.warning if refused else log.info  # what has not arrived is tried again
+            say("leverage_not_set", symbol=symbol, leverage=str(leverage), error=str(error))
             blocked[symbol] = f"leverage {leverage} could not be set: {error}"
-            return isinstance(error, VenueRejected)
+            return refused
         self._done[symbol] = leverage
         if blocked.get(symbol, "").startswith("leverage"):
             del blocked[symbol]

@@ -71,7 +71,7 @@ class PositionStops:
             state.unanswered(self._clock.monotonic())
         else:
             state.placed, state.refusals = wanted, 0
-            log.info("stops_placed", bot=bot_id, symbol=symbol, stop_loss=str(wanted.stop_loss))
+            log.info("stops_placed", bot=bot_id, symbol=symbol, **wanted.shown())
 
     async def clear(self, symbol: str) -> None:
         """Takes the position's own stops away, where conditional orders have taken over."""

@@ -313,7 +313,7 @@ class AccountService:
             case PositionEvent():
                 account.receive_position(event)
             case WalletEvent():
-                account.receive_wallet(event)
+                account.balance.tell(event)
             case _:
                 return
         self.protection.wake()

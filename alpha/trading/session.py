@@ -374,7 +374,7 @@ class BotSession:
     def _wallet(self) -> Decimal:
         if self._capital is not None:
             return self._capital + self._cash_flow
-        return self.account.wallet.wallet if self.account.wallet is not None else ZERO
+        return self.account.balance.usdt
 
     # -- the gateway asks ---------------------------------------------------------------------
 

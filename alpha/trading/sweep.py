@@ -66,7 +66,7 @@ class Sweep:
             self._looks_behind -= 1
         await self._orders()
         await self._positions()
-        self._account.receive_wallet(await self._rest.wallet())
+        self._account.balance.tell(await self._rest.wallet())
 
     async def _orders(self) -> None:
         """Open orders as the exchange has them; ours that it does not list are asked by id."""

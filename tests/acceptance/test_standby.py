@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from alpha.clock import SystemClock
-from tests.acceptance.daemons import Installation, comparable
+from tests.acceptance.daemons import Installation, Json, comparable
 from tests.acceptance.pairs import Site
 from tests.acceptance.test_processes import assert_nothing_was_sent_twice
 from tests.until import until
@@ -116,13 +116,22 @@ async def test_a_stalled_holder_is_replaced_and_harms_nothing_when_it_wakes(site
         await b.trades(len(b.truth("Trade")) + 5)
         # With the new owner stopped too, whatever happens now is the old one's doing.
         second.send_signal(signal.SIGSTOP)
-        orders = b.own_orders()
+        orders = await arrived(b)
         first.send_signal(signal.SIGCONT)
         assert first.wait(timeout=10) == 1, a.log[-3000:]
-        assert len(b.own_orders()) == len(orders)
+        assert b.own_orders() == orders
         second.send_signal(signal.SIGCONT)
         assert "LeaseLost" in a.log or "taken over by another daemon" in a.log
         await assert_all_is_right(b, second)
+
+
+async def arrived(home: Installation) -> list[Json]:
+    """The exchange's orders, once what was on the wire to it when everybody stopped is there."""
+    before: list[Json] = []
+    while (orders := home.own_orders()) != before:
+        before = orders
+        await SystemClock().sleep(0.5)
+    return orders
 
 
 async def test_a_holder_stopped_while_it_writes_is_replaced_in_time(site: Site) -> None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from alpha.clock import ManualClock
+from alpha.control import text
 from alpha.control.layer import Actor, Control, Forbidden
 from alpha.control.text import cell
 from alpha.control.verbs import VERBS, BadArgument, resolve_bot
@@ -211,3 +212,23 @@ async def test_differences_are_shown_and_applied_by_an_admin_only(
     assert done.data["agrees"] is True
     assert "adjusted BTCUSDT by root" in done.text
     assert [record.decision for record in desk.records] == ["refused", "allowed"]
+
+
+@pytest.mark.parametrize(
+    ("stop_loss", "trailing_stop", "shown"),
+    [
+        (None, None, "stop -"),
+        ("2.61", None, "stop 2.61"),
+        (None, "0.04", "trailing by 0.04"),
+        ("2.61", "0.04", "stop 2.61 · trailing by 0.04"),
+    ],
+)
+async def test_the_status_says_what_protects_a_position(
+    desk: MemoryDesk, stop_loss: str | None, trailing_stop: str | None, shown: str
+) -> None:
+    status = await desk.status()
+    for bot in status["bots"].values():
+        for position in bot["positions"]:
+            position["stop_loss"], position["trailing_stop"] = stop_loss, trailing_stop
+    [line] = [one for one in text.status(status).splitlines() if " short " in one and " @ " in one]
+    assert line.endswith(f" · {shown}")

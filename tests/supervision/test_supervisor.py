@@ -110,3 +110,21 @@ async def test_tasks_that_are_kept_to_the_end_go_on() -> None:
     assert market.cancelled() and not ledger.done()
     await supervisor.cancel()
     assert ledger.cancelled()
+
+
+async def test_tasks_can_be_ended_by_name_and_what_they_began_goes_on() -> None:
+    supervisor = Supervisor(ManualClock())
+    ledger = supervisor.keep("ledger", Faulty(ValueError(), starts=0).run, restart=False)
+    market = supervisor.keep("market", Faulty(ValueError(), starts=0).run)
+    sent = asyncio.Event()
+
+    async def order() -> None:
+        await sent.wait()
+
+    under_way = supervisor.spawn(order(), "order")
+    await supervisor.end("market", "a name nobody has")
+    assert market.cancelled() and not ledger.done() and not under_way.done()
+    sent.set()
+    await supervisor.settle(1.0)
+    assert under_way.done() and not under_way.cancelled()
+    await supervisor.cancel()

@@ -1,0 +1,51 @@
+"""The balance of an account's wallet, as of what the books hold.
+
+The exchange tells it on a topic of its own, which may come behind the executions that have moved
+it (Bybit V5, Wallet): until then their cash is added to what it has told last. A position that is
+closed already and a wallet that does not know it yet would show an equity that never was.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from alpha.core.events import WalletEvent
+from alpha.core.records import BookChange
+
+ZERO = Decimal(0)
+
+
+class Balance:
+    """`told` is the newest that the exchange has told, stamped with market time."""
+
+    def __init__(self) -> None:
+        self.told: WalletEvent | None = None
+        #: Symbol, when it moved, and the cash of what is newer than that.
+        self._since: list[tuple[str, int, Decimal]] = []
+
+    def tell(self, event: WalletEvent) -> None:
+        """One that is older than what is known changes nothing."""
+        if self.told is not None and event.at_ms < self.told.at_ms:
+            return
+        self.told = event
+        self._since = [one for one in self._since if one[1] > event.at_ms]
+
+    def move(self, change: BookChange) -> None:
+        """What has been folded, or folded anew."""
+        if self.told is None:
+            return
+        after_ms = change.replaced_after_ms
+        if after_ms is not None:
+            self._since = [
+                one for one in self._since if one[0] != change.symbol or one[1] <= after_ms
+            ]
+        moved = [(fill.exec_time, fill.realised - fill.fee) for fill in change.fills]
+        moved += [(paid.exec_time, paid.amount) for paid in change.funding]
+        self._since += [(change.symbol, *one) for one in moved if one[0] > self.told.at_ms]
+
+    @property
+    def usdt(self) -> Decimal:
+        """0 before the exchange has told any."""
+        if self.told is None:
+            return ZERO
+        return sum((cash for _, _, cash in self._since), self.told.wallet)

@@ -28,23 +28,24 @@ from alpha.bybit.rest import Rest
 from alpha.clock import Clock, Randomness, SystemClock, SystemRandomness, VenueClock
 from alpha.config import Config, RunOptions
 from alpha.config.show import secrets_of
-from alpha.control.daemons import daemons_on
 from alpha.control.desk import Status
 from alpha.core.risk import EntryRisk
-from alpha.crew import open_crew, report_crew
+from alpha.crew import open_crew
+from alpha.duties import Duties
 from alpha.errors import AlphaError, TimedOut
 from alpha.exchange import Venue, first_contact, market_has_ended, open_exchange
 from alpha.floor import Floor
 from alpha.guard import Lifeline
 from alpha.installation import DataDirLock, installation_id
-from alpha.ledger import observations, registry
+from alpha.ledger import registry
 from alpha.ledger.alert_journal import AlertJournal
-from alpha.ledger.lease import Lease, LeaseHeld, LeaseLost
+from alpha.ledger.lease import Lease, LeaseHeld
 from alpha.ledger.pool import CONNECTION_ERRORS, Pool
 from alpha.live import Live
 from alpha.live_desk import LiveDesk
 from alpha.parity.recorder import open_recorder
 from alpha.rounds import Rounds
+from alpha.schedule import Schedule
 from alpha.serving import serve
 from alpha.standby import Standby, StandbyDesk
 from alpha.stores import open_stores, register_bots
@@ -57,8 +58,6 @@ from alpha.watchdog import Watchdog
 log = structlog.get_logger(__name__)
 
 SETTLE_S = 1.0
-BEAT_EVERY_S = 5.0
-LOOK_EVERY_S = 1.0
 LOOP_CHECK_S = 1.0
 TASK_LIMIT_S = 10.0
 #: Tasks that write down what the others have done.
@@ -200,6 +199,7 @@ class Daemon:
         self._live = Live(
             config, self._clock, stores, self._crew, self._alerts, started=self._started
         )
+        self._duties = Duties(stores, self._live)
         self._is_open = True
         self._stack.push_async_callback(self._take_down)
         self._supervisor.keep("ledger", stores.writer.run, restart=False)
@@ -368,8 +368,8 @@ class Daemon:
         )
 
     def _ready(self) -> None:
-        self._supervisor.keep("heartbeat", self._beat, vital=False)
-        self._supervisor.keep("daemons", self._look_around, vital=False)
+        schedule = Schedule(self._clock, self._randomness, self._supervisor, self._alerts)
+        self._duties.begin(schedule)
         self._serving = True
         gc.collect()
         gc.freeze()  # what is there now stays: no full collection holds the loop up for its sake
@@ -378,29 +378,6 @@ class Daemon:
         self._watchdog.ready(f"{len(self._live.sessions)} bots, mode {self._config.mode}")
 
     # -- while it runs ------------------------------------------------------------------------
-
-    async def _beat(self) -> None:
-        """Process and strategy heartbeats, states and equity, into the database."""
-        while True:
-            await self._report_crew()
-            await self._clock.sleep(BEAT_EVERY_S)
-
-    async def _report_crew(self, *, stopped: bool = False) -> None:
-        try:
-            async with self._stores.lease.owning() as connection:
-                await report_crew(connection, self._live.sessions, stopped=stopped)
-                for service in self._live.services.values():
-                    await observations.save_positions(connection, service.account.exchange.values())
-        except LeaseLost:
-            return  # the renewing task ends the daemon
-        except CONNECTION_ERRORS as error:
-            log.debug("heartbeat_not_written", error=type(error).__name__)
-
-    async def _look_around(self) -> None:
-        """Who else is there, for the status."""
-        while True:
-            self._live.daemons = await daemons_on(self._stores.pool)
-            await self._clock.sleep(LOOK_EVERY_S)
 
     async def _turn(self) -> None:
         pulse = self._watchdog.pulse("loop", TASK_LIMIT_S)
@@ -445,7 +422,7 @@ class Daemon:
         drained = await self._stores.writer.drain(SETTLE_S)
         if not drained:
             log.error("ledger_not_drained", queued=self._stores.writer.queued)
-        await self._report_crew(stopped=True)
+        await self._duties.beat(stopped=True)
         await self._report(
             self._live.status(),
             [service.gateway.frame_to_order_us for service in self._live.services.values()],

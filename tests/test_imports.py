@@ -29,7 +29,7 @@ LAYERS = (
             {"candles", "core", "embedded", "guard", "installation", "resources", "supervision"}
         )
     ),
-    Layer(frozenset({"watchdog"})),
+    Layer(frozenset({"schedule", "watchdog"})),
     Layer(frozenset({"bybit", "ledger", "state", "config", "sim"})),
     Layer(frozenset({"bots", "market", "trading", "sync"}), siblings=True),
     Layer(frozenset({"control", "analytics", "backup", "backtest"})),
@@ -42,6 +42,7 @@ LAYERS = (
                 "accounts",
                 "announcements",
                 "crew",
+                "duties",
                 "exchange",
                 "floor",
                 "live",

@@ -1,0 +1,50 @@
+"""What the daemon does regularly beside trading: each duty is added here, in one place."""
+
+from __future__ import annotations
+
+import structlog
+
+from alpha.control.daemons import daemons_on
+from alpha.crew import report_crew
+from alpha.ledger import observations
+from alpha.ledger.lease import LeaseLost
+from alpha.ledger.pool import CONNECTION_ERRORS
+from alpha.live import Live
+from alpha.schedule import Duty, Every, Schedule
+from alpha.stores import Stores
+
+log = structlog.get_logger(__name__)
+
+BEAT_EVERY_S = 5.0
+LOOK_EVERY_S = 1.0
+
+
+class Duties:
+    """The parts of a running daemon that regular work reads and writes."""
+
+    def __init__(self, stores: Stores, live: Live) -> None:
+        self._stores = stores
+        self._live = live
+
+    def begin(self, schedule: Schedule) -> None:
+        schedule.add(Duty("heartbeat", Every(BEAT_EVERY_S), self.beat, at_start=True))
+        schedule.add(Duty("daemons", Every(LOOK_EVERY_S), self._look_around, at_start=True))
+
+    async def beat(self, *, stopped: bool = False) -> None:
+        """Process and strategy heartbeats, states and equity, into the database."""
+        try:
+            async with self._stores.lease.owning() as connection:
+                await report_crew(connection, self._live.sessions, stopped=stopped)
+                for service in self._live.services.values():
+                    await observations.save_positions(connection, service.account.exchange.values())
+        except LeaseLost:
+            return  # the renewing task ends the daemon
+        except CONNECTION_ERRORS as error:
+            log.debug("heartbeat_not_written", error=type(error).__name__)
+
+    async def _look_around(self) -> None:
+        """Who else is there, for the status."""
+        try:
+            self._live.daemons = await daemons_on(self._stores.pool)
+        except CONNECTION_ERRORS as error:
+            log.debug("daemons_not_read", error=type(error).__name__)

@@ -13,9 +13,11 @@ import re
 import zlib
 from array import array
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 from alpha.errors import NeedsOperator
@@ -25,6 +27,10 @@ HEADER = ",".join(COLUMNS)
 TURNOVER = "turnover"
 _NAME = re.compile(r"(?:.*-)?([A-Z0-9]+)-([1-9]\d*)([mhdw])\.csv(?:\.gz)?")
 UNITS_MS = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000}
+#: Intervals that an exchange has candles of.
+INTERVALS_MS = tuple(
+    minutes * UNITS_MS["m"] for minutes in (1, 3, 5, 15, 30, 60, 120, 240, 360, 720, 1440, 10080)
+)
 _MONDAY_MS = 4 * UNITS_MS["d"]  # 1970-01-05, the first Monday of the epoch
 _STAMP = re.compile(r"\d{1,15}")
 # Bounded, so that sums of what is read mean something; pandas writes 1e-05.
@@ -42,12 +48,14 @@ class CandleError(NeedsOperator):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something wrong in a file; `dropped` says that the line is not among the candles read."""
+    """Something wrong in a file; `dropped` says that the line is not among the candles read,
+    `start_ms` is its stamp if it has one."""
 
     path: Path
     line: int
     what: str
     dropped: bool
+    start_ms: int | None = None
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {self.what}"
@@ -191,13 +199,19 @@ def read_candles(path: Path, *, repair: bool = False) -> Candles:
 
 
 def fill(candles: Candles, rows: Iterable[Row], *, repair: bool) -> None:
-    """Takes the lines of a file into empty `candles`: every one of them, or raises CandleError
-    for the first that is wrong or does not follow; with `repair` as many as are in order, and
-    `faults` says which are not there."""
-    if repair:
-        _take_what_is_sound(candles, rows)
-    else:
-        _take_strictly(candles, rows)
+    """Takes the lines of a file into empty `candles`: as many as are in order, and `faults` says
+    what is wrong with the others. Without `repair` the first fault raises CandleError; stamps
+    of another interval do in any case, for no line of such a file is what its name says."""
+    found = list(rows)
+    _check_interval(candles, found)
+    _take_what_is_sound(candles, found)
+    faults = candles.faults
+    if faults and not repair:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise CandleError(
+            f"{faults[0]}{more}; correct the file, or see all that is wrong with "
+            "`alpha data check` and drop it with --repair"
+        )
     if not candles.starts:
         raise CandleError(
             f"{candles.path}:2: expected at least one candle, was the end of the file"
@@ -298,41 +312,48 @@ def checked(candles: Candles, number: int, start_ms: int, numbers: Sequence[floa
     """A line, or what is wrong with its stamp and prices."""
     fault = _grid_fault(start_ms, candles.interval_ms) or _range_fault(numbers[:4])
     if fault is not None:
-        return Fault(candles.path, number, fault, dropped=True)
+        return Fault(candles.path, number, fault, dropped=True, start_ms=start_ms)
     return Line(number, start_ms, numbers)
 
 
-def _take_strictly(candles: Candles, rows: Iterable[Row]) -> None:
-    """Raises for the first line that does not follow the one before it."""
-    before: Line | None = None
-    for row in rows:
-        fault = row if isinstance(row, Fault) else _order_fault(candles, row, before)
-        if fault is not None:
-            raise CandleError(
-                f"{fault}; correct the file, or see all that is wrong with `alpha data check` and "
-                "drop it with --repair"
-            )
-        if isinstance(row, Line):
-            candles.append(row.start_ms, row.numbers)
-            before = row
+def _check_interval(candles: Candles, rows: Sequence[Row]) -> None:
+    """Raises CandleError where most stamps are one other distance apart."""
+    lines = [
+        (row.number if isinstance(row, Line) else row.line, row.start_ms)
+        for row in rows
+        if row.start_ms is not None
+    ]
+    distances = Counter(
+        after - before for (_, before), (_, after) in pairwise(lines) if after > before
+    )
+    if not distances:
+        return
+    ((distance, count),) = distances.most_common(1)
+    if distance == candles.interval_ms or distance not in INTERVALS_MS:
+        return
+    if count < 3 or 2 * count <= len(lines):
+        return
+    line = next(
+        number for (_, before), (number, after) in pairwise(lines) if after - before == distance
+    )
+    raise CandleError(
+        f"{candles.path}:{line}: expected candles {interval_name(candles.interval_ms)} apart, was "
+        f"{interval_name(distance)}, as most of the file; name it by its own interval"
+    )
 
 
-def _order_fault(candles: Candles, row: Line, before: Line | None) -> Fault | None:
+def _hole(candles: Candles, row: Line, before: Line | None) -> Fault | None:
+    """What is missing between two candles that ascend; that of the second is there."""
     expected = row.start_ms if before is None else before.start_ms + candles.interval_ms
-    if before is None or row.start_ms == expected:
+    missing = (row.start_ms - expected) // candles.interval_ms
+    if not missing:
         return None
-    dropped = row.start_ms <= before.start_ms
-    if row.start_ms == before.start_ms:
-        what = f"a duplicate of line {before.number}"
-    elif dropped:
-        what = "out of order"
-    else:
-        what = f"after a hole of {(row.start_ms - expected) // candles.interval_ms} candles"
+    what = f"after a hole of {missing} candle{'s' if missing > 1 else ''}"
     text = f"expected start_ms {expected}, was {row.start_ms}, {what}"
-    return Fault(candles.path, row.number, text, dropped=dropped)
+    return Fault(candles.path, row.number, text, dropped=False, start_ms=row.start_ms)
 
 
-def _take_what_is_sound(candles: Candles, rows: Iterable[Row]) -> None:
+def _take_what_is_sound(candles: Candles, rows: Sequence[Row]) -> None:
     """Keeps the most lines that are in order. Of two candles of one time the first is kept."""
     sound: list[Line] = []
     seen: dict[int, int] = {}  # start -> line
@@ -352,7 +373,7 @@ def _take_what_is_sound(candles: Candles, rows: Iterable[Row]) -> None:
             what = f"start_ms {row.start_ms} is out of order"
             candles.faults.append(Fault(candles.path, row.number, what, dropped=True))
             continue
-        if (hole := _order_fault(candles, row, before)) is not None:
+        if (hole := _hole(candles, row, before)) is not None:
             candles.faults.append(hole)
         candles.append(row.start_ms, row.numbers)
         before = row

@@ -273,12 +273,18 @@ def _tell_check(candles: Candles, kept: Path | None) -> None:
     _tell_faults(candles.faults)
     dropped = sum(fault.dropped for fault in candles.faults)
     holes = len(candles.faults) - dropped
-    words = "ok" if not candles.faults else f"{dropped} bad lines, {holes} holes"
+    words = "ok"
+    if candles.faults:
+        words = f"{_counted(dropped, 'bad line')}, {_counted(holes, 'hole')}"
     if kept is not None:
-        words += f"; dropped {dropped} lines, the original is {kept}"
+        words += f"; dropped {_counted(dropped, 'line')}, the original is {kept}"
     if holes:
         words += "; fill holes with alpha data download"
     print(f"{candles.path}: {len(candles)} candles, {words}")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _tell_faults(faults: Sequence[Fault]) -> None:
@@ -383,7 +389,9 @@ def _print_row(row: Mapping[str, object]) -> None:
     words = [f"{row['symbol']} {row['interval']}: {row['candles']} candles"]
     words.append(f"{row['from']} to {row['to']}")
     words += [f"{row[name]} {name}" for name in ("added", "missing", "faults") if row.get(name)]
-    words += [f"{row['holes']} holes"] if row["holes"] else []
+    words += (
+        [_counted(row["holes"], "hole")] if isinstance(row["holes"], int) and row["holes"] else []
+    )
     print(f"{', '.join(words)} -> {row['file']}")
 
 

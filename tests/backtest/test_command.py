@@ -198,10 +198,10 @@ def test_too_little_warm_up_says_how_many_bars_are_needed(
     [
         (lambda lines: lines[:100] + lines[103:], 101, "after a hole of 3 candles"),
         (lambda lines: [*lines[:50], lines[49], *lines[50:]], 51, "a duplicate of line 50"),
-        (lambda lines: [*lines[:9], lines[10], lines[9], *lines[11:]], 10, "hole of 1"),
+        (lambda lines: [*lines[:9], lines[10], lines[9], *lines[11:]], 10, "out of order"),
         (lambda lines: [*lines[:9], "1,2,3", *lines[10:]], 10, "expected 6 columns"),
         (lambda lines: [*lines[:9], _high(lines[9]), *lines[10:]], 10, "between low"),
-        (lambda lines: [*lines[:9], "7" + lines[9][1:], *lines[10:]], 10, "expected start_ms"),
+        (lambda lines: [*lines[:9], "7" + lines[9][1:], *lines[10:]], 10, "out of order"),
     ],
 )
 def test_faulty_candles_are_named_with_file_and_line(

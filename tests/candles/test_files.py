@@ -95,6 +95,23 @@ def test_one_stamp_far_ahead_does_not_cost_what_follows(tmp_path: Path) -> None:
     assert found == [f"3: start_ms {FIRST + 9000 * STEP} is out of order"]
 
 
+@pytest.mark.parametrize("repaired", [False, True])
+@pytest.mark.parametrize(("named", "found", "line"), [("15m", "5m", 3), ("1m", "5m", 3)])
+def test_candles_of_another_interval_are_no_matter_of_lines(
+    named: str, found: str, line: int, *, repaired: bool, tmp_path: Path
+) -> None:
+    """Every third of 5 minutes would pass for 15, with prices of a third of their time."""
+    path = write(tmp_path, rows(*range(9)), f"ABCUSDT-{named}.csv")
+    with pytest.raises(CandleError, match=f"expected candles {named} apart, was {found}") as caught:
+        read_candles(path, repair=repaired)
+    assert str(caught.value).startswith(f"{path}:{line}: ")
+
+
+def test_a_file_with_many_holes_keeps_its_interval(tmp_path: Path) -> None:
+    candles, found = faults(rows(0, 2, 4, 6, 7, 10, 12), tmp_path)
+    assert len(candles) == 7 and len(found) == 5
+
+
 def test_a_file_without_a_sound_line_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, ["x", "y"])
     with pytest.raises(CandleError, match="expected at least one candle"):

@@ -54,6 +54,11 @@ def page(bots: Sequence[str], tape: Tape, result: Result, figures: Figures) -> s
     )
 
 
+def _wide(part: str) -> str:
+    """On a narrow screen it scrolls by itself, and the page does not."""
+    return f'<div class="wide">{part}</div>'
+
+
 def _minute(stamp: object) -> str:
     return str(stamp)[:16].replace("T", " ") if stamp is not None else "-"
 
@@ -80,8 +85,15 @@ def _over_time(result: Result, figures: Figures) -> Iterator[str]:
         return
     equity = list(zip(found.close_ms, found.equity, strict=True))
     yield "<h2>Equity</h2>"
-    yield curve(
-        equity, height=300, kind="equity", label="equity", write=_money, base=float(result.balance)
+    yield _wide(
+        curve(
+            equity,
+            height=300,
+            kind="equity",
+            label="equity",
+            write=_money,
+            base=float(result.balance),
+        )
     )
     yield "<h2>Drawdown</h2>"
     if figures["max_drawdown_from"] is not None:
@@ -95,7 +107,7 @@ def _over_time(result: Result, figures: Figures) -> Iterator[str]:
     for at_ms, value in equity:
         peak = max(peak, value)
         falls.append((at_ms, value / peak - 1 if peak > 0 else 0.0))
-    yield curve(falls, height=170, kind="fall", label="drawdown", write=_percent, base=0.0)
+    yield _wide(curve(falls, height=170, kind="fall", label="drawdown", write=_percent, base=0.0))
 
 
 def _heat_map(months: Sequence[tuple[str, float]]) -> str:
@@ -111,7 +123,7 @@ def _heat_map(months: Sequence[tuple[str, float]]) -> str:
             whole *= 1 + value
         cells = [by_month.get(number) for number in range(1, 13)] + [whole - 1]
         rows.append(f"<tr><th>{year}</th>{''.join(map(_cell, cells))}</tr>")
-    return f'<table class="heat"><tr><th></th>{head}</tr>{"".join(rows)}</table>'
+    return _wide(f'<table class="heat"><tr><th></th>{head}</tr>{"".join(rows)}</table>')
 
 
 def _cell(value: float | None) -> str:
@@ -133,7 +145,7 @@ def _reasons(figures: Figures) -> Iterator[str]:
             if isinstance(net, float) and isinstance(count, int):
                 rows.append((name, net, f"{net:,.2f} in {count} trade{'s' if count > 1 else ''}"))
     yield "<h2>Exit reasons</h2>"
-    yield bars(sorted(rows, key=lambda one: -one[1]), label="net result by exit reason")
+    yield _wide(bars(sorted(rows, key=lambda one: -one[1]), label="net result by exit reason"))
 
 
 def _groups(figures: Figures, key: str, label: str) -> str:
@@ -154,7 +166,7 @@ def _groups(figures: Figures, key: str, label: str) -> str:
         if isinstance(row, Mapping)
     ]
     head = f"<tr><th>{label}</th><th>trades</th><th>net</th><th>fees</th><th>win rate</th></tr>"
-    return f"<table>{head}{''.join(rows)}</table>"
+    return _wide(f"<table>{head}{''.join(rows)}</table>")
 
 
 def _charts(tape: Tape, result: Result) -> Iterator[str]:
@@ -170,7 +182,12 @@ def _charts(tape: Tape, result: Result) -> Iterator[str]:
             continue
         marks = [_mark(trade) for trade in result.trades if trade.symbol == symbol]
         yield f"<h2>{escape(symbol)}</h2>"
-        yield candle_chart(shown, marks, label=f"{symbol} with trades")
+        yield _wide(candle_chart(shown, marks, label=f"{symbol} with trades"))
+    if chosen:
+        yield (
+            '<p class="note">A triangle is an entry, a ring an exit; green was won, red lost. The '
+            "pointer on one shows its figures.</p>"
+        )
     if len(counts) > len(chosen):
         yield f'<p class="note">{len(counts) - len(chosen)} more symbols were traded.</p>'
 
@@ -218,7 +235,8 @@ def _open(result: Result) -> Iterator[str]:
         for one in result.open_positions
     )
     head = ["bot", "symbol", "side", "quantity", "entered", "at", "last", "unrealised"]
-    yield f"<table><tr>{''.join(f'<th>{one}</th>' for one in head)}</tr>{rows}</table>"
+    names = "".join(f"<th>{one}</th>" for one in head)
+    yield _wide(f"<table><tr>{names}</tr>{rows}</table>")
 
 
 def _trades(trades: Sequence[Trade]) -> Iterator[str]:
@@ -246,9 +264,10 @@ def _trades(trades: Sequence[Trade]) -> Iterator[str]:
         "net",
     ]
     more = len(trades) - MOST_ROWS
+    names = "".join(f"<th>{one}</th>" for one in head)
     yield (
-        f"<details><summary>{len(trades)} trades</summary><table>"
-        f"<tr>{''.join(f'<th>{one}</th>' for one in head)}</tr>{rows}</table>"
+        f"<details><summary>{len(trades)} trade{'s' if len(trades) > 1 else ''}</summary>"
+        + _wide(f"<table><tr>{names}</tr>{rows}</table>")
         + (f'<p class="note">{more} more are in the JSON result.</p>' if more > 0 else "")
         + "</details>"
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 STYLE = """
-:root{--ink:#1b1f24;--dim:#667080;--page:#fff;--card:#f5f7f9;--line:#dfe3e8;--won:#1a8f5a;
+:root{color-scheme:light dark;
+--ink:#1b1f24;--dim:#667080;--page:#fff;--card:#f5f7f9;--line:#dfe3e8;--won:#1a8f5a;
 --lost:#c8443c;--blue:#2f6fde}
 @media(prefers-color-scheme:dark){:root{--ink:#e6e9ee;--dim:#93a0b0;--page:#12161c;--card:#1a2029;
 --line:#2a323d;--won:#3cc486;--lost:#ef6f66;--blue:#6ea2ff}}
@@ -31,11 +32,14 @@ g.won .entry{fill:var(--won)}g.lost .entry{fill:var(--lost)}
 rect.won{fill:var(--won)}rect.lost{fill:var(--lost)}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:13px}
 th{color:var(--dim);font-weight:500;text-align:left}
-th,td{padding:3px 12px 3px 0;white-space:nowrap}td:not(:first-child){text-align:right}
+th,td{padding:3px 12px 3px 0;white-space:nowrap}
+td:not(:first-child),th:not(:first-child){text-align:right}
 td.won{color:var(--won)}td.lost{color:var(--lost)}
-.heat th,.heat td{padding:5px 9px;text-align:center}
+.heat th:not(:first-child),.heat td{padding:5px 9px;text-align:center}
 .heat td.won{background:color-mix(in srgb,var(--won) calc(var(--s)*75%),transparent)}
 .heat td.lost{background:color-mix(in srgb,var(--lost) calc(var(--s)*75%),transparent)}
 .heat td{color:var(--ink);border-radius:4px}
-details{margin-top:34px;overflow-x:auto}summary{cursor:pointer;font-size:16px;font-weight:600}
+.wide{overflow-x:auto}.wide svg{min-width:660px}
+g:hover .mark{stroke-width:4}
+details{margin-top:34px}summary{cursor:pointer;font-size:16px;font-weight:600}
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from array import array
 from decimal import Decimal
 from html.parser import HTMLParser
@@ -191,6 +192,9 @@ def test_the_report_stands_alone_and_shows_everything() -> None:
         assert words in said
     assert "a<b" in said and "a<b" not in text
     assert text.count('class="mark"') == len(found.trades) == 2
+    # Whatever is wider than a telephone scrolls in a box of its own.
+    assert text.count('<div class="wide"><svg') == text.count("<svg") == 4
+    assert len(re.findall('<div class="wide"><table', text)) == text.count("<table") == 4
     assert "http" not in text and "url(" not in text
     assert text == page(["a<b"], tape, found, metrics(found))
 

@@ -89,7 +89,7 @@ class _Shift:
         """Takes the bot through one close."""
         bot, engine = self.bot, self._engine
         seat = bot.seat
-        hook = "on_bar"
+        hook, number = "on_bar", -1
         try:
             on_bar = seat.on_bar
             if on_bar is not None:
@@ -97,7 +97,7 @@ class _Shift:
                     on_bar(row[number])
             if not self._decide:
                 return
-            hook = "on_close"
+            hook, number = "on_close", -1
             on_close = seat.on_close
             if on_close is not None:
                 if self._single is not None:
@@ -116,8 +116,8 @@ class _Shift:
                             engine.carry_out(bot, answer, close_ms)
                             hook = "on_close"
                 else:
-                    bars = {symbol: row[number] for symbol, number in self._decide}
-                    answer = on_close(close_ms, bars, engine.picture(bot, close_ms))
+                    close = {symbol: row[place] for symbol, place in self._decide}
+                    answer = on_close(close_ms, close, engine.picture(bot, close_ms))
                     if answer:
                         hook = ""
                         engine.carry_out(bot, answer, close_ms)
@@ -132,7 +132,8 @@ class _Shift:
         except Exception as error:
             if not hook:  # the plugin had returned
                 raise
-            raise raised(seat.name, hook, where(row), error) from error
+            bars = row if number < 0 or hook == "halted" else (row[number],)
+            raise raised(seat.name, hook, where(bars), error) from error
         if seat.on_timer is not None:
             engine.tick(bot, close_ms)
 

@@ -17,12 +17,16 @@ from alpha.bots.plugin import HookFunction, resolve_hooks
 from alpha.bots.states import BotState, StateMachine
 from alpha.bots.strategy import GuardedStrategy
 from alpha.bots.vetting import AnyIntent, Dropped, stamped, vet
+from alpha.clock import iso
 from alpha.core.events import Bar
 from alpha.core.ids import wire_id
 from alpha.core.markets import Market
 from alpha.core.reasons import BUILTIN, ReasonBook
 from alpha.core.snapshot import Snapshot
 from alpha.errors import AlphaError
+
+#: Bars of one close that a message names.
+MOST_NAMED = 5
 
 
 class HookRaised(AlphaError):
@@ -147,8 +151,10 @@ class Seat:
 
 
 def where(bars: Sequence[Bar]) -> str:
-    """Bars as they are named in messages."""
-    return ", ".join(f"{bar.symbol} {bar.start_ms}" for bar in bars)
+    """Bars as they are named in messages: the first of them, and their start."""
+    more = f" and {len(bars) - MOST_NAMED} more" if len(bars) > MOST_NAMED else ""
+    named = ", ".join(f"{bar.symbol} {bar.start_ms}" for bar in bars[:MOST_NAMED])
+    return f"{named}{more} ({iso(bars[0].start_ms)})"
 
 
 def raised(bot: str, hook: str, at: str, error: Exception) -> HookRaised:

@@ -222,7 +222,7 @@ def _value(plugin: AnyPlugin, key: str, text: str) -> object:
     known = plugin.settings.model_fields.get(key)
     listed = known is not None and get_origin(known.annotation) in (tuple, list, set, frozenset)
     try:
-        found: object = json.loads(text)
+        found: object = json.loads(text.lower() if text.lower() in ("true", "false") else text)
     except json.JSONDecodeError:
         found = text
     if listed and not isinstance(found, list):

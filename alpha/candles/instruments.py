@@ -1,7 +1,8 @@
-"""Trading rules beside candles: `instruments.json`, one object by symbol.
+"""Trading rules beside candles: `instruments.json`, one object by symbol, or Bybit's answer to Get
+Instruments Info as it is.
 
-A row has the names of `FIELDS`, or it is a row of Bybit's Get Instruments Info (`priceFilter`,
-`lotSizeFilter`, `leverageFilter`). What a row leaves out comes from elsewhere.
+A row has the names of `FIELDS` or Bybit's own, flat (`tickSize`) or in their groups
+(`priceFilter`, `lotSizeFilter`, `leverageFilter`). What a row leaves out comes from elsewhere.
 """
 
 from __future__ import annotations
@@ -45,6 +46,11 @@ _BYBIT = {
     ("lotSizeFilter", "minNotionalValue"): "min_notional",
     ("leverageFilter", "maxLeverage"): "max_leverage",
 }
+#: The same names outside their groups, and those of Get Fee Rate.
+_FLAT = {name: ours for (_, name), ours in _BYBIT.items()} | {
+    "takerFeeRate": "taker_fee",
+    "makerFeeRate": "maker_fee",
+}
 Rules = dict[str, dict[str, Decimal]]
 
 
@@ -58,9 +64,7 @@ def read_instruments(path: Path) -> Rules:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise CandleError(f"{path}: expected a readable file, was {error}") from error
-    if not isinstance(document, dict):
-        raise CandleError(f'{path}: expected an object {{"SYMBOL": {{"tick_size": "0.1"}}}}')
-    return {str(symbol): _row(path, str(symbol), row) for symbol, row in document.items()}
+    return {symbol: _row(path, symbol, row) for symbol, row in _by_symbol(path, document).items()}
 
 
 def write_instruments(path: Path, rules: Mapping[str, Mapping[str, Decimal]]) -> None:
@@ -72,11 +76,25 @@ def write_instruments(path: Path, rules: Mapping[str, Mapping[str, Decimal]]) ->
     replace_file(path, (json.dumps(document, indent=1) + "\n").encode())
 
 
+def _by_symbol(path: Path, document: object) -> dict[str, object]:
+    """Rows by their symbol. Bybit's answer has a list of them, in `result`."""
+    found = document
+    for name in ("result", "list"):
+        found = found.get(name, found) if isinstance(found, dict) else found
+    if isinstance(found, list) and all(isinstance(row, dict) and "symbol" in row for row in found):
+        return {str(row["symbol"]): row for row in found}
+    if not isinstance(found, dict):
+        raise CandleError(f'{path}: expected an object {{"SYMBOL": {{"tick_size": "0.1"}}}}')
+    return {str(symbol): row for symbol, row in found.items()}
+
+
 def _row(path: Path, symbol: str, row: object) -> dict[str, Decimal]:
     where = f"{path}: {symbol}"
     if not isinstance(row, dict):
         raise CandleError(f"{where}: expected an object of {', '.join(FIELDS)}, was {row!r}")
-    cells = _of_bybit(row) if "priceFilter" in row or "lotSizeFilter" in row else row
+    grouped = "priceFilter" in row or "lotSizeFilter" in row
+    flat = {_FLAT.get(name, name): value for name, value in row.items() if name != "symbol"}
+    cells = _of_bybit(row) if grouped else flat
     values: dict[str, Decimal] = {}
     for name, text in cells.items():
         if name not in FIELDS:

@@ -78,7 +78,7 @@ def test_options_change_the_run(data: Path, tmp_path: Path) -> None:
         ("--set", "shortseller.cooldown_bars=24"),
         ("--set", "shortseller.symbols=SOLUSDT"),
         ("--set", "shortseller.levels.SOLUSDT.sl=0.004"),
-        ("--set", "shortseller.trailing=false", "--set", "shortseller.levels.BTCUSDT.tp=0.01"),
+        ("--set", "shortseller.trailing=False", "--set", "shortseller.levels.BTCUSDT.tp=0.01"),
         ("--balance", "5000"),
         ("--to", "2025-04-15T20:00:00Z"),
         ("--from", "2025-04-15"),

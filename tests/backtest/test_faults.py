@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from alpha.backtest.seat import HookRaised
-from alpha.bots import Bar, Exit, Fill, Intents, Subscription, hookimpl
+from alpha.bots import Bar, Exit, Fill, Intents, Snapshot, Subscription, hookimpl
 from tests.backtest.stage import BTC, STEP, Scripted, candles, enter, flat, run
 
 
@@ -41,6 +41,31 @@ def test_a_hook_that_raises_ends_the_run_and_names_the_bar(hook: str, at: str) -
     with pytest.raises(HookRaised, match=f"hook {hook} .*ZeroDivisionError: no such.*{at}") as seen:
         run(Raising(hook), [candles(BTC, flat(100.0, 4))])
     assert isinstance(seen.value.__cause__, ZeroDivisionError)
+
+
+def test_a_hook_that_raises_names_the_one_bar_it_was_told() -> None:
+    market = [candles(symbol, flat(100.0, 4)) for symbol in ("AUSDT", "BUSDT", "CUSDT")]
+
+    class Picky(Scripted):
+        @hookimpl
+        def on_bar(self, bar: Bar) -> None:
+            if (bar.symbol, bar.start_ms) == ("BUSDT", STEP):
+                raise KeyError("bar")
+
+    with pytest.raises(
+        HookRaised, match=r"at BUSDT 300000 \(1970-01-01T00:05:00.000Z\); the trace"
+    ):
+        run(Picky(symbols=("AUSDT", "BUSDT", "CUSDT")), market)
+
+
+def test_a_close_of_many_symbols_is_named_by_a_few() -> None:
+    symbols = [f"C{number}USDT" for number in range(9)]
+
+    def act(_: Snapshot) -> Intents:
+        raise KeyError("close")
+
+    with pytest.raises(HookRaised, match=r"C4USDT 0 and 4 more \(1970"):
+        run(Scripted({0: act}, symbols), [candles(one, flat(100.0, 2)) for one in symbols])
 
 
 def test_a_fill_hook_that_raises_names_its_bar() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -91,7 +91,7 @@ def compare(
         *_executions(exchange, database),
         *_fills(exchange, database),
         *_orders(exchange, database),
-        *_double_sends(exchange),
+        *_double_sends(exchange, database),
         *_positions(exchange, true, database, layout),
         *_protection(exchange, true, layout),
         *_mirrored(database, mirror, layout),
@@ -193,7 +193,7 @@ def _orders(exchange: Exchange, database: Database) -> Iterator[Finding]:
             )
 
 
-def _double_sends(exchange: Exchange) -> Iterator[Finding]:
+def _double_sends(exchange: Exchange, database: Database) -> Iterator[Finding]:
     """A bot decides on one entry per symbol and close: two orders of one minute's stamps are one
     decision sent twice. And one id is one order."""
     entries: dict[tuple[str, str, int], list[str]] = defaultdict(list)
@@ -205,12 +205,29 @@ def _double_sends(exchange: Exchange) -> Iterator[Finding]:
         if found is not None and found[1] in ENTRY_CODES:
             bot, _, stamp = found
             entries[bot, str(order["symbol"]), stamp // BAR_MS].append(link_id)
+    decided = {
+        str(row["order_link_id"]): number(row["decided_ms"])
+        for row in database.orders
+        if row.get("decided_ms") is not None
+    }
     for (bot, symbol, minute), links in entries.items():
-        if len(links) > 1:
+        if len(links) > 1 and not _are_several(links, decided):
             yield Finding("double_send", f"{bot} {symbol} {minute}", "one entry", " ".join(links))
     for (account, link_id), count in ids.items():
         if count > 1:
             yield Finding("double_send", f"{account} {link_id}", "one order", str(count))
+
+
+def _are_several(links: list[str], decided: Mapping[str, Decimal]) -> bool:
+    """Stamps only rise: when the clock has stamped a close by hand or host, those of late bars
+    follow it one by one, in its minute. Then each id has a close of its own, before its stamp."""
+    closes: set[Decimal] = set()
+    for link_id in links:
+        own, at = own_id(link_id), decided.get(link_id)
+        if own is None or at is None or at >= own[2]:
+            return False
+        closes.add(at // BAR_MS)
+    return len(closes) == len(links)
 
 
 def _positions(

@@ -117,6 +117,17 @@ def test_every_kind_of_difference_is_found() -> None:
     twice = exchange()
     twice.orders.append({**ORDER, "order_id": "o2", "link_id": "solo-en-00000100"})
     assert counts(compare(twice, database(), mirror(), LAYOUT))["double_sends"] == 1
+    for first, second, found in ((900, 60_900, 0), (900, 901, 1), (900, 2_000_000, 1)):
+        late = database()  # bars that came late, stamped behind what the host has decided meanwhile
+        late.orders[0] |= {"order_link_id": "solo-en-00004abk", "decided_ms": first}
+        late.orders.append({**late.orders[0], "order_link_id": "solo-en-00004abl"})
+        late.orders[1]["decided_ms"] = second
+        raised = exchange()
+        raised.orders = [
+            {**ORDER, "link_id": "solo-en-00004abk"},
+            {**ORDER, "link_id": "solo-en-00004abl"},
+        ]
+        assert counts(compare(raised, late, mirror(), LAYOUT))["double_sends"] == found
     bare = exchange()
     bare.positions["own", "BTCUSDT"]["stop_loss"] = None
     assert counts(compare(bare, database(), mirror(), LAYOUT))["mismatches"] == 1

@@ -199,7 +199,7 @@ class Daemon:
         self._live = Live(
             config, self._clock, stores, self._crew, self._alerts, started=self._started
         )
-        self._duties = Duties(stores, self._live)
+        self._duties = Duties(stores, self._live, self._clock)
         self._is_open = True
         self._stack.push_async_callback(self._take_down)
         self._supervisor.keep("ledger", stores.writer.run, restart=False)
@@ -422,7 +422,7 @@ class Daemon:
         drained = await self._stores.writer.drain(SETTLE_S)
         if not drained:
             log.error("ledger_not_drained", queued=self._stores.writer.queued)
-        await self._duties.beat(stopped=True)
+        await self._duties.end()
         await self._report(
             self._live.status(),
             [service.gateway.frame_to_order_us for service in self._live.services.values()],

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import structlog
 
+from alpha.clock import Clock
 from alpha.control.daemons import daemons_on
 from alpha.crew import report_crew
 from alpha.ledger import observations
 from alpha.ledger.lease import LeaseLost
 from alpha.ledger.pool import CONNECTION_ERRORS
+from alpha.ledger.summaries import Summaries
 from alpha.live import Live
 from alpha.schedule import Duty, Every, Schedule
 from alpha.stores import Stores
@@ -22,13 +24,21 @@ LOOK_EVERY_S = 1.0
 class Duties:
     """The parts of a running daemon that regular work reads and writes."""
 
-    def __init__(self, stores: Stores, live: Live) -> None:
+    def __init__(self, stores: Stores, live: Live, clock: Clock) -> None:
         self._stores = stores
         self._live = live
+        self._summaries = Summaries(stores.pool, clock)
+        stores.writer.on_commit(self._summaries.look)
 
     def begin(self, schedule: Schedule) -> None:
         schedule.add(Duty("heartbeat", Every(BEAT_EVERY_S), self.beat, at_start=True))
         schedule.add(Duty("daemons", Every(LOOK_EVERY_S), self._look_around, at_start=True))
+        self._summaries.begin(schedule)
+
+    async def end(self) -> None:
+        """What a clean stop leaves behind for readers."""
+        await self.beat(stopped=True)
+        await self._summaries.finish()
 
     async def beat(self, *, stopped: bool = False) -> None:
         """Process and strategy heartbeats, states and equity, into the database."""

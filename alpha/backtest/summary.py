@@ -87,9 +87,11 @@ def _group(label: str, group: Mapping[str, object]) -> Table:
 
 
 def _open(result: Result) -> Table:
-    table = Table("open", "side", "quantity", "entry", "last", "unrealised", title="still open")
+    head = ("bot", "symbol", "side", "quantity", "entry", "last", "unrealised")
+    table = Table(*head, title="still open")
     for one in result.open_positions:
         table.add_row(
+            one.bot,
             one.symbol,
             one.side,
             str(one.qty),

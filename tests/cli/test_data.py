@@ -160,21 +160,14 @@ def test_import_refuses_what_is_not_whole_unless_told(run: Run, tmp_path: Path) 
     assert run("import", "ABCUSDT.csv", "--repair", "--replace")[0] == 0
 
 
-def test_parquet_without_its_library_names_the_extra(run: Run, tmp_path: Path) -> None:
-    try:
-        import polars
-    except ImportError:
-        (tmp_path / "ABCUSDT.parquet").write_bytes(b"PAR1")
-        code, _, error = run("import", "ABCUSDT.parquet")
-        assert code == 1 and "install alpha[parquet]" in error
-    else:
-        columns = HEADER.split(",")
-        cells = [[float(cell) for cell in row(n).split(",")] for n in range(4)]
-        frame = polars.DataFrame(cells, schema=columns, orient="row")
-        frame.write_parquet(tmp_path / "ABCUSDT.parquet")
-        assert run("import", "ABCUSDT.parquet")[0] == 0
-        path = tmp_path / "data/bybit-linear-ABCUSDT-5m.csv.gz"
-        assert read_text(path) == [HEADER, *rows(0, 1, 2, 3), ""]
+def test_parquet_without_its_library_names_the_extra(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With it: tests/peers/test_parquet.py."""
+    monkeypatch.setitem(sys.modules, "polars", None)
+    (tmp_path / "ABCUSDT.parquet").write_bytes(b"PAR1")
+    code, _, error = run("import", "ABCUSDT.parquet")
+    assert code == 1 and "install alpha[parquet]" in error
 
 
 # -- download ---------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from alpha.clock import iso
 
 WIDTH = 1100
 LEFT, RIGHT, TOP, BOTTOM = 74, 14, 10, 24
-DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 
 #: (Unix ms, value)
 Point = tuple[int, float]
@@ -81,10 +82,11 @@ class Frame:
                 f'<text class="axis" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">'
                 f"{escape(self._write(value))}</text>"
             )
-        for at_ms in days(self._start, self._start + self._span):
+        for at_ms, text in moments(self._start, self._start + self._span):
+            x = min(self.x(at_ms), WIDTH - 36.0)  # half of the text is behind it
             yield (
-                f'<text class="axis" x="{self.x(at_ms):.1f}" y="{self.height - 6}" '
-                f'text-anchor="middle">{iso(at_ms)[:10]}</text>'
+                f'<text class="axis" x="{x:.1f}" y="{self.height - 6}" text-anchor="middle">'
+                f"{text}</text>"
             )
 
 
@@ -95,6 +97,18 @@ def steps(low: float, high: float, most: int = 5) -> list[float]:
     step = next(unit * one for one in (1, 2, 5, 10) if unit * one >= rough)
     first = math.ceil(low / step)
     return [(first + number) * step for number in range(math.floor(high / step) - first + 1)]
+
+
+def moments(start_ms: int, end_ms: int) -> list[tuple[int, str]]:
+    """Days for an axis, or hours where it is shorter than four of them."""
+    if end_ms - start_ms >= 4 * DAY_MS:
+        return [(at_ms, iso(at_ms)[:10]) for at_ms in days(start_ms, end_ms)]
+    for step in (1, 2, 3, 6, 12):
+        first = -(-start_ms // (step * HOUR_MS)) * step * HOUR_MS
+        found = list(range(first, end_ms + 1, step * HOUR_MS))
+        if len(found) <= 8:
+            break
+    return [(at_ms, iso(at_ms)[5:16].replace("T", " ")) for at_ms in found]
 
 
 def days(start_ms: int, end_ms: int, most: int = 7) -> list[int]:

@@ -3,6 +3,7 @@ elsewhere. Numbers are those of `alpha.backtest.metrics`."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
@@ -19,6 +20,9 @@ from alpha.clock import iso
 MOST_CHARTS = 8
 MOST_ROWS = 2000
 MOST_CANDLES = 280
+#: Charts from nearer by of one symbol, those with the most trades, and candles before their first.
+MOST_NEAR = 6
+LEAD = 20
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -180,9 +184,10 @@ def _charts(tape: Tape, result: Result) -> Iterator[str]:
         shown = _candles(tape.candles[symbol], begin, tape.count[symbol])
         if not shown:
             continue
-        marks = [_mark(trade) for trade in result.trades if trade.symbol == symbol]
+        own = [trade for trade in result.trades if trade.symbol == symbol]
         yield f"<h2>{escape(symbol)}</h2>"
-        yield _wide(candle_chart(shown, marks, label=f"{symbol} with trades"))
+        yield _wide(candle_chart(shown, list(map(_mark, own)), label=f"{symbol} with trades"))
+        yield from _nearer(tape.candles[symbol], tape.count[symbol], own)
     if chosen:
         yield (
             '<p class="note">A triangle is an entry, a ring an exit; green was won, red lost. The '
@@ -192,11 +197,33 @@ def _charts(tape: Tape, result: Result) -> Iterator[str]:
         yield f'<p class="note">{len(counts) - len(chosen)} more symbols were traded.</p>'
 
 
+def _nearer(candles: Candles, until: int, trades: Sequence[Trade]) -> Iterator[str]:
+    """The times with the most trades once more, in which a middling trade takes an eighth of the
+    width at most."""
+    lengths = sorted(one.exit_ms - one.entry_ms for one in trades)
+    size = -(-lengths[len(lengths) // 2] * 8 // (MOST_CANDLES * candles.interval_ms)) or 1
+    span_ms = size * MOST_CANDLES * candles.interval_ms
+    if candles.starts[until - 1] - min(one.entry_ms for one in trades) < span_ms:
+        return  # the whole is no farther away
+    found: list[tuple[int, list[Trade]]] = []
+    for trade in sorted(trades, key=lambda one: one.entry_ms):
+        if not found or trade.exit_ms >= found[-1][0] + span_ms:
+            found.append((trade.entry_ms - LEAD * size * candles.interval_ms, []))
+        found[-1][1].append(trade)
+    busiest = sorted(found, key=lambda one: -len(one[1]))[:MOST_NEAR]
+    charts = []
+    for begin_ms, some in sorted(busiest, key=lambda one: one[0]):
+        behind = bisect_left(candles.starts, begin_ms + span_ms, 0, until)
+        label = f"{candles.symbol} from {_minute(iso(begin_ms))}"
+        shown = _candles(candles, begin_ms + candles.interval_ms, behind)
+        charts.append(_wide(candle_chart(shown, list(map(_mark, some)), label=label)))
+    name = "the busiest times" if len(found) > len(busiest) else "all trades"
+    yield f"<details><summary>Nearer: {name}</summary>{''.join(charts)}</details>"
+
+
 def _candles(candles: Candles, begin_ms: int, until: int) -> list[Candle]:
     """As many as a chart has room for, each put together from several."""
-    first = next(
-        (n for n in range(until) if candles.starts[n] + candles.interval_ms >= begin_ms), until
-    )
+    first = bisect_left(candles.starts, begin_ms - candles.interval_ms, 0, until)
     size = max(1, -(-(until - first) // MOST_CANDLES))
     return [
         Candle(
@@ -266,7 +293,8 @@ def _trades(trades: Sequence[Trade]) -> Iterator[str]:
     more = len(trades) - MOST_ROWS
     names = "".join(f"<th>{one}</th>" for one in head)
     yield (
-        f"<details><summary>{len(trades)} trade{'s' if len(trades) > 1 else ''}</summary>"
+        f'<details><summary class="title">{len(trades)} trade{"s" if len(trades) > 1 else ""}'
+        "</summary>"
         + _wide(f"<table><tr>{names}</tr>{rows}</table>")
         + (f'<p class="note">{more} more are in the JSON result.</p>' if more > 0 else "")
         + "</details>"

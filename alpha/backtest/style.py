@@ -41,5 +41,7 @@ td.won{color:var(--won)}td.lost{color:var(--lost)}
 .heat td{color:var(--ink);border-radius:4px}
 .wide{overflow-x:auto}.wide svg{min-width:660px}
 g:hover .mark{stroke-width:4}
-details{margin-top:34px}summary{cursor:pointer;font-size:16px;font-weight:600}
+details{margin-top:10px}details .wide{margin-top:8px}
+summary{cursor:pointer;color:var(--dim)}
+summary.title{margin-top:34px;color:var(--ink);font-size:16px;font-weight:600}
 """

@@ -11,10 +11,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from alpha.backtest.drawing import days, steps, thinned
+from alpha.backtest.drawing import days, moments, steps, thinned
 from alpha.backtest.metrics import daily_equity, metrics, monthly_returns
 from alpha.backtest.output import document
-from alpha.backtest.report import page
+from alpha.backtest.report import LEAD, MOST_CANDLES, MOST_NEAR, page
 from alpha.backtest.result import Curve, Result, Trade
 from alpha.backtest.tape import Tape
 from alpha.bots import Exit
@@ -191,9 +191,10 @@ def test_the_report_stands_alone_and_shows_everything() -> None:
     for words in ("Equity", "Drawdown", "Months", "Exit reasons", "take_profit", "Still open", BTC):
         assert words in said
     assert "a<b" in said and "a<b" not in text
-    assert text.count('class="mark"') == len(found.trades) == 2
+    far, near = text.split("Nearer: all trades")
+    assert far.count('class="mark"') == near.count('class="mark"') == len(found.trades) == 2
     # Whatever is wider than a telephone scrolls in a box of its own.
-    assert text.count('<div class="wide"><svg') == text.count("<svg") == 4
+    assert text.count('<div class="wide"><svg') == text.count("<svg") == 5
     assert len(re.findall('<div class="wide"><table', text)) == text.count("<table") == 4
     assert "http" not in text and "url(" not in text
     assert text == page(["a<b"], tape, found, metrics(found))
@@ -216,7 +217,28 @@ def test_a_thinned_curve_keeps_its_extremes() -> None:
     assert shown == sorted(shown)
 
 
+def test_a_chart_from_nearer_by_shows_every_candle_of_a_trade() -> None:
+    """Trades of an hour, a day apart: a day of candles each, in which the trade is seen whole."""
+    day = DAY // STEP
+    acts = {n * day: [enter("Buy", 100.0)] for n in range(9)}
+    acts |= {n * day + 12: [Exit(symbol=BTC, reason="ma_exit")] for n in range(9)}
+    market = candles(BTC, flat(100.0, 9 * day))
+    found = run(Scripted(acts), [market])
+    text = page(["often"], Tape({BTC: market}, STEP), found, metrics(found))
+    _, near = text.split("Nearer: the busiest times")
+    near = near.partition("</details>")[0]
+    assert near.count("<svg") == MOST_NEAR and near.count('class="mark"') == MOST_NEAR
+    # The first entry fills in bar 1: that much of its lead is missing.
+    assert near.count('class="candle') == MOST_NEAR * MOST_CANDLES - (LEAD - 1)
+    assert "01-02 00:00" in near and "01-01 00:00" in near
+
+
 def test_axes_have_round_steps() -> None:
+    day = 86_400_000
+    assert moments(0, 10 * day)[:2] == [(0, "1970-01-01"), (2 * day, "1970-01-03")]
+    hours = moments(day // 2 + 1, day + 1)
+    assert hours[:2] == [(14 * day // 24, "01-01 14:00"), (16 * day // 24, "01-01 16:00")]
+    assert 4 <= len(moments(0, 4 * day - 1)) <= 8
     assert steps(0.0, 1.0) == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
     assert steps(9312.0, 10_870.0) == [9500, 10_000, 10_500]
     assert days(DAY // 2, 3 * DAY) == [DAY, 2 * DAY, 3 * DAY]

@@ -199,7 +199,7 @@ class Daemon:
         self._live = Live(
             config, self._clock, stores, self._crew, self._alerts, started=self._started
         )
-        self._duties = Duties(stores, self._live, self._clock)
+        self._duties = Duties(config, stores, self._live, self._clock, self._venue_clock)
         self._is_open = True
         self._stack.push_async_callback(self._take_down)
         self._supervisor.keep("ledger", stores.writer.run, restart=False)

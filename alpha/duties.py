@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from alpha.clock import Clock
+from alpha.clock import Clock, VenueClock
+from alpha.config import Config
 from alpha.control.daemons import daemons_on
 from alpha.crew import report_crew
 from alpha.ledger import observations
@@ -12,6 +13,7 @@ from alpha.ledger.lease import LeaseLost
 from alpha.ledger.pool import CONNECTION_ERRORS
 from alpha.ledger.summaries import Summaries
 from alpha.live import Live
+from alpha.market.retention import CandleRetention
 from alpha.schedule import Duty, Every, Schedule
 from alpha.stores import Stores
 
@@ -24,16 +26,26 @@ LOOK_EVERY_S = 1.0
 class Duties:
     """The parts of a running daemon that regular work reads and writes."""
 
-    def __init__(self, stores: Stores, live: Live, clock: Clock) -> None:
+    def __init__(
+        self, config: Config, stores: Stores, live: Live, clock: Clock, venue: VenueClock
+    ) -> None:
         self._stores = stores
         self._live = live
         self._summaries = Summaries(stores.pool, clock)
         stores.writer.on_commit(self._summaries.look)
+        self._candles = CandleRetention(
+            stores.pool,
+            clock,
+            venue,
+            keep_short_days=config.candles.keep_short_days,
+            is_busy=lambda: stores.writer.queued > 0,
+        )
 
     def begin(self, schedule: Schedule) -> None:
         schedule.add(Duty("heartbeat", Every(BEAT_EVERY_S), self.beat, at_start=True))
         schedule.add(Duty("daemons", Every(LOOK_EVERY_S), self._look_around, at_start=True))
         self._summaries.begin(schedule)
+        self._candles.begin(schedule)
 
     async def end(self) -> None:
         """What a clean stop leaves behind for readers."""

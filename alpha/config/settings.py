@@ -160,6 +160,13 @@ class RiskSettings(Section):
     max_notional: Annotated[Number | None, Field(gt=0)] = None
 
 
+class CandleSettings(Section):
+    """What is stored of the market."""
+
+    #: Days that candles shorter than an hour are kept; longer ones are kept for ever.
+    keep_short_days: Annotated[int, Field(ge=1, le=36_500)] = 90
+
+
 class RecordSettings(Section):
     """A recording of what bots see and decide, for `alpha parity`."""
 
@@ -186,6 +193,7 @@ class Config(Section):
     telegram: TelegramSettings = TelegramSettings()
     live: LiveSettings = LiveSettings()
     risk: RiskSettings = RiskSettings()
+    candles: CandleSettings = CandleSettings()
     record: RecordSettings = RecordSettings()
     log: LogSettings = LogSettings()
 

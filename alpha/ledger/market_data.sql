@@ -24,9 +24,30 @@ ON CONFLICT (exchange, symbol, interval, timestamp) DO UPDATE SET
     OR (m.rsi_14 IS NULL AND excluded.rsi_14 IS NOT NULL)
     OR (m.atr_14 IS NULL AND excluded.atr_14 IS NOT NULL);
 
+-- name: adopt_month
+SELECT trading.adopt_market_data_month($1);
+
+-- name: stray_months
+-- Months of which the default partition holds candles.
+SELECT DISTINCT date_trunc('month', timestamp AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS month
+  FROM trading.market_data_other;
+
+-- name: past_months
+-- Months with a partition that ended before $1.
+SELECT month AT TIME ZONE 'UTC' AS month
+  FROM (SELECT to_date(right(c.relname, 7), 'YYYY_MM')::timestamp AS month
+          FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+         WHERE i.inhparent = 'trading.market_data'::regclass
+           AND c.relname ~ '^market_data_[0-9]{4}_[0-9]{2}$') months
+ WHERE (month + interval '1 month') AT TIME ZONE 'UTC' <= $1::timestamptz
+ ORDER BY month;
+
+-- name: thin_month
+SELECT trading.thin_market_data_month($1, $2);
+
 -- name: forget_candles
--- Some of the short candles that began before $1.
+-- Some of the short candles that began since $1 and before $2.
 DELETE FROM trading.market_data
  WHERE (exchange, symbol, interval, timestamp) IN (
     SELECT exchange, symbol, interval, timestamp FROM trading.market_data
-     WHERE timestamp < $1 AND interval = ANY($2::text[]) LIMIT $3);
+     WHERE timestamp >= $1 AND timestamp < $2 AND interval = ANY($3::text[]) LIMIT $4);

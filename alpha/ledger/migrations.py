@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
+import structlog
 
 from alpha.clock import Clock, SystemClock
 from alpha.errors import NeedsOperator
 from alpha.ledger.pool import Connection, connect
+
+log = structlog.get_logger(__name__)
 
 _NAME = re.compile(r"^(\d{4})_([a-z0-9_]+)\.sql$")
 _LOCK = 0x616C706861  # "alpha"
@@ -103,7 +106,19 @@ async def migrate(
         applied = await _apply(target, migrations, migration, timer)
         if applied is not None:
             done.append(applied)
+    await _let_reader_read(target)
     return done
+
+
+async def _let_reader_read(connection: Connection) -> None:
+    """Grants of the role for analytics. Lacking the right to make roles is no error."""
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1::bigint)", _LOCK)
+        if not await connection.fetchval("SELECT to_regproc('config.let_reader_read') IS NOT NULL"):
+            return
+        refusal = await connection.fetchval("SELECT config.let_reader_read()")
+    if refusal:
+        log.warning("reader_without_rights", what=refusal)
 
 
 async def status(target: str | Connection, folder: Path) -> MigrationStatus:

@@ -26,11 +26,6 @@ log = structlog.get_logger(__name__)
 #: Rows of one transaction: a millisecond of the loop, a few for series that are new.
 BATCH = 100
 MAX_WAITING = 200_000
-#: Short bars are kept this long, others for ever.
-KEPT_MS = 90 * 86_400_000
-_SHORT = ("1m", "3m", "5m", "15m", "30m")
-_FORGET_EVERY_S = 86_400.0
-_FORGET_ROWS = 2000
 #: The ledger goes first, but not for ever while it is merely busy.
 _ASIDE_S = 0.02
 _ASIDE_MOST = 50
@@ -97,8 +92,6 @@ class MarketArchive:
         self._filled = asyncio.Event()
         self._gauges: dict[Key, Gauge] = {}
         self._months: set[int] = set()
-        self._newest_ms = 0
-        self._forget_at = 0.0
         self.written = 0
         self.dropped = 0
 
@@ -123,9 +116,6 @@ class MarketArchive:
             while rows := self._next_rows():
                 await self._step_aside()
                 await self._write(rows)
-            if self._clock.monotonic() >= self._forget_at and self._newest_ms:
-                self._forget_at = self._clock.monotonic() + _FORGET_EVERY_S
-                await self._forget()
 
     # -- inside -------------------------------------------------------------------------------
 
@@ -150,7 +140,6 @@ class MarketArchive:
                 gauge = None
         if gauge is None:
             gauge = self._gauges[key] = Gauge(bar.start_ms)
-        self._newest_ms = max(self._newest_ms, bar.start_ms)
         return gauge.update(bar)
 
     async def _step_aside(self) -> None:
@@ -196,19 +185,6 @@ class MarketArchive:
             async with connection.transaction():
                 await connection.execute("SET LOCAL synchronous_commit = off")
                 await connection.execute(statements["save_candles"], *_columns(rows))
-
-    async def _forget(self) -> None:
-        """Short bars that are too old, a few rows at a time."""
-        statement = load("market_data.sql")["forget_candles"]
-        before_ms = self._newest_ms - KEPT_MS
-        try:
-            while True:
-                await self._step_aside()
-                tag = await self._pool.execute(statement, before_ms, list(_SHORT), _FORGET_ROWS)
-                if tag == "DELETE 0":
-                    return
-        except CONNECTION_ERRORS as error:
-            log.debug("candles_not_forgotten", error=type(error).__name__)
 
 
 def _month(at_ms: int) -> int:

@@ -193,22 +193,6 @@ async def test_a_candle_that_the_database_refuses_holds_up_nothing(pool: Pool) -
     assert await count(pool) == 6
 
 
-async def test_short_bars_are_forgotten_after_90_days(pool: Pool) -> None:
-    old = [bar(-91 * 288 + number) for number in range(3)]
-    hours = [bar(-91 * 24 + number, "AAAUSDT", 12 * STEP) for number in range(3)]
-    async with archiving(pool) as archive:
-        archive.keep(old, "rest")
-        archive.keep(hours, "rest")
-        archive.keep([bar(0)], "rest")
-        await until(lambda: archive.written == 7, "all are written")
-
-        async def forgotten() -> bool:
-            return await count(pool) == 4
-
-        await until(forgotten, "the short ones are gone")
-    assert await count(pool, "interval = '1h'") == 3
-
-
 async def test_a_month_that_the_default_holds_stays_there(pool: Pool) -> None:
     await pool.execute(
         "INSERT INTO trading.market_data (symbol, interval, timestamp, open_price, high_price,"

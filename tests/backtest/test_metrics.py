@@ -18,7 +18,7 @@ from alpha.backtest.report import LEAD, MOST_CANDLES, MOST_NEAR, page
 from alpha.backtest.result import Curve, Result, Trade
 from alpha.backtest.tape import Tape
 from alpha.bots import Exit
-from tests.backtest.stage import BTC, STEP, Scripted, candles, enter, flat, plan, run
+from tests.backtest.stage import BTC, STEP, Act, Scripted, candles, enter, flat, plan, run
 
 DAY = 86_400_000
 D = Decimal
@@ -220,7 +220,7 @@ def test_a_thinned_curve_keeps_its_extremes() -> None:
 def test_a_chart_from_nearer_by_shows_every_candle_of_a_trade() -> None:
     """Trades of an hour, a day apart: a day of candles each, in which the trade is seen whole."""
     day = DAY // STEP
-    acts = {n * day: [enter("Buy", 100.0)] for n in range(9)}
+    acts: dict[int, Act] = {n * day: [enter("Buy", 100.0)] for n in range(9)}
     acts |= {n * day + 12: [Exit(symbol=BTC, reason="ma_exit")] for n in range(9)}
     market = candles(BTC, flat(100.0, 9 * day))
     found = run(Scripted(acts), [market])

@@ -28,6 +28,8 @@ BUSY_MISMATCH_S = 10.0
 ASK_AT_S = (1.0, 2.0, 3.0, 5.0)
 ASK_EVERY_S = 4.0
 ASK_UNTIL_S = 60.0
+#: A stop that outlives its position is asked for at these ages of it, then waits for the sweeps.
+LEFT_OVER_AT_S = (2.0, 5.0, 15.0)
 
 
 @dataclass(slots=True)
@@ -39,7 +41,7 @@ class _Difference:
 
 class Comparison:
     """Of one account. `gap` is told of a difference that lasts, `ask` to sweep for one that is
-    known already."""
+    known already, or for stops that have outlived their position."""
 
     def __init__(
         self,
@@ -54,6 +56,8 @@ class Comparison:
         self._gap = gap
         self._ask = ask
         self._differences: dict[str, _Difference] = {}
+        #: Since when an order is left over, and how often it has been asked for.
+        self._left_over: dict[str, tuple[float, int]] = {}
 
     def compare(self) -> None:
         """Compares virtual positions with the exchange's; called about once a second. A
@@ -73,6 +77,28 @@ class Comparison:
                 self._lift(symbol)
             else:
                 self._differs(symbol, now, busy=symbol in busy)
+        self._look_for_ends(now)
+
+    def _look_for_ends(self, now: float) -> None:
+        """Stops that belong to a position end with it (Bybit V5, Enum Definitions: cancelType
+        CancelByTpSlTsClear). Where one seems to outlive it, the stream has lost its end."""
+        account, tracker = self._account, self._account.tracker
+        open_now = {
+            row.client_order_id
+            for row in tracker.working()
+            if row.purpose == "stop"
+            and row.state == OrderState.OPEN
+            and not tracker.is_ours(row.client_order_id)
+            and (shown := account.exchange.get(row.symbol)) is not None
+            and not shown.signed_size
+        }
+        before, self._left_over = self._left_over, {}
+        for order in open_now:
+            since, asked = before.get(order, (now, 0))
+            if asked < len(LEFT_OVER_AT_S) and now - since >= LEFT_OVER_AT_S[asked]:
+                self._ask(f"stop {order} is open and its position is gone")
+                asked += 1
+            self._left_over[order] = since, asked
 
     def differing(self) -> list[str]:
         """Symbols whose sizes differ now, whatever is in flight."""

@@ -14,6 +14,7 @@ from alpha.ledger.pool import CONNECTION_ERRORS
 from alpha.ledger.summaries import Summaries
 from alpha.live import Live
 from alpha.market.retention import CandleRetention
+from alpha.recording import Recording
 from alpha.schedule import Duty, Every, Schedule
 from alpha.stores import Stores
 
@@ -40,16 +41,19 @@ class Duties:
             keep_short_days=config.candles.keep_short_days,
             is_busy=lambda: stores.writer.queued > 0,
         )
+        self._recording = Recording(stores, live)
 
     def begin(self, schedule: Schedule) -> None:
         schedule.add(Duty("heartbeat", Every(BEAT_EVERY_S), self.beat, at_start=True))
         schedule.add(Duty("daemons", Every(LOOK_EVERY_S), self._look_around, at_start=True))
         self._summaries.begin(schedule)
         self._candles.begin(schedule)
+        self._recording.begin(schedule)
 
     async def end(self) -> None:
         """What a clean stop leaves behind for readers."""
         await self.beat(stopped=True)
+        await self._recording.end()
         await self._summaries.finish()
 
     async def beat(self, *, stopped: bool = False) -> None:

@@ -49,6 +49,7 @@ LAYERS = (
                 "live_desk",
                 "paper",
                 "pictures",
+                "recording",
                 "report",
                 "rounds",
                 "serving",

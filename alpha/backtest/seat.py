@@ -16,8 +16,9 @@ from alpha.bots.hookspecs import Subscription
 from alpha.bots.plugin import HookFunction, resolve_hooks
 from alpha.bots.states import BotState, StateMachine
 from alpha.bots.strategy import GuardedStrategy
-from alpha.bots.vetting import AnyIntent, Dropped, stamped, vet
+from alpha.bots.vetting import AnyIntent, stamped, vet
 from alpha.clock import iso
+from alpha.core.decisions import Dropped
 from alpha.core.events import Bar
 from alpha.core.ids import wire_id
 from alpha.core.markets import Market

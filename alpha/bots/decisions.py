@@ -12,8 +12,8 @@ import msgspec
 import structlog
 
 from alpha.bots.cursor import Cursor, SavedBot, decode, encode
-from alpha.bots.vetting import AnyIntent, Dropped, record, stamped
-from alpha.core.decisions import Decision, Planned
+from alpha.bots.vetting import AnyIntent, record, stamped
+from alpha.core.decisions import Decision, Dropped, Planned
 from alpha.core.ids import wire_id
 from alpha.core.reasons import ReasonBook
 from alpha.core.records import DecisionRow
@@ -90,7 +90,10 @@ class DecisionSeries:
             intents_json=record(decided),
         )
         planned = tuple(one for one in decided if isinstance(one, Planned))
-        return Decision(row, planned, replayed)
+        if len(planned) == len(decided):
+            return Decision(row, planned, replayed)
+        dropped = [(place, one) for place, one in enumerate(decided) if isinstance(one, Dropped)]
+        return Decision(row, planned, replayed, tuple(dropped))
 
     def _with_ids(
         self, items: Sequence[AnyIntent | Dropped], event_key: str, event_ms: int

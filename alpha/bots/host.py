@@ -22,9 +22,9 @@ from alpha.bots.hookspecs import Subscription
 from alpha.bots.mark import HookMark
 from alpha.bots.states import BotState, StateMachine
 from alpha.bots.strategy import GuardedStrategy
-from alpha.bots.vetting import AnyIntent, Dropped, vet
+from alpha.bots.vetting import AnyIntent, vet
 from alpha.bots.warmup import WarmUp
-from alpha.core.decisions import Decision
+from alpha.core.decisions import Decision, Dropped
 from alpha.core.events import Bar
 from alpha.core.markets import Market
 from alpha.core.reasons import BUILTIN, ReasonBook

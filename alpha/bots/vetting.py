@@ -13,23 +13,16 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from alpha.core.decisions import Planned
+from alpha.core.decisions import Dropped, Planned
 from alpha.core.ids import next_stamp
 from alpha.core.intents import Enter, Exit, MoveStop
 from alpha.core.reasons import ReasonBook
+from alpha.core.refusals import Refusal
 
 AnyIntent = Enter | Exit | MoveStop
 
 #: The reason of an exit whose own reason is none.
 FALLBACK_EXIT = "risk_limit"
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """An intent that goes nowhere, and why."""
-
-    intent: AnyIntent
-    why: str
 
 
 @dataclass(slots=True)
@@ -89,9 +82,9 @@ def _vet_enter(
         fault = f"entry in {intent.symbol}: expected an entry reason, was {intent.reason!r}"
     if fault is not None:
         found.faults.append(fault)
-        found.items.append(Dropped(intent, fault))
+        found.items.append(Dropped(intent, Refusal("plugin_fault", fault)))
     elif no_entries is not None:
-        found.items.append(Dropped(intent, no_entries))
+        found.items.append(Dropped(intent, Refusal("bot_state", no_entries)))
     else:
         found.items.append(intent)
 
@@ -106,7 +99,7 @@ def _vet_exit(
     if intent.symbol not in symbols and intent.symbol not in held:
         fault = f"exit in {intent.symbol}, where the bot has nothing"
         found.faults.append(fault)
-        found.items.append(Dropped(intent, fault))
+        found.items.append(Dropped(intent, Refusal("plugin_fault", fault)))
         return
     known = book.get(intent.reason)
     if known is None or known.is_entry:
@@ -135,7 +128,7 @@ def _vet_move(
         found.items.append(intent)
     else:
         found.faults.append(fault)
-        found.items.append(Dropped(intent, fault))
+        found.items.append(Dropped(intent, Refusal("plugin_fault", fault)))
 
 
 def stamped(
@@ -156,7 +149,7 @@ def record(items: Sequence[Planned | Dropped]) -> str:
     rows: list[dict[str, object]] = []
     for item in items:
         if isinstance(item, Dropped):
-            rows.append({**item.intent.model_dump(mode="json"), "dropped": item.why})
+            rows.append({**item.intent.model_dump(mode="json"), "dropped": str(item.why)})
         else:
             rows.append({**item.intent.model_dump(mode="json"), "id": item.order_link_id})
     return msgspec.json.encode(rows, order="deterministic").decode()

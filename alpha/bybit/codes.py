@@ -141,6 +141,10 @@ class ClockRefused(VenueRejected):
     requests stamps afresh and sends once more, then alarms: the machine's clock is wrong."""
 
 
+class Throttled(RetryLater):
+    """We have asked too often."""
+
+
 class OrderGone(VenueRejected):
     """The order to cancel or amend is finished or unknown; read its final state, it may have
     filled."""
@@ -161,8 +165,10 @@ def error_for(
         case ErrorClass.AMBIGUOUS:
             return OutcomeUnknown(f"expected a definite answer to {what}; ask by id")
         case ErrorClass.BANNED:
-            return RetryLater(f"this address is shut out for {what}", after_s=BAN_SECONDS)
-        case ErrorClass.THROTTLED | ErrorClass.BUSY:
+            return Throttled(f"this address is shut out for {what}", after_s=BAN_SECONDS)
+        case ErrorClass.THROTTLED:
+            return Throttled(f"expected an answer to {what}; try again later", after_s=1.0)
+        case ErrorClass.BUSY:
             return RetryLater(f"expected an answer to {what}; try again later", after_s=1.0)
         case ErrorClass.CLOCK:
             return ClockRefused(code, message, action=action)

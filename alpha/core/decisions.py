@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alpha.core.intents import Intent
+from alpha.core.intents import Enter, Exit, Intent, MoveStop
 from alpha.core.records import DecisionRow
 
 
@@ -18,8 +18,19 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
+class Dropped:
+    """An intent that goes nowhere, and why."""
+
+    intent: Enter | Exit | MoveStop
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
+    """`dropped` are intents that went nowhere, each with its place among all of them."""
+
     row: DecisionRow
     planned: tuple[Planned, ...]
     #: Entries are dropped and exits sent when the event is replayed after a restart.
     replayed: bool = False
+    dropped: tuple[tuple[int, Dropped], ...] = ()

@@ -273,6 +273,8 @@ class OrderRow:
     terminal_ms: int | None  # wall
     updated_ms: int  # wall
     parent_client_order_id: str | None = None
+    retries: int = 0  # times that it was sent again
+    rejected_by: str | None = None  # one of core.refusals.RejectedBy
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +293,36 @@ class DecisionRow:
     last_stamp: int
     cursor_json: str
     intents_json: str  # "[]" when none
+
+
+SignalType = Literal["long", "short", "close_long", "close_short", "close", "move_stop"]
+
+
+@dataclass(frozen=True, slots=True)
+class SignalRow:
+    """One intent of a decision as it was decided, whatever became of it. Unique on (bot_id,
+    account, ordinal, place): the decision, and its place among the decision's intents."""
+
+    account: str
+    bot_id: str
+    ordinal: int
+    place: int
+    event_key: str
+    origin: Literal["strategy", "host"]
+    symbol: str
+    signal_type: SignalType
+    reason: str
+    price: Decimal | None
+    notional: Decimal | None  # USDT
+    stop_loss: Decimal | None
+    take_profit: Decimal | None
+    details: Mapping[str, str]  # what the strategy decided by
+    replayed: bool
+    event_ms: int
+    decided_ms: int  # wall
+    order_link_id: str | None
+    rejected_by: str | None  # one of core.refusals.RejectedBy; None: it went on to become an order
+    why: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +356,7 @@ class Commit:
     change: BookChange | None = None
     orders: tuple[OrderRow, ...] = ()
     decisions: tuple[DecisionRow, ...] = ()
+    signals: tuple[SignalRow, ...] = ()  # of the decisions
     overrides: tuple[Override, ...] = ()
     marks: Marks | None = None
     frame_ns: int | None = None  # perf_ns at the socket read, for the latency figures

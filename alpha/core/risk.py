@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from alpha.core.refusals import Refusal
+
 
 @dataclass(frozen=True, slots=True)
 class EntryRisk:
@@ -18,7 +20,10 @@ class EntryRisk:
 def check_entry(risk: EntryRisk, *, notional: Decimal) -> str | None:
     """Why an entry of `notional` USDT is refused; None when it may go. Exits are never asked."""
     if risk.reduce_only is not None:
-        return f"reduce only: {risk.reduce_only}"
+        return Refusal("risk", f"reduce only: {risk.reduce_only}")
     if risk.max_notional is not None and notional > risk.max_notional:
-        return f"notional {notional:f} USDT is above the limit of {risk.max_notional:f} per order"
+        limit = f"{risk.max_notional:f} per order"
+        return Refusal(
+            "notional_limit", f"notional {notional:f} USDT is above the limit of {limit}"
+        )
     return None

@@ -4,7 +4,6 @@ database being away is this task's business alone."""
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 
 import asyncpg
@@ -12,6 +11,7 @@ import structlog
 
 from alpha.alerts import Alert
 from alpha.clock import Clock
+from alpha.ledger.columns import storable
 from alpha.ledger.observations import record_event
 from alpha.ledger.pool import CONNECTION_ERRORS, Pool
 from alpha.ledger.writer import is_refusal
@@ -85,7 +85,7 @@ class AlertJournal:
             self._pool,
             alert.kind,
             alert.level,
-            _storable(alert.message),
+            storable(alert.message),
             at_ms=alert.at_ms,
             component=alert.component,
             account=alert.account,
@@ -93,7 +93,7 @@ class AlertJournal:
             symbol=alert.symbol,
             details={
                 **{
-                    name: _storable(value) if isinstance(value, str) else value
+                    name: storable(value) if isinstance(value, str) else value
                     for name, value in alert.details.items()
                 },
                 "repeated": alert.repeated,
@@ -106,9 +106,3 @@ def _is_refused(error: BaseException) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         return is_refusal(error)
     return isinstance(error, ValueError)
-
-
-def _storable(text: str) -> str:
-    """PostgreSQL's text holds neither NUL nor half a character, which a frame from outside may
-    bring."""
-    return re.sub(r"[\0\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)

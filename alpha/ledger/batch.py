@@ -25,6 +25,7 @@ from alpha.core.records import (
     Override,
     PositionCycle,
     RoundTrip,
+    SignalRow,
 )
 
 Key = tuple[str, ...]
@@ -37,6 +38,7 @@ def row_count(commit: Commit) -> int:
         len(commit.orders)
         + len(commit.overrides)
         + 2 * len(commit.decisions)
+        + len(commit.signals)
         + (commit.marks is not None)
     )
     change = commit.change
@@ -64,6 +66,7 @@ class Batch:
     orders: dict[Key, OrderRow] = field(default_factory=dict)
     decisions: dict[tuple[Key, int], DecisionRow] = field(default_factory=dict)
     bot_states: dict[Key, DecisionRow] = field(default_factory=dict)
+    signals: dict[tuple[Key, int, int], SignalRow] = field(default_factory=dict)
     marks: dict[str, Marks] = field(default_factory=dict)
 
     @classmethod
@@ -84,6 +87,9 @@ class Batch:
         self.overrides += commit.overrides
         for decision in commit.decisions:
             self._add_decision(decision)
+        for signal in commit.signals:
+            bot = (signal.account, signal.bot_id)
+            self.signals.setdefault((bot, signal.ordinal, signal.place), signal)
         if commit.marks is not None:
             self._add_marks(commit.marks)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 from alpha.core.events import Execution
 from alpha.core.ids import canonical
@@ -17,7 +20,12 @@ from alpha.core.records import (
     Override,
     PositionCycle,
     RoundTrip,
+    SignalRow,
 )
+
+_NOT_TEXT = re.compile("[\0\ud800-\udfff]")
+#: The first number that numeric(28, 12) does not hold.
+_MOST = Decimal(10) ** 16
 
 #: One sequence per column, as `unnest` takes them.
 Columns = Sequence[Sequence[object]]
@@ -252,6 +260,8 @@ def orders(rows: Iterable[OrderRow], reasons: ReasonBook = BUILTIN) -> Columns:
             row.acked_ms,
             row.terminal_ms,
             row.updated_ms,
+            row.retries,
+            row.rejected_by,
         )
         for row in rows
     )
@@ -284,6 +294,48 @@ def bot_states(rows: Iterable[DecisionRow]) -> Columns:
         )
         for row in rows
     )
+
+
+def signals(rows: Iterable[SignalRow], reasons: ReasonBook = BUILTIN) -> Columns:
+    """A strategy's own words are made fit for the database, which else would refuse all that
+    is committed with them."""
+    return _transposed(
+        (
+            row.account,
+            row.bot_id,
+            row.ordinal,
+            row.place,
+            row.event_key,
+            row.origin,
+            storable(row.symbol),
+            row.signal_type,
+            storable(row.reason),
+            _money_or_null(row.price),
+            _money_or_null(row.notional),
+            _money_or_null(row.stop_loss),
+            _money_or_null(row.take_profit),
+            json.dumps({storable(key): storable(value) for key, value in row.details.items()}),
+            row.replayed,
+            row.event_ms,
+            row.decided_ms,
+            row.order_link_id,
+            canonical(row.order_link_id, reasons) if row.order_link_id else None,
+            row.rejected_by,
+            None if row.why is None else storable(row.why),
+        )
+        for row in rows
+    )
+
+
+def _money_or_null(value: Decimal | None) -> Decimal | None:
+    """None where a strategy has asked for more than the column holds."""
+    return value if value is not None and abs(value) < _MOST else None
+
+
+def storable(text: str) -> str:
+    """PostgreSQL's text holds neither NUL nor half a character, which a frame from outside or a
+    plugin may bring."""
+    return _NOT_TEXT.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def replaced(rows: dict[tuple[str, ...], int]) -> Columns:

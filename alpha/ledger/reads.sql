@@ -79,7 +79,7 @@ SELECT exchange_order_id, bot_id, reason, parent_order_link_id IS NOT NULL AS is
 SELECT account, order_link_id, bot_id, symbol, side, purpose, reason, order_type, qty, price,
        trigger_price, reduce_only, state, exchange_order_id, exchange_status, filled_qty,
        avg_fill_price, reject_code, reject_reason, decided_at, sent_at, acked_at, terminal_at,
-       changed_at, parent_order_link_id
+       changed_at, parent_order_link_id, retry_count, rejected_by
   FROM trading.orders
  WHERE account = $1
    AND state IN ('pending', 'sent', 'unknown', 'acked', 'open', 'partially_filled')
@@ -295,7 +295,8 @@ SELECT min(f.exec_time) FROM trading.fills f
 SELECT o.account, o.order_link_id, o.bot_id, o.symbol, o.side, o.purpose, o.reason, o.order_type,
        o.qty, o.price, o.trigger_price, o.reduce_only, o.state, o.exchange_order_id,
        o.exchange_status, o.filled_qty, o.avg_fill_price, o.reject_code, o.reject_reason,
-       o.decided_at, o.sent_at, o.acked_at, o.terminal_at, o.changed_at, o.parent_order_link_id
+       o.decided_at, o.sent_at, o.acked_at, o.terminal_at, o.changed_at, o.parent_order_link_id,
+       o.retry_count, o.rejected_by
   FROM trading.orders o
   JOIN trading.positions p
     ON p.account = o.account AND p.bot_id = o.bot_id AND p.symbol = o.symbol

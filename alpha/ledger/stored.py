@@ -79,4 +79,6 @@ def order_from(row: asyncpg.Record) -> OrderRow:
         terminal_ms=row["terminal_at"],
         updated_ms=row["changed_at"],
         parent_client_order_id=row["parent_order_link_id"],
+        retries=row["retry_count"],
+        rejected_by=row["rejected_by"],
     )

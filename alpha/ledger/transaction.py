@@ -70,3 +70,5 @@ def _statements(batch: Batch, reasons: ReasonBook) -> Iterator[tuple[str, Column
     if batch.decisions:
         yield "insert_decisions", columns.decisions(batch.decisions.values())
         yield "upsert_bot_states", columns.bot_states(batch.bot_states.values())
+    if batch.signals:
+        yield "insert_signals", columns.signals(batch.signals.values(), reasons)

@@ -151,13 +151,13 @@ INSERT INTO trading.orders AS o (
     account, order_link_id, client_order_id, bot_id, symbol, side, purpose, reason, order_type,
     qty, price, trigger_price, reduce_only, state, exchange_order_id, exchange_status,
     filled_qty, avg_fill_price, reject_code, reject_reason, parent_order_link_id, decided_at,
-    sent_at, acked_at, terminal_at, changed_at)
+    sent_at, acked_at, terminal_at, changed_at, retry_count, rejected_by)
 SELECT * FROM unnest(
     $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
     $8::text[], $9::text[], $10::numeric[], $11::numeric[], $12::numeric[], $13::boolean[],
     $14::text[], $15::text[], $16::text[], $17::numeric[], $18::numeric[], $19::integer[],
     $20::text[], $21::text[], $22::timestamptz[], $23::timestamptz[], $24::timestamptz[],
-    $25::timestamptz[], $26::timestamptz[])
+    $25::timestamptz[], $26::timestamptz[], $27::integer[], $28::text[])
 ON CONFLICT (account, order_link_id) DO UPDATE SET
     bot_id = excluded.bot_id, symbol = excluded.symbol, side = excluded.side,
     purpose = excluded.purpose, reason = excluded.reason, order_type = excluded.order_type,
@@ -170,7 +170,9 @@ ON CONFLICT (account, order_link_id) DO UPDATE SET
     parent_order_link_id = excluded.parent_order_link_id, decided_at = excluded.decided_at,
     sent_at = coalesce(excluded.sent_at, o.sent_at),
     acked_at = coalesce(excluded.acked_at, o.acked_at),
-    terminal_at = excluded.terminal_at, changed_at = excluded.changed_at
+    terminal_at = excluded.terminal_at, changed_at = excluded.changed_at,
+    retry_count = greatest(excluded.retry_count, o.retry_count),
+    rejected_by = excluded.rejected_by
  WHERE (trading.order_state_rank(excluded.state) > trading.order_state_rank(o.state)
         AND NOT (excluded.state = 'never_accepted' AND o.state IN ('open', 'partially_filled')))
     OR (excluded.state = o.state AND excluded.changed_at >= o.changed_at)
@@ -182,6 +184,26 @@ INSERT INTO config.decisions (account, bot_id, ordinal, event_key, event_time, i
 SELECT * FROM unnest(
     $1::text[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[], $6::json[])
 ON CONFLICT (bot_id, account, ordinal) DO NOTHING;
+
+-- name: insert_signals
+-- What the strategy was refused stays as it was decided; the rest is found out later.
+INSERT INTO trading.signals (
+    account, bot_id, ordinal, place, event_key, origin, symbol, signal_type, reason, price,
+    suggested_position_size, suggested_stop_loss, suggested_take_profit, indicators, replayed,
+    timestamp, decided_at, order_link_id, client_order_id, rejected_by, rejection_reason, rejected,
+    outcome, settled)
+SELECT s.*, s.rejected_by IS NOT NULL,
+       CASE WHEN s.rejected_by IS NOT NULL THEN 'not_executed' END,
+       s.rejected_by IS NOT NULL OR s.signal_type = 'move_stop'
+  FROM unnest(
+    $1::text[], $2::text[], $3::bigint[], $4::smallint[], $5::text[], $6::text[], $7::text[],
+    $8::text[], $9::text[], $10::numeric[], $11::numeric[], $12::numeric[], $13::numeric[],
+    $14::text[]::jsonb[], $15::boolean[], $16::timestamptz[], $17::timestamptz[], $18::text[],
+    $19::text[], $20::text[], $21::text[])
+    AS s(account, bot_id, ordinal, place, event_key, origin, symbol, signal_type, reason, price,
+         position_size, stop_loss, take_profit, indicators, replayed, at, decided_at,
+         order_link_id, client_order_id, rejected_by, why)
+ON CONFLICT (bot_id, account, ordinal, place) DO NOTHING;
 
 -- name: upsert_bot_states
 INSERT INTO config.bot_state AS b (

@@ -32,6 +32,7 @@ from alpha.core.records import (
     Marks,
     OrderRow,
     Override,
+    SignalRow,
     Tally,
 )
 from alpha.core.steps import NO_STEPS, QtySteps
@@ -135,6 +136,7 @@ class Account:
         self._refused_orders: dict[str, None] = {}
         self._refused_decisions: dict[tuple[str, int], DecisionRow] = {}
         self._refused_overrides: list[Override] = []
+        self._refused_signals: list[SignalRow] = []
         #: Told why the recovery has work to do.
         self.wake: Callable[[str], None] = lambda why: None
 
@@ -407,6 +409,7 @@ class Account:
         self._refused_overrides += commit.overrides
         for row in commit.decisions:
             self._note_refused(row)
+        self._refused_signals += commit.signals
         if not self.overflowed:
             self.overflowed = True
             self.gaps += 1
@@ -434,10 +437,11 @@ class Account:
         decisions = tuple(self._refused_decisions.values())
         overrides = tuple(self._refused_overrides)
         self._refused_orders, self._refused_decisions = {}, {}
-        self._refused_overrides = []
-        self.overflowed = False
+        signals, self._refused_signals = self._refused_signals, []
+        self._refused_overrides, self.overflowed = [], False
         for row in decisions:
-            self.put(Commit(self.name, decisions=(row,)))
+            own = (one for one in signals if (one.bot_id, one.ordinal) == (row.bot_id, row.ordinal))
+            self.put(Commit(self.name, decisions=(row,), signals=tuple(own)))
         if overrides:
             self.put(Commit(self.name, overrides=overrides))
         for order in orders:

@@ -23,13 +23,15 @@ from alpha.core.ids import wire_id
 from alpha.core.instruments import Instrument
 from alpha.core.intents import Enter, Exit, MoveStop, StopPlan
 from alpha.core.orders import OrderState
-from alpha.core.records import Commit, OrderRow
+from alpha.core.records import Commit, OrderRow, SignalRow
+from alpha.core.refusals import Refusal
 from alpha.errors import AlphaError, VenueRejected
 from alpha.trading.account import Account
 from alpha.trading.latency import Latencies
 from alpha.trading.levels import levels
 from alpha.trading.protection import Protection
 from alpha.trading.sending import EXIT_RETRY_S, Sender
+from alpha.trading.signals import Answer, signal_rows
 from alpha.trading.sizing import Sizing
 
 log = structlog.get_logger(__name__)
@@ -51,16 +53,6 @@ class Desk(Protocol):
 
     def plan_exit(self, intent: Exit, event_key: str, event_ms: int) -> Decision | None:
         """A decision of the host, not of the strategy, with ids like any other."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """An intent that became no order, and why."""
-
-    bot_id: str
-    symbol: str
-    intent: str
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +101,6 @@ class Gateway:
         self._followed: OrderedDict[str, None] = OrderedDict()
         self._aims: OrderedDict[str, _Aim] = OrderedDict()  # of exits, by order id
         self._in_vain: dict[tuple[str, str], int] = {}  # exits in a row that closed nothing
-        self.refusals: list[Refusal] = []
 
     @property
     def frame_to_order_us(self) -> Latencies:
@@ -123,17 +114,31 @@ class Gateway:
         how many they are."""
         orders: list[_Order] = []
         taken: list[Exit] = []
+        answers: list[Answer] = []
         for planned in decision.planned:
-            order = self._order(decision, planned, desk)
-            if order is None:
-                continue
-            if self._account.tracker.plan(order.row):
+            held = self._account.position(desk.bot_id, planned.intent.symbol).signed_qty
+            order, why = self._order(decision, planned, desk)
+            link_id: str | None = planned.order_link_id
+            if order is None and self._was_sent(planned.order_link_id):
+                why = None  # before a crash that lost the decision
+            elif order is None:
+                link_id = None
+            elif self._account.tracker.plan(order.row):
                 orders.append(order)
                 self._note_aim(order)
-            elif self._is_anothers(order.row) and isinstance(planned.intent, Exit):
-                taken.append(planned.intent)
-        rows = tuple(order.row for order in orders)
-        self._account.put(Commit(self._account.name, orders=rows, decisions=(decision.row,)))
+            elif self._is_anothers(order.row):
+                link_id, why = None, Refusal("repeated", f"{link_id} is another order's id")
+                if isinstance(planned.intent, Exit):
+                    taken.append(planned.intent)
+            answers.append(Answer(planned.intent, held, link_id, why))
+        self._account.put(
+            Commit(
+                self._account.name,
+                orders=tuple(order.row for order in orders),
+                decisions=(decision.row,),
+                signals=self._signals(decision, answers),
+            )
+        )
         for order in sorted(orders, key=lambda order: order.row.purpose != "exit"):
             self._guard(order.row, order.plan)
             self._spawn(self._send(order, desk, received_ns), f"send:{order.row.client_order_id}")
@@ -142,6 +147,13 @@ class Gateway:
             if again is not None:
                 self.carry_out(again, desk, received_ns)
         return len(orders)
+
+    def _signals(self, decision: Decision, answers: list[Answer]) -> tuple[SignalRow, ...]:
+        if not answers and not decision.dropped:
+            return ()
+        return signal_rows(
+            decision, answers, decided_ms=self._clock.now_ms(), instruments=self._instruments
+        )
 
     def _is_anothers(self, row: OrderRow) -> bool:
         """The id is known, for another order: decisions that were lost in a crash and not
@@ -153,16 +165,20 @@ class Gateway:
         if plan is not None:
             self._protection.guard(row.bot_id, row.symbol, plan, row.client_order_id)
 
-    def _order(self, decision: Decision, planned: Planned, desk: Desk) -> _Order | None:
+    def _order(
+        self, decision: Decision, planned: Planned, desk: Desk
+    ) -> tuple[_Order | None, str | None]:
+        """The order that an intent becomes; or None, and why there is none: for a stop that was
+        moved there is no why."""
         intent = planned.intent
         if isinstance(intent, MoveStop):
-            self._protection.move(desk.bot_id, intent.symbol, intent.stop_loss)
-            return None
+            return None, self._protection.move(desk.bot_id, intent.symbol, intent.stop_loss)
         if isinstance(intent, Exit):
             qty, why = self._sizing.exit(intent, desk.bot_id)
             opened_ms = self._account.position(desk.bot_id, intent.symbol).opened_ms or 0
             if decision.replayed and opened_ms > decision.row.event_ms:
-                qty, why = None, "the position was opened after this was decided"
+                late = "the position was opened after this was decided"
+                qty, why = None, Refusal("nothing_to_close", late)
         else:
             against = desk.entry_refusal()
             qty, why = self._sizing.entry(intent, desk.bot_id, against, replayed=decision.replayed)
@@ -172,12 +188,12 @@ class Gateway:
             if isinstance(intent, Enter) and self._was_sent(link_id) and intent.stops is not None:
                 # Sent before a crash that lost the decision: its stops are wanted all the same.
                 self._protection.guard(desk.bot_id, intent.symbol, intent.stops, link_id)
-            return None
+            return None, why
         row = self._row(decision.row.event_ms, link_id, desk.bot_id, intent, qty)
         if isinstance(intent, Enter):
-            return _Order(row, intent.stops, intent.price)
+            return _Order(row, intent.stops, intent.price), None
         whole, _ = self._sizing.to_close(intent, desk.bot_id)
-        return _Order(row, aim=_Aim(opened_ms, (whole or qty) - qty))
+        return _Order(row, aim=_Aim(opened_ms, (whole or qty) - qty)), None
 
     def _note_aim(self, order: _Order) -> None:
         if order.aim is not None:
@@ -227,8 +243,6 @@ class Gateway:
 
     def _refuse(self, bot_id: str, intent: Enter | Exit, why: str) -> None:
         log.info("intent_refused", bot=bot_id, symbol=intent.symbol, intent=intent.kind, why=why)
-        self.refusals.append(Refusal(bot_id, intent.symbol, intent.kind, why))
-        del self.refusals[:-100]
 
     # -- sending ----------------------------------------------------------------------------
 

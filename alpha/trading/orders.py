@@ -26,6 +26,7 @@ from alpha.core.records import (
     OrderRow,
     OrderTag,
 )
+from alpha.core.refusals import RejectedBy
 
 ZERO = Decimal(0)
 #: Finished orders kept in memory, so that late frames find their row.
@@ -80,6 +81,7 @@ class OrderTracker:
         exchange_order_id: str | None = None,
         reject_code: int | None = None,
         reject_reason: str | None = None,
+        rejected_by: RejectedBy | None = None,
     ) -> OrderRow:
         """Proposes a state; returns the row after it (perhaps unchanged)."""
         row = self._rows[link_id]
@@ -95,6 +97,8 @@ class OrderTracker:
             acked_ms=now if state is OrderState.ACKED and row.acked_ms is None else row.acked_ms,
             terminal_ms=now if is_terminal(after) and row.terminal_ms is None else row.terminal_ms,
             updated_ms=now,
+            retries=row.retries + (state is OrderState.SENT and row.sent_ms is not None),
+            rejected_by=rejected_by or row.rejected_by,
         )
         self._store(row)
         return row
@@ -124,6 +128,7 @@ class OrderTracker:
             qty=event.qty if row.purpose == "stop" else row.qty,
             terminal_ms=now if is_terminal(after) and row.terminal_ms is None else row.terminal_ms,
             parent_client_order_id=event.parent_link_id or row.parent_client_order_id,
+            rejected_by=_rejected_by(row, after),
         )
         if holder is not None and not self._names_its_bot(row):
             row = replace(row, bot_id=holder)
@@ -329,6 +334,13 @@ def is_made_for_position(event: OrderEvent) -> bool:
         and bool(event.stop_order_type)
         and from_exchange("Trade", event.create_type, event.stop_order_type) is not None
     )
+
+
+def _rejected_by(row: OrderRow, state: OrderState) -> str | None:
+    """An order that shows itself after all was rejected by nobody."""
+    if state is OrderState.REJECTED:
+        return row.rejected_by or "exchange"
+    return row.rejected_by if state is OrderState.NEVER_ACCEPTED else None
 
 
 def _refusal(event: OrderEvent, state: OrderState) -> str | None:

@@ -140,7 +140,10 @@ class Outcomes:
             return
         self._resent.pop(link_id, None)
         moved = self._account.tracker.move(
-            link_id, OrderState.NEVER_ACCEPTED, reject_reason="absent from every endpoint"
+            link_id,
+            OrderState.NEVER_ACCEPTED,
+            reject_reason="absent from every endpoint",
+            rejected_by="connection",
         )
         self._account.put(Commit(self._account.name, orders=(moved,)))
         self._ended(moved)

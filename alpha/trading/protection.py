@@ -19,6 +19,7 @@ from alpha.clock import Clock
 from alpha.core.instruments import Instrument
 from alpha.core.intents import Enter, StopPlan
 from alpha.core.records import OrderRow
+from alpha.core.refusals import Refusal
 from alpha.trading.account import Account
 from alpha.trading.guarded import Close, Guarded, Key
 from alpha.trading.own_stops import MOST_PER_SYMBOL, OwnStops, legs_of
@@ -73,19 +74,20 @@ class Protection:
         state.plan, state.moved_stop = plan, moved_stop
         self._wake.set()
 
-    def move(self, bot_id: str, symbol: str, stop_loss: Decimal) -> None:
-        """Moves the stop loss of a position to an absolute price."""
+    def move(self, bot_id: str, symbol: str, stop_loss: Decimal) -> Refusal | None:
+        """Moves the stop loss of a position to an absolute price; or why there is none."""
         state = self._guarded.get((bot_id, symbol))
         position = self._account.position(bot_id, symbol)
         if state is None:
             if not position.signed_qty:
-                return
+                return Refusal("nothing_to_close", f"no position in {symbol} to protect")
             state = self._guarded[(bot_id, symbol)] = Guarded(plan=StopPlan())
         if state.opened_ms != position.opened_ms:
             state.renew(position.opened_ms)
         state.moved_stop = stop_loss
         state.refusals, state.try_at = 0, 0.0
         self._wake.set()
+        return None
 
     def wake(self) -> None:
         """Something about an order or a position has changed."""
@@ -176,9 +178,10 @@ class Protection:
                 taken += max((legs_of(one) for one in plans), default=0)
         if taken + legs_of(plan) <= MOST_PER_SYMBOL:
             return None
-        return (
+        return Refusal(
+            "stop_limit",
             f"{symbol} has {taken} conditional orders of others, the stops need {legs_of(plan)}, "
-            f"expected at most {MOST_PER_SYMBOL} in all"
+            f"expected at most {MOST_PER_SYMBOL} in all",
         )
 
     def send_again(self, row: OrderRow) -> None:

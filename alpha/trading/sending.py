@@ -10,12 +10,14 @@ from collections.abc import Callable
 
 import structlog
 
-from alpha.bybit.codes import ClockRefused, DuplicateOrder, doubts_rules
+from alpha.bybit.codes import ClockRefused, DuplicateOrder, Throttled, doubts_rules
+from alpha.bybit.limiter import EntryDropped
 from alpha.bybit.requests import CreateOrder
 from alpha.bybit.rest import Rest
 from alpha.clock import Clock
 from alpha.core.orders import OrderState
 from alpha.core.records import Commit, OrderRow
+from alpha.core.refusals import RejectedBy, rejected_by
 from alpha.errors import OutcomeUnknown, RetryLater, VenueRejected
 from alpha.trading.account import Account
 from alpha.trading.latency import Latencies
@@ -102,13 +104,21 @@ class Sender:
         if not self._may_send(row):
             if row.purpose != "entry":
                 return FENCE_RETRY_S
-            self._dropped(row, f"expected the lease of account {row.account} to be held")
+            lease = f"expected the lease of account {row.account} to be held"
+            self._dropped(row, "ledger", lease)
             return None
         request = wanted()
         if request is None:
-            self._dropped(row, "nothing is left to close")
+            self._dropped(row, "nothing_to_close", "nothing is left to close")
             return None
         tracker.move(link_id, OrderState.SENT)
+
+        held_back: list[str] = []
+
+        def refusal() -> str | None:
+            why = against()
+            held_back[:] = [] if why is None else [why]
+            return why
 
         def sent(at_ns: int) -> None:
             if received_ns:
@@ -118,7 +128,7 @@ class Sender:
             ack = await self._rest.create_order(
                 request,
                 on_sent=sent,
-                refusal=against if row.purpose == "entry" else None,
+                refusal=refusal if row.purpose == "entry" else None,
             )
         except OutcomeUnknown as error:
             log.warning("order_outcome_unknown", order=link_id, error=str(error))
@@ -130,7 +140,8 @@ class Sender:
             self._moved(tracker.move(link_id, OrderState.UNKNOWN))
         except (ClockRefused, RetryLater) as error:
             if row.purpose == "entry":
-                self._dropped(row, str(error))
+                by = rejected_by(held_back[0]) if held_back else _cause(error)
+                self._dropped(row, by, str(error))
                 return None
             log.warning("exit_delayed", order=link_id, why=str(error))
             return min(getattr(error, "after_s", EXIT_RETRY_S), EXIT_RETRY_S)
@@ -156,18 +167,28 @@ class Sender:
             OrderState.REJECTED,
             reject_code=error.code,
             reject_reason=error.message,
+            rejected_by="exchange",
         )
         self._moved(rejected)
         self._account.tell_order(rejected)
 
-    def _dropped(self, row: OrderRow, why: str) -> None:
+    def _dropped(self, row: OrderRow, by: RejectedBy, why: str) -> None:
         """Nothing has left, or nothing has arrived: the order is over."""
         log.warning("order_not_sent", order=row.client_order_id, why=why)
         dropped = self._account.tracker.move(
-            row.client_order_id, OrderState.NEVER_ACCEPTED, reject_reason=why
+            row.client_order_id,
+            OrderState.NEVER_ACCEPTED,
+            reject_reason=why,
+            rejected_by=by,
         )
         self._moved(dropped)
         self._account.tell_order(dropped)
 
     def _moved(self, row: OrderRow) -> None:
         self._account.put(Commit(self._account.name, orders=(row,)))
+
+
+def _cause(error: ClockRefused | RetryLater) -> RejectedBy:
+    if isinstance(error, EntryDropped | Throttled):
+        return "rate_limit"
+    return "exchange" if isinstance(error, ClockRefused) else "connection"

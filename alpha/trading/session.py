@@ -22,6 +22,7 @@ from alpha.core.instruments import Instrument
 from alpha.core.intents import Exit
 from alpha.core.past import PastPositions
 from alpha.core.records import BotPosition, Correction, Fill, OrderRow, Tally
+from alpha.core.refusals import Refusal
 from alpha.core.snapshot import Snapshot
 from alpha.trading.account import Account
 from alpha.trading.gateway import Gateway
@@ -381,7 +382,8 @@ class BotSession:
     def entry_refusal(self) -> str | None:
         if self.handle.state is BotState.RUNNING:
             return None
-        return f"bot {self.handle.name} is {self.handle.state}, expected running"
+        state = self.handle.state
+        return Refusal("bot_state", f"bot {self.handle.name} is {state}, expected running")
 
     def plan_exit(self, intent: Exit, event_key: str, event_ms: int) -> Decision | None:
         decision = self.handle.plan([intent], event_key, max(event_ms, self._now_ms))

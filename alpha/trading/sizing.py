@@ -15,6 +15,7 @@ from alpha.core.instruments import Instrument, SizeRejected
 from alpha.core.intents import Enter, Exit
 from alpha.core.orders import OrderState, is_terminal
 from alpha.core.records import OrderRow
+from alpha.core.refusals import Refusal
 from alpha.core.risk import EntryRisk, check_entry
 from alpha.trading.account import Account
 
@@ -59,16 +60,16 @@ class Sizing:
         """The quantity of an entry; `why` is what speaks against it already."""
         why = why or self.against(intent.symbol)
         if replayed:
-            why = "stale: its bar came late, after a start or a gap"
+            why = Refusal("stale_bar", "stale: its bar came late, after a start or a gap")
         why = why or self._conflict(intent, bot_id) or self._refusal(bot_id, intent)
         if why is not None:
             return None, why
         instrument = self._instruments.get(intent.symbol)
         if instrument is None or instrument.status != "Trading":
-            return None, f"{intent.symbol} is not listed as Trading"
+            return None, Refusal("symbol_blocked", f"{intent.symbol} is not listed as Trading")
         sized = instrument.size_order(intent.notional, intent.price)
         if isinstance(sized, SizeRejected):
-            return None, str(sized)
+            return None, Refusal("rounding", str(sized))
         refused = check_entry(self._risk, notional=sized * intent.price)
         return (None, refused) if refused else (sized, "")
 
@@ -76,10 +77,11 @@ class Sizing:
         """Why the symbol takes no entry at this moment, whoever asks."""
         account = self._account
         if not account.live:
-            return f"account {account.name} is {account.status}, expected live"
+            return Refusal("account", f"account {account.name} is {account.status}, expected live")
         if not self._fence.entries_allowed():
-            return "the ledger or the account's lease is away"
-        return account.blocked.get(symbol)
+            return Refusal("ledger", "the ledger or the account's lease is away")
+        blocked = account.blocked.get(symbol)
+        return None if blocked is None else Refusal("symbol_blocked", blocked)
 
     def _conflict(self, intent: Enter, bot_id: str) -> str | None:
         """Without netting all owners of a symbol stand on one side: bots of this run, bots that
@@ -91,12 +93,14 @@ class Sizing:
         held = book.positions() if book is not None else {}
         for owner, position in held.items():
             if owner != bot_id and position.signed_qty * sign < 0:
-                return f"symbol_conflict: {owner} holds {position.signed_qty:f} {intent.symbol}"
+                held_by = f"{owner} holds {position.signed_qty:f} {intent.symbol}"
+                return Refusal("symbol_conflict", f"symbol_conflict: {held_by}")
         for row in self._account.tracker.working():
             if row.symbol != intent.symbol or row.purpose != "entry" or row.bot_id == bot_id:
                 continue
             if row.side != intent.side:
-                return f"symbol_conflict: {row.bot_id} is entering {intent.symbol} by {row.side}"
+                entering = f"{row.bot_id} is entering {intent.symbol} by {row.side}"
+                return Refusal("symbol_conflict", f"symbol_conflict: {entering}")
         return None
 
     def exit(self, intent: Exit, bot_id: str) -> Sized:
@@ -117,7 +121,8 @@ class Sizing:
         if instrument is not None:
             qty = instrument.floor_qty(qty)
         if qty <= 0:
-            return None, f"nothing to close: {held} held, {held - open_qty} already closing"
+            closing = f"{held} held, {held - open_qty} already closing"
+            return None, Refusal("nothing_to_close", f"nothing to close: {closing}")
         return qty, ""
 
     def still_open(self, row: OrderRow) -> Decimal:

@@ -17,6 +17,7 @@ from alpha.cli.app import app
 from alpha.config.schema import all_keys, dotted
 from alpha.control.verbs import VERBS
 from alpha.core.canonical import EXECUTION_FIELDS, Override, override_line
+from alpha.core.refusals import REJECTED_BY
 from alpha.state import keys
 from alpha.state.picture import BotPicture, MarketPicture, OrderPicture, PositionPicture
 from tests.conftest import ROOT
@@ -185,6 +186,11 @@ def test_every_table_is_described_and_no_other() -> None:
     cells = [line.split("|")[1] for line in described.strip().splitlines()[2:]]
     named = {view for cell in cells for view in re.findall(r"`(\w+\.\w+)`", cell)}
     assert named == set(views)
+
+
+def test_every_rule_that_refuses_an_intent_is_named() -> None:
+    (names,) = re.findall(r"<!-- rejected_by -->(.*?)<!-- /rejected_by -->", LEDGER, re.DOTALL)
+    assert tuple(re.findall(r"`(\w+)`", names)) == REJECTED_BY
 
 
 def test_the_hash_is_described_field_by_field() -> None:

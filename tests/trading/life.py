@@ -343,6 +343,15 @@ class Life:
     async def stored(self) -> None:
         assert await self.writer.drain(20), "expected everything queued to be committed"
 
+    async def refused(self) -> list[str]:
+        """Why intents have become no order, in the order of the decisions."""
+        await self.stored()
+        rows = await self.pool.fetch(
+            "SELECT rejection_reason FROM trading.signals WHERE rejected"
+            " ORDER BY timestamp, bot_id, ordinal, place"
+        )
+        return [row["rejection_reason"] for row in rows]
+
     async def kill(self, *, commits: int = 0) -> None:
         """The process is gone: nothing is sent or written after `commits` more transactions."""
         self.dead = True

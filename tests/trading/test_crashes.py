@@ -45,6 +45,14 @@ NEEDLESS = """
 SELECT order_link_id FROM trading.orders
  WHERE purpose = 'exit' AND state = 'never_accepted'
    AND reject_reason = 'nothing is left to close'"""
+#: Intents without a row of their own, and rows without an intent.
+UNSIGNALLED = """
+SELECT bot_id, ordinal, i.place
+  FROM config.decisions d
+ CROSS JOIN LATERAL json_array_elements(d.intents) WITH ORDINALITY AS i(value, place)
+  FULL JOIN trading.signals s USING (account, bot_id, ordinal)
+ GROUP BY 1, 2, 3
+HAVING count(*) FILTER (WHERE s.place = i.place - 1) <> 1"""
 _databases = count(1)
 
 
@@ -92,6 +100,8 @@ class Outcome:
     lost_entries: list[str] = field(default_factory=list)
     #: Exits that were decided and neither reached it nor had become needless.
     lost_exits: list[str] = field(default_factory=list)
+    #: Intents that have no signal, or several.
+    unsignalled: list[str] = field(default_factory=list)
 
 
 def rows_of(frames: list[bytes]) -> list[bytes]:
@@ -231,6 +241,7 @@ async def ended(life: Life, url: str) -> Outcome:
     )
     outcome.lost_entries = lost["entry"]
     outcome.lost_exits = sorted(set(lost["exit"]) - {row["order_link_id"] for row in needless})
+    outcome.unsignalled = [str(row) for row in await life.pool.fetch(UNSIGNALLED)]
     await life.kill()
     return outcome
 
@@ -267,6 +278,7 @@ def test_any_story_ends_in_the_same_books(
     assert outcome.held == outcome.positions
     assert outcome.unprotected == []
     assert outcome.lost_exits == []
+    assert outcome.unsignalled == []
     if not outcome.lost_entries:
         assert sorted(outcome.creates) == sorted(expected.creates)
         assert outcome.positions == expected.positions

@@ -152,9 +152,9 @@ async def test_an_account_whose_ledger_is_away_takes_no_entries(life: Life) -> N
     assert life.account.gaps == 1
     await enter(life)
     assert life.exchange.creates == []
-    assert "expected live" in life.service.gateway.refusals[-1].why
     life.service.recovery.watch_ledger()
     assert life.account.gaps == 1, "one outage is one gap"
+    assert "expected live" in (await life.refused())[-1]
 
 
 async def test_nothing_outside_being_away_stops_the_daemon(clock: ManualClock) -> None:

@@ -199,7 +199,7 @@ async def test_another_side_is_refused_unless_positions_are_netted(crew: Crew) -
     await crew.enter(TWO, "Sell")
     if not crew.netting:
         assert crew.held(TWO) == 0
-        assert "symbol_conflict" in crew.life.service.gateway.refusals[-1].why
+        assert "symbol_conflict" in (await crew.life.refused())[-1]
         return
     assert crew.held(TWO) == -crew.held(ONE)
     assert crew.exchange.position(BTC) == 0
@@ -214,8 +214,7 @@ async def test_another_side_is_refused_unless_positions_are_netted(crew: Crew) -
 async def test_an_entry_on_its_way_counts_as_a_side(crew: Crew) -> None:
     await crew.enter(ONE, "Buy", hear=False)
     await crew.enter(TWO, "Sell", hear=False)
-    refused = [refusal.why for refusal in crew.life.service.gateway.refusals]
-    assert any("is entering" in why for why in refused) is not crew.netting
+    assert any("is entering" in why for why in await crew.life.refused()) is not crew.netting
     await crew.hear()
 
 
@@ -305,7 +304,7 @@ async def test_conditional_orders_find_room_or_the_entry_is_refused(
         await crew.exchange.conditional(BTC, f"strange{place}", D(50))
     await crew.hear()
     await crew.enter(TWO, "Buy")
-    assert "conditional orders" in crew.life.service.gateway.refusals[-1].why
+    assert "conditional orders" in (await crew.life.refused())[-1]
     await crew.enter(THREE, "Buy", stops=StopPlan(stop_loss=D("0.05")))
     assert set(crew.stops(THREE)) == {"stop_loss"}
 

@@ -31,7 +31,7 @@ LAYERS = (
     ),
     Layer(frozenset({"schedule", "watchdog"})),
     Layer(frozenset({"bybit", "ledger", "state", "config", "sim"})),
-    Layer(frozenset({"bots", "market", "trading", "sync"}), siblings=True),
+    Layer(frozenset({"bots", "imports", "market", "trading", "sync"}), siblings=True),
     Layer(frozenset({"control", "analytics", "backup", "backtest"})),
     Layer(frozenset({"conformance", "parity"})),
     Layer(frozenset({"telegram", "web", "cli"})),

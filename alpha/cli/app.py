@@ -15,6 +15,7 @@ from alpha.cli import (
     conformance,
     data,
     db,
+    importing,
     inspect,
     ledger,
     new_bot,
@@ -75,3 +76,4 @@ app.add_typer(paper.app, name="paper")
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")
 app.add_typer(data.app, name="data")
+app.add_typer(importing.app, name="import")

@@ -1,0 +1,77 @@
+"""`alpha import ...`: history of the earlier bots and of the earlier platform."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alpha.cli.options import ConfigOption, JsonOption, ModeOption, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from alpha.control.importing import Importer
+    from alpha.imports.report import Report
+
+app = typer.Typer(
+    help="Import the history of earlier bots. See docs/import.md.", no_args_is_help=True
+)
+
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")
+]
+LiveOption = Annotated[bool, typer.Option("--live", help="Allow it in mode live.")]
+BesideOption = Annotated[
+    bool, typer.Option("--beside", help="Also while a daemon holds the accounts.")
+]
+
+
+@app.callback()
+def importing() -> None:
+    """Import the history of earlier bots. See docs/import.md."""
+
+
+@app.command("platform")
+def platform(
+    source: Annotated[str, typer.Argument(metavar="DUMP|URL")],
+    dry_run: DryRunOption = False,
+    config: ConfigOption = None,
+    mode: ModeOption = None,
+    live: LiveOption = False,
+    beside: BesideOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Import the earlier platform: a plain SQL dump (.sql, .sql.gz), or postgresql://..."""
+    _run(config, mode, lambda it: it.platform(source), (dry_run, live, beside), as_json=as_json)
+
+
+def _run(
+    config: Path | None,
+    mode: str | None,
+    read: Callable[[Importer], Awaitable[Report]],
+    flags: tuple[bool, bool, bool],
+    *,
+    as_json: bool,
+) -> None:
+    from alpha.clock import SystemClock
+    from alpha.control.importing import Importer
+    from alpha.control.wire import encode
+
+    dry_run, live, beside = flags
+    importer = Importer(
+        settings(config, {"mode": mode}), SystemClock(), dry_run, live=live, beside=beside
+    )
+
+    async def run() -> Report:
+        return await read(importer)
+
+    report = asyncio.run(run())
+    if as_json:
+        print(encode(report.as_json()))
+        return
+    from alpha.cli.import_text import show
+
+    show(report)

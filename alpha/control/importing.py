@@ -1,0 +1,132 @@
+"""History of the earlier bots into the database of these settings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from alpha.clock import Clock, SystemRandomness
+from alpha.config import Config
+from alpha.control.databases import READER_WAIT_S, is_migrated, stores
+from alpha.errors import ConfigError, NeedsOperator
+from alpha.imports.dump import read_dump
+from alpha.imports.found import Found, Home
+from alpha.imports.homes import Bot, Homes
+from alpha.imports.platform import WANTED as PLATFORM_TABLES
+from alpha.imports.platform import read_platform
+from alpha.imports.report import Report
+from alpha.imports.rows import Tables
+from alpha.imports.server import is_url, read_server
+from alpha.imports.store import Origin, bring
+from alpha.installation import installation_id
+from alpha.ledger import migrations
+from alpha.ledger.lease import Lease, LeaseHeld
+from alpha.ledger.pool import Pool, open_pool
+from alpha.ledger.summaries import Summaries
+from alpha.resources import migrations_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Importer:
+    """One import into one database. `live`: `--live` was given. `beside`: also while a daemon
+    trades; history stands beside the ledger, so neither disturbs the other."""
+
+    config: Config
+    clock: Clock
+    dry_run: bool
+    live: bool = False
+    beside: bool = False
+
+    async def platform(self, source: str) -> Report:
+        """The earlier platform, from a plain dump or from its server."""
+        tables = await self._tables(source, PLATFORM_TABLES)
+        found = read_platform(tables, self._homes())
+        return await self._bring(found, Origin(tables.name, tables.sha256))
+
+    # -- around all of them -----------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raises ConfigError when these settings may not import."""
+        if self.config.mode == "live" and not self.live and not self.dry_run:
+            raise ConfigError(
+                "mode live: expected --live to bring history into the books of real money, found "
+                "none; look at it with --dry-run first"
+            )
+
+    def _homes(self) -> Homes:
+        return Homes(
+            {
+                name: Bot(name, bot.plugin or name, Home(bot.bot_id or name, bot.account))
+                for name, bot in self.config.bots.items()
+            }
+        )
+
+    async def _tables(self, source: str, wanted: Sequence[str]) -> Tables:
+        self.check()
+        if is_url(source):
+            return await read_server(source, wanted)
+        return await asyncio.to_thread(read_dump, Path(source), wanted)
+
+    async def _bring(self, found: Found, origin: Origin) -> Report:
+        homes = sorted(found.homes(), key=lambda home: home.bot_id)
+        async with self._pool() as pool, self._lease(pool, homes) as lease:
+            report = await bring(
+                pool,
+                found,
+                homes,
+                origin,
+                mode=self.config.mode,
+                dry_run=self.dry_run,
+                lease=lease,
+            )
+            if report.import_id is not None:
+                await Summaries(pool, self.clock).refresh_days()
+            return report
+
+    @asynccontextmanager
+    async def _pool(self) -> AsyncIterator[Pool]:
+        """A database that nobody has used yet gets its tables; one of an earlier version does
+        not: that is `alpha db migrate`'s to do."""
+        async with stores(self.config, self.clock) as found:
+            pool = await open_pool(
+                found.postgres_direct, clock=self.clock, max_size=2, wait_s=READER_WAIT_S
+            )
+            try:
+                async with pool.acquire() as connection:
+                    folder = migrations_folder()
+                    if not await is_migrated(pool):
+                        await migrations.migrate(connection, folder, clock=self.clock)
+                    pending = (await migrations.status(connection, folder)).pending
+                if pending:
+                    raise NeedsOperator(
+                        f"expected a database that is up to date, found {len(pending)} migrations "
+                        "pending; run `alpha db migrate`, then import again"
+                    )
+                yield pool
+            finally:
+                await pool.close()
+
+    @asynccontextmanager
+    async def _lease(self, pool: Pool, homes: Sequence[Home]) -> AsyncIterator[Lease | None]:
+        if self.dry_run or self.beside or not homes:
+            yield None
+            return
+        installation = installation_id(self.config.data_dir, SystemRandomness())
+        accounts = sorted({home.account for home in homes})
+        lease = Lease(
+            pool, accounts, f"{installation} import", installation=installation, clock=self.clock
+        )
+        try:
+            await lease.acquire()
+        except LeaseHeld as error:
+            raise LeaseHeld(
+                f"{error}; nothing was imported: stop the daemon, or import --beside it, which "
+                "is safe"
+            ) from None
+        try:
+            yield lease
+        finally:
+            await lease.release()

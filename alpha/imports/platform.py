@@ -1,0 +1,319 @@
+"""The earlier platform's PostgreSQL: its fills and round trips, with what is wrong in them put
+right or left behind.
+
+* Its round trips took the closing order's side for the position's: a row written by the mapper
+  (`trade_id` is `<bot>_<SYMBOL>_<ms>`) has its side turned. Its entry time is the closing order's
+  creation: unknown where the two are at most a second apart, approximate else.
+* Its fills hold funding payments, the bots' own guesses beside what the exchange reported, tests,
+  and executions of a bot `unknown`.
+* Positions, orders, lots and the log of its sync are not looked at: the last holds key ids.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Literal
+
+from alpha.core.events import PositionSide, Side
+from alpha.imports.found import Fill, Found, Home, Plain, Record, Tally, Trade, one
+from alpha.imports.homes import Homes
+from alpha.imports.rows import SourceRow, Tables, ms, shown
+from alpha.imports.words import EXTERNAL, is_test, reason_of
+
+BOTS, FILLS, TRADES = "trading.bots", "trading.fills", "trading.completed_trades"
+#: What is read at all.
+WANTED = (BOTS, FILLS, TRADES)
+_NEEDED = {
+    BOTS: ("bot_id",),
+    FILLS: (
+        *("id", "bot_id", "symbol", "order_id", "client_order_id", "side"),
+        *("exec_price", "exec_qty", "exec_time", "commission"),
+    ),
+}
+_TRADE_COLUMNS = (
+    *("trade_id", "bot_id", "symbol", "entry_side", "entry_price", "entry_qty", "entry_time"),
+    *("exit_price", "exit_time", "net_pnl"),
+)
+#: Why tables are left where they are.
+_NOT_IMPORTED = {
+    "trading.positions": "the ledger has its own",
+    "trading.orders": "the exchange has them",
+    "trading.position_entries": "the ledger has its own",
+    "trading.sync_status": "holds error texts of another system",
+}
+FUNDING, TEST = "a funding payment, not a trade", "a test's order"
+TWIN = "a bot's note of what the exchange reported itself"
+BY_HAND = "made by hand, with quantities that are wrong"
+NO_BOT = "its bot is not in the settings"
+
+_MAPPED = re.compile(r".+_[A-Z0-9]+_[0-9]{9,}")
+_SHORTSELLERS = frozenset({"BTCUSDT", "ETHUSDT", "SOLUSDT"})
+_UNKNOWN = "unknown"
+_TWIN_WITHIN = timedelta(seconds=5)
+_NO_HOLD = timedelta(seconds=1)
+
+
+def read_platform(tables: Tables, homes: Homes) -> Found:
+    """Raises Unreadable for another database, or a value that its column cannot hold."""
+    tables.expect("a database of the earlier platform", _NEEDED)
+    if TRADES in tables.columns:
+        tables.expect("a database of the earlier platform", {TRADES: _TRADE_COLUMNS})
+    found = Found("platform")
+    for row in tables.rows[BOTS]:
+        _bot(row, homes, found)
+    _Fills(homes, found).take(tables.rows[FILLS])
+    for row in tables.rows.get(TRADES, ()):
+        _trade(row, homes, found)
+    if found.moved:
+        found.notes.append(f"{found.moved} round trips of ShortSeller in altcoins are LXAlgo's")
+    for table, count in sorted(tables.counts.items()):
+        if table not in WANTED and count:
+            found.leave_out(table, _NOT_IMPORTED.get(table, "not imported"), Tally(count))
+    return found
+
+
+def _bot(row: SourceRow, homes: Homes, found: Found) -> None:
+    """Its capital and equity as the platform knew them; the registry keeps its own."""
+    bot_id = row.word("bot_id")
+    found.saw(BOTS, bot_id, "", one())
+    home = homes.of_id(bot_id)
+    if is_test(bot_id):
+        found.leave_out(BOTS, TEST, one())
+    elif home is None:
+        found.reject(BOTS, row.place, shown(bot_id), NO_BOT, one())
+    elif not found.is_first(BOTS, bot_id):
+        found.reject(BOTS, row.place, shown(bot_id), "the same key as a row before", one())
+    else:
+        money = ("initial_capital", "current_equity")
+        values: dict[str, Plain] = {"bot_id": bot_id}
+        values |= {name: _plain(row.amount_or_none(name)) for name in money}
+        created = row.moment_or_none("created_at")
+        at_ms = ms(created) if created else None
+        found.records.append(Record("bots", bot_id, home, None, at_ms, values))
+
+
+def _plain(value: Decimal | None) -> str | None:
+    return None if value is None else f"{value.normalize():f}"
+
+
+# -- fills ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A fill of the platform. Whole milliseconds are the exchange's, microseconds a bot's own."""
+
+    place: str
+    key: str
+    bot: str
+    symbol: str
+    side: Side
+    price: Decimal
+    qty: Decimal
+    fee: Decimal
+    time: datetime
+    order_id: str | None
+    client_order_id: str | None
+    reason: str | None
+    is_test: bool
+
+    @property
+    def tally(self) -> Tally:
+        return one(self.qty, None, self.fee)
+
+    @property
+    def is_funding(self) -> bool:
+        on_the_hour = not (self.time.minute or self.time.second or self.time.microsecond)
+        return on_the_hour and not self.client_order_id
+
+    @property
+    def is_bots_own(self) -> bool:
+        return self.time.microsecond % 1000 != 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Fills:
+    homes: Homes
+    found: Found
+
+    def take(self, source: Iterable[SourceRow]) -> None:
+        rows = []
+        for row in map(_fill_row, source):
+            self.found.saw(FILLS, row.bot, row.symbol, row.tally)
+            if row.is_test:
+                self.found.leave_out(FILLS, TEST, row.tally)
+            elif row.is_funding:
+                self.found.leave_out(FILLS, FUNDING, row.tally)
+            else:
+                rows.append(row)
+        reported = _Reported([row for row in rows if not row.is_bots_own])
+        for row in rows:
+            if row.is_bots_own and reported.has(row):
+                self.found.leave_out(FILLS, TWIN, row.tally)
+            else:
+                self._keep(row)
+        free = sum(not fill.fee for fill in self.found.fills)
+        if free:
+            self.found.notes.append(
+                f"{free} fills carry no commission: the source recorded none for them"
+            )
+
+    def _keep(self, row: _Row) -> None:
+        home = self._home(row)
+        if home is None:
+            self.found.reject(FILLS, row.place, row.key, NO_BOT, row.tally)
+        elif row.qty <= 0 or row.price <= 0:
+            why = "expected a quantity and a price above 0"
+            self.found.reject(FILLS, row.place, row.key, why, row.tally)
+        elif not self.found.is_first(FILLS, row.key):
+            why = "the same key as a row before"
+            self.found.reject(FILLS, row.place, row.key, why, row.tally)
+        else:
+            quality: Literal["exchange", "estimated"]
+            quality = "estimated" if row.is_bots_own else "exchange"
+            self.found.fills.append(
+                Fill(
+                    source_id=row.key,
+                    home=home,
+                    symbol=row.symbol,
+                    side=row.side,
+                    price=row.price,
+                    qty=row.qty,
+                    fee=row.fee,
+                    time_ms=ms(row.time),
+                    order_id=row.order_id,
+                    client_order_id=row.client_order_id,
+                    reason=row.reason,
+                    quality=quality,
+                )
+            )
+
+    def _home(self, row: _Row) -> Home | None:
+        if row.bot == _UNKNOWN:
+            return self.homes.running(_owner_of(row.symbol))
+        return self.homes.of_id(row.bot)
+
+
+def _owner_of(symbol: str) -> str:
+    """While all bots shared an account: BTC, ETH and SOL were ShortSeller's, the rest LXAlgo's."""
+    return "shortseller" if symbol in _SHORTSELLERS else "lxalgo"
+
+
+def _fill_row(row: SourceRow) -> _Row:
+    return _Row(
+        place=row.place,
+        key=row.word("id"),
+        bot=row.word("bot_id"),
+        symbol=row.symbol(),
+        side=_side(row, "side"),
+        price=row.amount("exec_price"),
+        qty=row.amount("exec_qty"),
+        fee=row.amount("commission"),
+        time=row.moment("exec_time"),
+        order_id=row.word_or_none("order_id"),
+        client_order_id=row.word_or_none("client_order_id"),
+        reason=reason_of(row.text("close_reason")),
+        is_test=any(
+            is_test(row.text(name)) for name in ("bot_id", "client_order_id", "close_reason")
+        ),
+    )
+
+
+def _side(row: SourceRow, column: str) -> Side:
+    value = row.need(column)
+    if value == "Buy":
+        return "Buy"
+    if value == "Sell":
+        return "Sell"
+    raise row.bad(column, "Buy or Sell")
+
+
+class _Reported:
+    """What the exchange has reported itself, to be found by order or by likeness."""
+
+    def __init__(self, rows: Iterable[_Row]) -> None:
+        self._orders: set[str] = set()
+        self._times: dict[tuple[str, Side, Decimal], list[datetime]] = {}
+        for row in rows:
+            if row.order_id:
+                self._orders.add(row.order_id)
+            self._times.setdefault((row.symbol, row.side, row.qty), []).append(row.time)
+        for times in self._times.values():
+            times.sort()
+
+    def has(self, row: _Row) -> bool:
+        """The same order, or the same symbol, side and quantity within five seconds."""
+        if row.order_id in self._orders:
+            return True
+        times = self._times.get((row.symbol, row.side, row.qty), [])
+        at = bisect_left(times, row.time - _TWIN_WITHIN)
+        return at < len(times) and times[at] <= row.time + _TWIN_WITHIN
+
+
+# -- round trips ----------------------------------------------------------------------------------
+
+
+def _trade(row: SourceRow, homes: Homes, found: Found) -> None:
+    key, bot_id, symbol = row.word("trade_id"), row.word("bot_id"), row.symbol()
+    fees = [row.amount_or_none(f"{leg}_commission") or Decimal(0) for leg in ("entry", "exit")]
+    quantity, net_pnl = row.amount("entry_qty"), row.amount("net_pnl")
+    tally = one(quantity, net_pnl, sum(fees, Decimal(0)))
+    found.saw(TRADES, bot_id, symbol, tally)
+    is_others = bot_id.startswith("shortseller") and symbol not in _SHORTSELLERS
+    by_symbol = is_others or bot_id == _UNKNOWN
+    home = homes.running(_owner_of(symbol)) if by_symbol else homes.of_id(bot_id)
+    entered, left = row.moment("entry_time"), row.moment("exit_time")
+    why = None
+    if any(is_test(text) for text in (bot_id, row.text("entry_reason"), row.text("exit_reason"))):
+        found.leave_out(TRADES, TEST, tally)
+        return
+    if key.startswith(f"{bot_id}:"):
+        why = BY_HAND
+    elif home is None:
+        why = NO_BOT
+    elif quantity <= 0:
+        why = "expected a quantity above 0"
+    elif left < entered:
+        why = "expected an exit after the entry"
+    elif not found.is_first(TRADES, key):
+        why = "the same key as a row before"
+    if why is not None or home is None:
+        found.reject(TRADES, row.place, shown(key), why or NO_BOT, tally)
+        return
+    if is_others:
+        found.moved += 1
+    is_mapped = _MAPPED.fullmatch(key) is not None
+    gross, percent = row.amount_or_none("gross_pnl"), row.amount_or_none("pnl_pct")
+    found.trades.append(
+        Trade(
+            source_id=key,
+            home=home,
+            symbol=symbol,
+            side=_position_side(_side(row, "entry_side"), turned=is_mapped),
+            quantity=quantity,
+            entry_price=row.amount("entry_price"),
+            exit_price=row.amount("exit_price"),
+            entry_ms=None if left - entered <= _NO_HOLD else ms(entered),
+            exit_ms=ms(left),
+            entry_reason=reason_of(row.text("entry_reason")),
+            exit_reason=reason_of(row.text("exit_reason")) or EXTERNAL,
+            gross_pnl=net_pnl + sum(fees, Decimal(0)) if gross is None else gross,
+            net_pnl=net_pnl,
+            pnl_pct=None if percent is None else percent / 100,
+            quality="entry_time_approx" if is_mapped else "estimated",
+            entry_fee=fees[0],
+            exit_fee=fees[1],
+            entry_order_id=None if is_mapped else row.word_or_none("entry_order_id"),
+            exit_order_id=row.word_or_none("exit_order_id"),
+        )
+    )
+
+
+def _position_side(entry: Side, *, turned: bool) -> PositionSide:
+    """Of a row written by the mapper the recorded side is that of the order which closed it."""
+    return "long" if (entry == "Buy") is not turned else "short"

@@ -1,0 +1,106 @@
+-- History from before the ledger: staged, compared, brought in; all in one transaction.
+
+-- name: limits
+SET LOCAL lock_timeout = '10s';
+SET LOCAL idle_in_transaction_session_timeout = '60s';
+-- One import at a time: two of the same source would count each other's rows as their own.
+LOCK TABLE audit.imports IN SHARE ROW EXCLUSIVE MODE;
+
+-- name: next_import
+SELECT coalesce(max(id), 0) + 1 FROM audit.imports;
+
+-- name: register_account
+INSERT INTO trading.accounts (account, mode) VALUES ($1, $2) ON CONFLICT DO NOTHING;
+
+-- name: register_bot
+-- A bot that no daemon has registered yet. What is there stays as it is.
+INSERT INTO trading.bots (bot_id, account, bot_name, bot_type, strategy_name, mode)
+VALUES ($1, $2, $1, $3, $3, $4)
+ON CONFLICT DO NOTHING;
+
+-- name: registered
+SELECT account FROM trading.bots WHERE bot_id = $1;
+
+-- name: stage
+CREATE TEMP TABLE staged_trades (LIKE trading.imported_trades) ON COMMIT DROP;
+CREATE TEMP TABLE staged_fills (LIKE trading.imported_fills) ON COMMIT DROP;
+CREATE TEMP TABLE staged_records (LIKE trading.imported_records) ON COMMIT DROP;
+
+-- name: bring_trades
+WITH brought AS (
+    INSERT INTO trading.imported_trades (
+        kind, source_id, account, bot_id, symbol, side, quantity, entry_order_id, entry_price,
+        entry_time, entry_reason, entry_commission, exit_order_id, exit_price, exit_time,
+        exit_reason, exit_commission, gross_pnl, net_pnl, pnl_pct, quality, import_id)
+    SELECT kind, source_id, account, bot_id, symbol, side, quantity, entry_order_id, entry_price,
+           entry_time, entry_reason, entry_commission, exit_order_id, exit_price, exit_time,
+           exit_reason, exit_commission, gross_pnl, net_pnl, pnl_pct, quality, import_id
+      FROM staged_trades
+    ON CONFLICT DO NOTHING
+    RETURNING *)
+SELECT count(*) AS rows, coalesce(sum(quantity), 0) AS quantity,
+       coalesce(sum(net_pnl), 0) AS net_pnl,
+       coalesce(sum(entry_commission + exit_commission), 0) AS fees
+  FROM brought;
+
+-- name: bring_fills
+WITH brought AS (
+    INSERT INTO trading.imported_fills (
+        kind, source_id, account, bot_id, symbol, order_id, client_order_id, side, exec_price,
+        exec_qty, exec_time, commission, close_reason, quality, import_id)
+    SELECT kind, source_id, account, bot_id, symbol, order_id, client_order_id, side, exec_price,
+           exec_qty, exec_time, commission, close_reason, quality, import_id
+      FROM staged_fills
+    ON CONFLICT DO NOTHING
+    RETURNING *)
+SELECT count(*) AS rows, coalesce(sum(exec_qty), 0) AS quantity, 0::numeric AS net_pnl,
+       coalesce(sum(commission), 0) AS fees
+  FROM brought;
+
+-- name: bring_records
+WITH brought AS (
+    INSERT INTO trading.imported_records (
+        kind, source_table, source_id, account, bot_id, symbol, recorded_at, record, import_id)
+    SELECT kind, source_table, source_id, account, bot_id, symbol, recorded_at, record, import_id
+      FROM staged_records
+    ON CONFLICT DO NOTHING
+    RETURNING *)
+SELECT count(*) AS rows, 0::numeric AS quantity, 0::numeric AS net_pnl, 0::numeric AS fees
+  FROM brought;
+
+-- name: different_figures
+-- Rows that are known already, with other figures than the source has now.
+SELECT count(*)
+  FROM staged_trades s
+  JOIN trading.imported_trades t USING (kind, bot_id, source_id)
+ WHERE (s.side, s.quantity, s.net_pnl, s.exit_time)
+       IS DISTINCT FROM (t.side, t.quantity, t.net_pnl, t.exit_time);
+
+-- name: sums
+-- What the history of these bots adds up to.
+SELECT 'trades' AS what, bot_id, symbol, count(*) AS rows,
+       coalesce(sum(quantity), 0) AS quantity, coalesce(sum(net_pnl), 0) AS net_pnl,
+       coalesce(sum(entry_commission + exit_commission), 0) AS fees
+  FROM trading.imported_trades
+ WHERE bot_id = ANY ($1::text[])
+ GROUP BY bot_id, symbol
+UNION ALL
+SELECT 'fills', bot_id, symbol, count(*), sum(exec_qty), 0, sum(commission)
+  FROM trading.imported_fills
+ WHERE bot_id = ANY ($1::text[])
+ GROUP BY bot_id, symbol
+UNION ALL
+SELECT 'records', bot_id, '', count(*), 0, 0, 0
+  FROM trading.imported_records
+ WHERE bot_id = ANY ($1::text[])
+ GROUP BY bot_id
+ ORDER BY 1 DESC, 2, 3;
+
+-- name: record_import
+INSERT INTO audit.imports (id, kind, source, sha256, report)
+VALUES ($1, $2, $3, $4, $5::text::jsonb);
+
+-- name: exchange_position
+-- What the exchange last said about a symbol: positive for long.
+SELECT signed_size FROM trading.exchange_positions
+ WHERE account = $1 AND symbol = $2 AND position_idx = 0;

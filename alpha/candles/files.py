@@ -200,10 +200,10 @@ def read_candles(path: Path, *, repair: bool = False) -> Candles:
 
 def fill(candles: Candles, rows: Iterable[Row], *, repair: bool) -> None:
     """Takes the lines of a file into empty `candles`: as many as are in order, and `faults` says
-    what is wrong with the others. Without `repair` the first fault raises CandleError; stamps
-    of another interval do in any case, for no line of such a file is what its name says."""
+    what is wrong with the others. Without `repair` the first fault raises CandleError; a file
+    that goes backwards or is of another interval does in any case."""
     found = list(rows)
-    _check_interval(candles, found)
+    _check_course(candles, found)
     _take_what_is_sound(candles, found)
     faults = candles.faults
     if faults and not repair:
@@ -316,26 +316,28 @@ def checked(candles: Candles, number: int, start_ms: int, numbers: Sequence[floa
     return Line(number, start_ms, numbers)
 
 
-def _check_interval(candles: Candles, rows: Sequence[Row]) -> None:
-    """Raises CandleError where most stamps are one other distance apart."""
+def _check_course(candles: Candles, rows: Sequence[Row]) -> None:
+    """Raises CandleError where most lines go backwards, or are one other distance apart: no line
+    of such a file is where, or what, it should be."""
     lines = [
         (row.number if isinstance(row, Line) else row.line, row.start_ms)
         for row in rows
         if row.start_ms is not None
     ]
-    distances = Counter(
-        after - before for (_, before), (_, after) in pairwise(lines) if after > before
-    )
-    if not distances:
-        return
-    ((distance, count),) = distances.most_common(1)
+    steps = [(number, after - before) for (_, before), (number, after) in pairwise(lines)]
+    if sum(step < 0 for _, step in steps) > max(len(steps) / 2, 2):
+        line = next(number for number, step in steps if step < 0)
+        raise CandleError(
+            f"{candles.path}:{line}: expected start_ms to ascend, was a file that goes backwards; "
+            "turn it round with alpha data import"
+        )
+    counts = Counter(step for _, step in steps if step > 0)
+    distance, count = counts.most_common(1)[0] if counts else (candles.interval_ms, 0)
     if distance == candles.interval_ms or distance not in INTERVALS_MS:
         return
     if count < 3 or 2 * count <= len(lines):
         return
-    line = next(
-        number for (_, before), (number, after) in pairwise(lines) if after - before == distance
-    )
+    line = next(number for number, step in steps if step == distance)
     raise CandleError(
         f"{candles.path}:{line}: expected candles {interval_name(candles.interval_ms)} apart, was "
         f"{interval_name(distance)}, as most of the file; name it by its own interval"

@@ -81,8 +81,9 @@ def _by_symbol(path: Path, document: object) -> dict[str, object]:
     found = document
     for name in ("result", "list"):
         found = found.get(name, found) if isinstance(found, dict) else found
-    if isinstance(found, list) and all(isinstance(row, dict) and "symbol" in row for row in found):
-        return {str(row["symbol"]): row for row in found}
+    listed = found if isinstance(found, list) else []
+    if listed and all(isinstance(row, dict) and "symbol" in row for row in listed):
+        return {str(row["symbol"]): row for row in listed}
     if not isinstance(found, dict):
         raise CandleError(f'{path}: expected an object {{"SYMBOL": {{"tick_size": "0.1"}}}}')
     return {str(symbol): row for symbol, row in found.items()}

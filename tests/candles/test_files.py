@@ -107,6 +107,14 @@ def test_candles_of_another_interval_are_no_matter_of_lines(
     assert str(caught.value).startswith(f"{path}:{line}: ")
 
 
+@pytest.mark.parametrize("repaired", [False, True])
+def test_a_file_that_goes_backwards_is_not_thrown_away(*, repaired: bool, tmp_path: Path) -> None:
+    path = write(tmp_path, rows(*reversed(range(9))), "ABCUSDT-5m.csv")
+    with pytest.raises(CandleError, match="backwards; turn it round with alpha data import") as one:
+        read_candles(path, repair=repaired)
+    assert str(one.value).startswith(f"{path}:3: ")
+
+
 def test_a_file_with_many_holes_keeps_its_interval(tmp_path: Path) -> None:
     candles, found = faults(rows(0, 2, 4, 6, 7, 10, 12), tmp_path)
     assert len(candles) == 7 and len(found) == 5

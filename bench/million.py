@@ -318,6 +318,17 @@ async def _mark(connection: Connection, account: str) -> None:
     )
 
 
+async def _fill_in_processes(dsn: str, shape: Shape, jobs: int) -> list[int]:
+    loop = asyncio.get_running_loop()
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as processes:
+        return await asyncio.gather(
+            *(
+                loop.run_in_executor(processes, _fill_in_process, dsn, shape, account)
+                for account in shape.account_names()
+            )
+        )
+
+
 def _fill_in_process(dsn: str, shape: Shape, account: str) -> int:
     return asyncio.run(_fill_account(dsn, shape, account))
 
@@ -331,14 +342,10 @@ async def make(
     began = wall.monotonic()
     await migrate(dsn, MIGRATIONS)
     await _register(dsn, shape, wall)
-    loop = asyncio.get_running_loop()
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as processes:
-        fills = await asyncio.gather(
-            *(
-                loop.run_in_executor(processes, _fill_in_process, dsn, shape, account)
-                for account in shape.account_names()
-            )
-        )
+    if jobs > 1:
+        fills = await _fill_in_processes(dsn, shape, jobs)
+    else:
+        fills = [await _fill_account(dsn, shape, account) for account in shape.account_names()]
     connection = await connect(dsn)
     try:
         if candles:

@@ -10,6 +10,7 @@ import typer
 from alpha import __version__
 from alpha.cli import (
     backtest,
+    backup,
     bots,
     config,
     conformance,
@@ -75,5 +76,6 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(paper.app, name="paper")
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")
+app.add_typer(backup.app, name="backup")
 app.add_typer(data.app, name="data")
 app.add_typer(importing.app, name="import")

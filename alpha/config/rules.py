@@ -39,6 +39,11 @@ def check(config: Config) -> None:
             "paper.data: expected a folder of CSV candles for the replay feed, found none; "
             "set [paper] data"
         )
+    if config.backup.age_recipient and config.backup.gpg_recipient:
+        raise ConfigError(
+            "backup: expected age_recipient or gpg_recipient, found both; remove one: a backup is "
+            "encrypted once"
+        )
     if config.mode == "live" and not config.live.enabled:
         raise ConfigError(
             "mode live: expected enabled = true in [live] and --live on the command line, found "

@@ -173,6 +173,33 @@ class RecordSettings(Section):
     enabled: bool = False
 
 
+class BackupSettings(Section):
+    """Backups of the database, and how long they are kept."""
+
+    #: False: none are made unasked for; restore points before migrations are.
+    enabled: bool = True
+    #: Unset: the folder `backups` of the data directory.
+    dir: FilePath | None = None
+    #: One each full hour, beside the daily one.
+    hourly: bool = True
+    #: UTC, HH:MM.
+    daily_at: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "02:00"
+    keep_hourly: Annotated[int, Field(ge=1)] = 48
+    keep_daily: Annotated[int, Field(ge=1)] = 30
+    keep_weekly: Annotated[int, Field(ge=0)] = 12
+    keep_monthly: Annotated[int, Field(ge=0)] = 12
+    #: Candles, too. The exchange has them; restore points hold them in any case.
+    candles: bool = False
+    #: Files are encrypted to this public key of age.
+    age_recipient: str = ""
+    #: File with the private key, read by restore and verify only.
+    age_identity: FilePath | None = None
+    #: Files are encrypted to this key of gpg's keyring.
+    gpg_recipient: str = ""
+    #: Folder with pg_dump, pg_restore and psql. Unset: found by the server's version.
+    programs: FilePath | None = None
+
+
 class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -195,6 +222,7 @@ class Config(Section):
     risk: RiskSettings = RiskSettings()
     candles: CandleSettings = CandleSettings()
     record: RecordSettings = RecordSettings()
+    backup: BackupSettings = BackupSettings()
     log: LogSettings = LogSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

@@ -77,11 +77,26 @@ def _text(value: object) -> str:
     return str(value).replace("\\", "\\\\").replace("|", "\\|").replace("\n", "\\n")
 
 
+class LedgerDigest:
+    """The SHA-256 of a ledger that is too large for memory: its rows come in canonical order."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, rows: Iterable[Execution | Override]) -> None:
+        """The next rows: whole (account, symbol) after whole (account, symbol), then overrides."""
+        for row in rows:
+            line = override_line(row) if isinstance(row, Override) else execution_line(row)
+            self._digest.update(line.encode() + b"\n")
+
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()
+
+
 def ledger_hash(executions: Iterable[Execution], overrides: Iterable[Override] = ()) -> str:
     """SHA-256 over the lines, each ended by a newline. Sorts the executions itself."""
-    digest = hashlib.sha256()
-    for row in sorted(executions, key=lambda row: (row.account, row.symbol, row.ledger_key)):
-        digest.update(execution_line(row).encode() + b"\n")
-    for override in overrides:
-        digest.update(override_line(override).encode() + b"\n")
+    digest = LedgerDigest()
+    ordered = sorted(executions, key=lambda row: (row.account, row.symbol, row.ledger_key))
+    digest.add(ordered)
+    digest.add(overrides)
     return digest.hexdigest()

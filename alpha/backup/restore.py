@@ -1,0 +1,242 @@
+"""Putting a backup into a database: all of it or nothing, and never under a daemon.
+
+What is there is renamed, the file is loaded in one transaction beside it and looked at; only then
+is the old removed. Whatever goes wrong before that, the old gets its names back, also when the
+process is killed: the next restore begins with that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from alpha.backup.facts import SCHEMAS, count_rows, live_daemons, modes, schema_version
+from alpha.backup.folder import Manifest
+from alpha.backup.programs import (
+    KNOWS_TRANSACTION_TIMEOUT,
+    Command,
+    Programs,
+    find_programs,
+    output_of,
+    run_chain,
+    target,
+)
+from alpha.backup.sealing import unseal
+from alpha.config.settings import BackupSettings
+from alpha.errors import AlphaError
+from alpha.ledger.migrations import LOCK
+from alpha.ledger.pool import Connection, connect, server_name
+from alpha.ledger.queries import load
+
+_SQL = load("backup.sql")
+_ASIDE = "_set_aside"
+#: Every database of ours has these.
+_OURS = ("TABLE config schema_migrations", "TABLE trading executions", "TABLE trading accounts")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A dump, and what is known of it."""
+
+    path: Path
+    manifest: Manifest | None
+    settings: BackupSettings = field(repr=False)
+
+    @property
+    def written_by(self) -> int:
+        """The major version of the pg_dump that wrote it."""
+        return int(self.manifest.pg_dump.partition(".")[0]) if self.manifest else 0
+
+
+async def programs_for(connection: Connection, file: File, *, ours: bool) -> Programs:
+    """Programs that can read the file and talk to the server."""
+    server = int(await connection.fetchval("SHOW server_version_num")) // 10_000
+    major = max(server, file.written_by)
+    return await find_programs(major, ours=ours, folder=file.settings.programs)
+
+
+async def read_contents(file: File, programs: Programs) -> list[str]:
+    """The table of contents. Raises AlphaError for what is no dump of an Alpha database."""
+    listing = Command([programs.path("pg_restore"), "--list"], {})
+    chain = [*unseal(file.path, file.settings), listing]
+    try:
+        said = await output_of(*chain, source=file.path)
+    except AlphaError as error:
+        raise AlphaError(
+            f"expected {file.path} to be a dump in pg_dump's custom format, was not readable: "
+            f"{error}; nothing was changed"
+        ) from error
+    lines = [line for line in said.splitlines() if line and not line.startswith(";")]
+    missing = [name for name in _OURS if not any(f" {name} " in line for line in lines)]
+    foreign = [line for line in lines if (its := _schema(line)) and its not in SCHEMAS]
+    if missing or foreign:
+        found = f"without {missing[0]}" if missing else f"with {foreign[0].strip()}"
+        raise AlphaError(
+            f"expected {file.path} to be a backup of an Alpha database, was a dump {found}; "
+            f"nothing was changed"
+        )
+    return lines
+
+
+def _schema(line: str) -> str | None:
+    """The schema that an entry is in: `12; 1259 16400 TABLE DATA trading fills alpha`."""
+    words = line.partition(";")[2].split()[2:]
+    while words and words[0].isupper():
+        words.pop(0)
+    return words[0] if len(words) >= 2 and words[0] != "-" else None
+
+
+async def load_file(dsn: str, server: int, file: File, programs: Programs) -> None:
+    """Loads a file into a database without our schemas, in one transaction. Raises AlphaError with
+    PostgreSQL's words, table and line of the row among them."""
+    url, secrets = target(dsn)
+    flags = ["--no-owner", "--exit-on-error"]
+    source = unseal(file.path, file.settings)
+    if programs.major >= KNOWS_TRANSACTION_TIMEOUT > server:
+        # A setting that this server does not know would end the transaction.
+        script = Command([programs.path("pg_restore"), *flags, "--file=-"], {})
+        less = Command(["sed", "-e", "1,80{/^SET transaction_timeout = 0;$/d}"], {})
+        psql = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1"]
+        chain = [script, less, Command([programs.path("psql"), *psql, url], secrets)]
+    else:
+        direct = [*flags, "--no-password", "--single-transaction", f"--dbname={url}"]
+        chain = [Command([programs.path("pg_restore"), *direct], secrets)]
+    await run_chain([*source, *chain], source=file.path)
+
+
+async def make_roles(connection: Connection, manifest: Manifest | None) -> None:
+    """Roles that the file grants something to have to be there; they cannot log in before
+    somebody lets them."""
+    for role in manifest.roles if manifest else []:
+        if not await connection.fetchval("SELECT to_regrole($1) IS NOT NULL", f'"{role}"'):
+            await connection.execute(f'CREATE ROLE "{role}" NOLOGIN')
+
+
+async def refuse_daemons(connection: Connection, dsn: str) -> None:
+    """Raises AlphaError while somebody works on the database."""
+    daemons = await live_daemons(connection)
+    if daemons:
+        raise AlphaError(
+            f"expected no daemon on {server_name(dsn)}, was {daemons[0]}; stop it first, nothing "
+            f"was changed"
+        )
+
+
+async def replace(
+    dsn: str,
+    file: File,
+    *,
+    mode: str,
+    ours: bool,
+    latest_version: int | None = None,
+) -> dict[str, int]:
+    """Puts the file's content in the place of what is there; the rows it brought, by table.
+
+    Raises AlphaError, with everything as it was, for a file that cannot be loaded, is of another
+    mode, is not what its manifest says, or needs a newer version (`latest_version`: the newest
+    migration known; None: any)."""
+    keeper = await connect(dsn, timeout_s=10.0)
+    try:
+        await refuse_daemons(keeper, dsn)
+        programs = await programs_for(keeper, file, ours=ours)
+        await read_contents(file, programs)
+        server = int(await keeper.fetchval("SHOW server_version_num")) // 10_000
+        async with _nobody_migrates(dsn):
+            await _recover(keeper)
+            await make_roles(keeper, file.manifest)
+            await _set_aside(keeper)
+            try:
+                await load_file(dsn, server, file, programs)
+                rows = await _look_at(keeper, file, mode, latest_version)
+            except BaseException as error:
+                await asyncio.shield(_undo(keeper))
+                if isinstance(error, AlphaError):
+                    raise AlphaError(f"{error}; nothing was changed") from error
+                raise
+            await _drop_aside(keeper)
+        return rows
+    finally:
+        await keeper.close()
+
+
+@asynccontextmanager
+async def _nobody_migrates(dsn: str) -> AsyncIterator[None]:
+    """A daemon that starts meanwhile waits with its migrations until this is over."""
+    guard = await connect(dsn, timeout_s=10.0)
+    try:
+        async with guard.transaction():
+            await guard.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            if not await guard.fetchval("SELECT pg_try_advisory_xact_lock($1::bigint)", LOCK):
+                raise AlphaError(
+                    f"expected nobody to migrate or restore {server_name(dsn)}, somebody does; "
+                    f"wait for the end of that, nothing was changed"
+                )
+            yield
+    finally:
+        await guard.close()
+
+
+async def _look_at(
+    connection: Connection, file: File, mode: str, latest_version: int | None
+) -> dict[str, int]:
+    """Raises AlphaError when what was loaded is not what it should be."""
+    found = await modes(connection)
+    others = [one for one in found if one != mode]
+    if others:
+        raise AlphaError(
+            f"expected a backup of mode {mode}, was of mode {others[0]}; restore it with "
+            f"--mode {others[0]}"
+        )
+    version = await schema_version(connection)
+    if latest_version is not None and version > latest_version:
+        raise AlphaError(
+            f"expected a backup of at most migration {latest_version:04d}, was of {version:04d}; "
+            f"use the newer version of alpha"
+        )
+    manifest = file.manifest
+    rows = await count_rows(connection, candles=manifest.candles if manifest else True)
+    if manifest is not None:
+        apart = [name for name in manifest.rows if rows.get(name) != manifest.rows[name]]
+        if apart:
+            raise AlphaError(
+                f"expected {manifest.rows[apart[0]]} rows of {apart[0]} as the manifest says, "
+                f"was {rows.get(apart[0], 'no such table')}"
+            )
+    return rows
+
+
+async def _set_aside(connection: Connection) -> None:
+    async with connection.transaction():
+        for row in await connection.fetch(_SQL["schemas"], list(SCHEMAS)):
+            name = row["nspname"]
+            await connection.execute(f'ALTER SCHEMA "{name}" RENAME TO "{name}{_ASIDE}"')
+
+
+async def _recover(connection: Connection) -> None:
+    """A restore that was killed is undone."""
+    if await connection.fetch(_SQL["set_aside"], [f"{name}{_ASIDE}" for name in SCHEMAS]):
+        await _undo(connection)
+
+
+async def _undo(connection: Connection) -> None:
+    """What was put aside gets its names back; what has come in its place goes."""
+    async with connection.transaction():
+        for schema in SCHEMAS:
+            await connection.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE', timeout=600)
+        for name in SCHEMAS:
+            if await connection.fetch(_SQL["set_aside"], [f"{name}{_ASIDE}"]):
+                await connection.execute(f'ALTER SCHEMA "{name}{_ASIDE}" RENAME TO "{name}"')
+
+
+async def _drop_aside(connection: Connection) -> None:
+    async with connection.transaction():
+        for name in SCHEMAS:
+            await connection.execute(f'DROP SCHEMA IF EXISTS "{name}{_ASIDE}" CASCADE', timeout=600)
+
+
+async def is_empty(connection: Connection) -> bool:
+    """Whether there is nothing of ours."""
+    return not await connection.fetch(_SQL["schemas"], list(SCHEMAS))

@@ -1,0 +1,55 @@
+-- What a backup says of a database, from PostgreSQL's own catalogues.
+
+-- name: schemas
+SELECT nspname FROM pg_namespace WHERE nspname = ANY ($1::text[]) ORDER BY nspname;
+
+-- name: has_migrations
+SELECT to_regclass('config.schema_migrations') IS NOT NULL;
+
+-- name: version
+SELECT max(version) FROM config.schema_migrations;
+
+-- name: modes
+SELECT DISTINCT mode FROM trading.accounts ORDER BY mode;
+
+-- name: tables
+-- Tables that hold rows of their own: partitions, not what they are partitions of.
+SELECT n.nspname, c.relname
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname = ANY ($1::text[]) AND c.relkind = 'r'
+ ORDER BY n.nspname, c.relname;
+
+-- name: roles
+-- Roles, beside the owners, that have been granted something of ours.
+SELECT DISTINCT r.rolname
+  FROM (SELECT c.relacl AS acl, c.relowner AS owner
+          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = ANY ($1::text[])
+        UNION ALL
+        SELECT p.proacl, p.proowner
+          FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+         WHERE n.nspname = ANY ($1::text[])
+        UNION ALL
+        SELECT d.defaclacl, d.defaclrole
+          FROM pg_default_acl d JOIN pg_namespace n ON n.oid = d.defaclnamespace
+         WHERE n.nspname = ANY ($1::text[])
+        UNION ALL
+        SELECT nspacl, nspowner FROM pg_namespace WHERE nspname = ANY ($1::text[])) AS found,
+       LATERAL aclexplode(found.acl) AS granted
+  JOIN pg_roles r ON r.oid = granted.grantee
+ WHERE granted.grantee <> found.owner
+ ORDER BY r.rolname;
+
+-- name: applied_since
+-- When the database was made, as far as we are concerned.
+SELECT min(applied_at) FROM config.schema_migrations;
+
+-- name: set_aside
+-- Schemas that a restore has put aside and that are still there: it was cut off.
+SELECT nspname FROM pg_namespace WHERE nspname = ANY ($1::text[]) ORDER BY nspname;
+
+-- name: old_scratch
+-- Scratch databases, whose names tell when (Unix seconds) they were made, of a day ago.
+SELECT datname FROM pg_database
+ WHERE datname ~ '^alpha_scratch_[0-9]+_[0-9a-f]+$'
+   AND split_part(datname, '_', 3)::bigint < $1::bigint;

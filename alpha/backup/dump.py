@@ -109,7 +109,6 @@ async def _create(
                 schema_version=facts.schema_version,
                 ledger=facts.ledger,
                 rows=facts.rows,
-                roles=facts.roles,
                 candles=candles,
                 encryption=encryption,
                 bytes=unfinished.stat().st_size,

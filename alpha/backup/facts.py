@@ -26,7 +26,6 @@ class Facts:
     modes: tuple[str, ...]
     ledger: Ledger
     rows: dict[str, int]
-    roles: list[str]
 
 
 async def schemas_there(connection: Connection) -> list[str]:
@@ -79,7 +78,6 @@ async def read_facts(connection: Connection, *, candles: bool) -> Facts:
         modes=await modes(connection) if "trading.accounts" in rows else (),
         ledger=await _ledger(connection, rows),
         rows=rows,
-        roles=[row["rolname"] for row in await connection.fetch(_SQL["roles"], list(SCHEMAS))],
     )
 
 

@@ -56,7 +56,7 @@ class Ledger(msgspec.Struct, frozen=True):
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a backup without opening it. `sha256` and `bytes` are the file's; `rows`
-    counts those of every table in the file; `roles` are named by its privileges."""
+    counts those of every table in the file."""
 
     file: str
     kind: Kind
@@ -71,7 +71,6 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     schema_version: int
     ledger: Ledger
     rows: dict[str, int]
-    roles: list[str]
     candles: bool
     encryption: Encryption
     bytes: int

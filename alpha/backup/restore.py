@@ -93,7 +93,8 @@ async def load_file(dsn: str, server: int, file: File, programs: Programs) -> No
     """Loads a file into a database without our schemas, in one transaction. Raises AlphaError with
     PostgreSQL's words, table and line of the row among them."""
     url, secrets = target(dsn)
-    flags = ["--no-owner", "--exit-on-error"]
+    # Who may read is granted with the migrations; the roles of another server may not be there.
+    flags = ["--no-owner", "--no-privileges"]
     source = unseal(file.path, file.settings)
     if programs.major >= KNOWS_TRANSACTION_TIMEOUT > server:
         # A setting that this server does not know would end the transaction.
@@ -102,17 +103,9 @@ async def load_file(dsn: str, server: int, file: File, programs: Programs) -> No
         psql = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1"]
         chain = [script, less, Command([programs.path("psql"), *psql, url], secrets)]
     else:
-        direct = [*flags, "--no-password", "--single-transaction", f"--dbname={url}"]
-        chain = [Command([programs.path("pg_restore"), *direct], secrets)]
+        direct = [*flags, "--no-password", "--single-transaction", "--exit-on-error"]
+        chain = [Command([programs.path("pg_restore"), *direct, f"--dbname={url}"], secrets)]
     await run_chain([*source, *chain], source=file.path)
-
-
-async def make_roles(connection: Connection, manifest: Manifest | None) -> None:
-    """Roles that the file grants something to have to be there; they cannot log in before
-    somebody lets them."""
-    for role in manifest.roles if manifest else []:
-        if not await connection.fetchval("SELECT to_regrole($1) IS NOT NULL", f'"{role}"'):
-            await connection.execute(f'CREATE ROLE "{role}" NOLOGIN')
 
 
 async def refuse_daemons(connection: Connection, dsn: str) -> None:
@@ -146,7 +139,6 @@ async def replace(
         server = int(await keeper.fetchval("SHOW server_version_num")) // 10_000
         async with _nobody_migrates(dsn):
             await _recover(keeper)
-            await make_roles(keeper, file.manifest)
             await _set_aside(keeper)
             try:
                 await load_file(dsn, server, file, programs)

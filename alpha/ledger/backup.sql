@@ -19,27 +19,6 @@ SELECT n.nspname, c.relname
  WHERE n.nspname = ANY ($1::text[]) AND c.relkind = 'r'
  ORDER BY n.nspname, c.relname;
 
--- name: roles
--- Roles, beside the owners, that have been granted something of ours.
-SELECT DISTINCT r.rolname
-  FROM (SELECT c.relacl AS acl, c.relowner AS owner
-          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE n.nspname = ANY ($1::text[])
-        UNION ALL
-        SELECT p.proacl, p.proowner
-          FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-         WHERE n.nspname = ANY ($1::text[])
-        UNION ALL
-        SELECT d.defaclacl, d.defaclrole
-          FROM pg_default_acl d JOIN pg_namespace n ON n.oid = d.defaclnamespace
-         WHERE n.nspname = ANY ($1::text[])
-        UNION ALL
-        SELECT nspacl, nspowner FROM pg_namespace WHERE nspname = ANY ($1::text[])) AS found,
-       LATERAL aclexplode(found.acl) AS granted
-  JOIN pg_roles r ON r.oid = granted.grantee
- WHERE granted.grantee <> found.owner
- ORDER BY r.rolname;
-
 -- name: applied_since
 -- When the database was made, as far as we are concerned.
 SELECT min(applied_at) FROM config.schema_migrations;

@@ -114,7 +114,7 @@ async def migrate(
 async def _let_reader_read(connection: Connection) -> None:
     """Grants of the role for analytics. Lacking the right to make roles is no error."""
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1::bigint)", _LOCK)
+        await connection.execute("SELECT pg_advisory_xact_lock($1::bigint)", LOCK)
         if not await connection.fetchval("SELECT to_regproc('config.let_reader_read') IS NOT NULL"):
             return
         refusal = await connection.fetchval("SELECT config.let_reader_read()")

@@ -10,12 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from alpha.clock import Clock
-from alpha.core.book import BEGINNING_MS, Book
-from alpha.core.reasons import BUILTIN, ReasonBook
-from alpha.core.records import AttributionRules, Commit, Override
-from alpha.core.steps import NO_STEPS
+from alpha.core.records import Override
 from alpha.errors import NotFound
 from alpha.ledger.batch import Batch
+from alpha.ledger.booking import known_reasons, refolded, stored_rules
 from alpha.ledger.lease import Lease
 from alpha.ledger.pool import Pool
 from alpha.ledger.reader import LedgerReader
@@ -39,42 +37,20 @@ async def find_execution(
 async def assign_stored(
     pool: Pool, override: Override, exec_time: int, *, installation: str, clock: Clock
 ) -> None:
-    """Raises LeaseHeld while a daemon has the account, else what asyncpg raises."""
-    lease = Lease(
-        pool,
-        [override.account],
-        f"{installation} fills assign",
-        installation=installation,
-        clock=clock,
-    )
+    """Gives a stored execution to another bot. Raises LeaseHeld while a daemon has the account,
+    else what asyncpg raises."""
+    account, holder = override.account, f"{installation} fills assign"
+    lease = Lease(pool, [account], holder, installation=installation, clock=clock)
     await lease.acquire()
     try:
         async with pool.acquire() as connection:
-            commit, reasons = await _refolded(LedgerReader(connection), override, exec_time)
+            reader = LedgerReader(connection)
+            reasons = await known_reasons(reader)
+            rules = await stored_rules(
+                reader, account, override.symbol, reasons, {override.exec_id: override.bot_id}
+            )
+            commit = await refolded(reader, rules, override.symbol, exec_time)
+            commit = replace(commit, overrides=(override,))
             await write_batch(connection, Batch.of([commit]), lease, reasons)
     finally:
         await lease.release()
-
-
-async def _refolded(
-    reader: LedgerReader, override: Override, exec_time: int
-) -> tuple[Commit, ReasonBook]:
-    account, symbol = override.account, override.symbol
-    reasons = BUILTIN
-    for code, name in (await reader.order_codes()).items():
-        if reasons.get(name) is None:  # only the names matter here, not what they are for
-            reasons = reasons.with_reason(name, code, is_entry=False)
-    rules = AttributionRules(
-        account=account,
-        bots=frozenset(await reader.known_bots(account)),
-        owners=await reader.symbol_owners(account),
-        orders=await reader.order_tags(account, symbol),
-        overrides={**await reader.overrides(account), override.exec_id: override.bot_id},
-        reasons=reasons,
-    )
-    flat_ms = await reader.last_flat_ms(account, symbol, exec_time - 1)
-    steps = (await reader.qty_steps(account)).get(symbol, NO_STEPS)
-    book = Book(account, symbol, checkpoint_ms=flat_ms, qty_steps=steps)
-    change = book.add(await reader.executions_since(account, symbol, flat_ms), rules)
-    whole = replace(change, replaced_after_ms=BEGINNING_MS if flat_ms is None else flat_ms)
-    return Commit(account, change=whole, overrides=(override,)), reasons

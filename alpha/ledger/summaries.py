@@ -28,6 +28,13 @@ LOOK_EVERY_S = 5.0
 FINISH_WITHIN_S = 2.0
 #: A refresh of the days may take this share of the time, at most.
 _REST = 50.0
+#: In this order: correlation is computed from the days.
+_OF_CLOSED_TRADES = (
+    "refresh_days",
+    "refresh_correlation",
+    "refresh_symbols",
+    "refresh_exit_reasons",
+)
 _SQL = load("summaries.sql")
 
 
@@ -75,10 +82,10 @@ class Summaries:
     async def refresh_days(self) -> None:
         began = self._clock.monotonic()
         self.stale = False
-        # What is computed from the days comes after them.
-        done = await self._refresh("refresh_days") and await self._refresh("refresh_correlation")
-        if not done:
-            self.stale = True
+        for name in _OF_CLOSED_TRADES:
+            if not await self._refresh(name):
+                self.stale = True
+                break
         self._not_before = began + _REST * (self._clock.monotonic() - began)
 
     async def _refresh(self, name: str) -> bool:

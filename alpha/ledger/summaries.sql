@@ -13,3 +13,9 @@ REFRESH MATERIALIZED VIEW CONCURRENTLY analytics.daily_performance_summary;
 
 -- name: refresh_correlation
 REFRESH MATERIALIZED VIEW CONCURRENTLY analytics.bot_correlation;
+
+-- name: refresh_symbols
+REFRESH MATERIALIZED VIEW CONCURRENTLY analytics.symbol_performance;
+
+-- name: refresh_exit_reasons
+REFRESH MATERIALIZED VIEW CONCURRENTLY analytics.exit_reason_summary;

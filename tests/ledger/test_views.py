@@ -12,10 +12,12 @@ from fractions import Fraction
 import asyncpg
 import pytest
 
+from alpha.clock import SystemClock
 from alpha.core.book import Book
 from alpha.core.records import AttributionRules, Commit
 from alpha.ledger.batch import Batch
 from alpha.ledger.pool import Pool
+from alpha.ledger.summaries import Summaries
 from alpha.ledger.transaction import write_batch
 from tests.ledger.conftest import ACCOUNT, BOTS
 from tests.ledger.fifo import Counted, Piece, count, history
@@ -34,8 +36,10 @@ async def counted(pool: Pool, request: pytest.FixtureRequest) -> Counted:
         commits = [Commit(ACCOUNT, change=book.add([row], RULES)) for row in rows]
         async with pool.acquire() as connection:
             await write_batch(connection, Batch.of(commits), None)
-    for view in ("active_positions_summary", "daily_performance_summary", "bot_correlation"):
-        await pool.execute(f"REFRESH MATERIALIZED VIEW analytics.{view}")
+    summaries = Summaries(pool, SystemClock())
+    await summaries.refresh_days()
+    await summaries.refresh_positions()
+    assert not summaries.stale
     found = await count(pool)
     assert len(found.pieces) > 20
     assert {piece.side for piece in found.pieces} == {"long", "short"}
@@ -156,6 +160,8 @@ async def test_days_symbols_and_reasons_add_up(pool: Pool, counted: Counted) -> 
         expect_result(row, [total(p.net for p in ps) for ps in of_reason])
         whole = total(p.net for p in counted.pieces if p.bot == row["bot_id"])
         assert same(row["share_of_pnl"], Fraction(row["net_pnl"]) / whole if whole else None)
+    again = await pool.fetch("SELECT * FROM analytics.exit_reason_summary")
+    assert sorted(map(tuple, again)) == sorted(map(tuple, rows))
 
 
 def expect_result(row: asyncpg.Record, nets: list[Fraction]) -> None:

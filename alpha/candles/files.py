@@ -42,6 +42,11 @@ _BLOCK = 2_000_000
 _TOO_MUCH = 1e13  # what _NUMBER has no digits for
 
 
+CHECK_AND_REPAIR = (
+    "correct the file, or see all that is wrong with `alpha data check` and drop it with --repair"
+)
+
+
 class CandleError(NeedsOperator):
     """Candles cannot be used as they are; the message names the file and the line."""
 
@@ -198,7 +203,9 @@ def read_candles(path: Path, *, repair: bool = False) -> Candles:
     return candles
 
 
-def fill(candles: Candles, rows: Iterable[Row], *, repair: bool) -> None:
+def fill(
+    candles: Candles, rows: Iterable[Row], *, repair: bool, remedy: str = CHECK_AND_REPAIR
+) -> None:
     """Takes the lines of a file into empty `candles`: as many as are in order, and `faults` says
     what is wrong with the others. Without `repair` the first fault raises CandleError; a file
     that goes backwards or is of another interval does in any case."""
@@ -208,10 +215,7 @@ def fill(candles: Candles, rows: Iterable[Row], *, repair: bool) -> None:
     faults = candles.faults
     if faults and not repair:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise CandleError(
-            f"{faults[0]}{more}; correct the file, or see all that is wrong with "
-            "`alpha data check` and drop it with --repair"
-        )
+        raise CandleError(f"{faults[0]}{more}; {remedy}")
     if not candles.starts:
         raise CandleError(
             f"{candles.path}:2: expected at least one candle, was the end of the file"

@@ -49,7 +49,8 @@ def read_foreign(path: Path, symbol: str, interval_ms: int | None, *, repair: bo
         lines.reverse()
         stamps.reverse()
     found = Candles(symbol, interval_ms or _interval(path, stamps), path)
-    fill(found, _checked(found, lines), repair=repair)
+    remedy = "correct the file, or leave out what is wrong with --repair"
+    fill(found, _checked(found, lines), repair=repair, remedy=remedy)
     return found
 
 

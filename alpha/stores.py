@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from alpha import embedded, resources
 from alpha.alerts import Alerts
+from alpha.backup.points import restore_point
 from alpha.bots.host import BotHandle
 from alpha.clock import Clock
 from alpha.config import Config
@@ -17,7 +20,7 @@ from alpha.core.reasons import ReasonBook
 from alpha.errors import NeedsOperator
 from alpha.ledger import migrations, registry
 from alpha.ledger.lease import Lease, LeaseHeld
-from alpha.ledger.migrations import migrate
+from alpha.ledger.migrations import Before, migrate
 from alpha.ledger.pool import Pool, open_pool
 from alpha.ledger.reader import LedgerReader
 from alpha.ledger.writer import LedgerWriter
@@ -71,7 +74,10 @@ async def open_stores(
         if not await _own(pool, lease, stand_by):
             return None
         await _refuse_to_migrate_under_others(direct, lease)
-    await migrate(direct, resources.migrations_folder(), clock=clock)
+    point = restore_point(config, direct, clock)
+    await migrate(
+        direct, resources.migrations_folder(), clock=clock, before=partial(_holding, lease, point)
+    )
     await registry.register(
         pool, [registry.AccountEntry(name, config.mode) for name in accounts], []
     )
@@ -82,6 +88,20 @@ async def open_stores(
         pool, clock=clock, lease=lease, reasons=reasons, frame_to_commit=latencies, alerts=alerts
     )
     return Stores(pool, LedgerReader(pool), writer, lease, redis_url, latencies, servers)
+
+
+async def _holding(lease: Lease, work: Before) -> None:
+    """Keeps a lease that is ours while something takes longer than it lives. Raises LeaseLost."""
+    if not lease.epochs:
+        return await work()
+    renewing = asyncio.create_task(lease.renew(), name="lease-at-start")
+    try:
+        await work()
+        if renewing.done():
+            renewing.result()
+    finally:
+        renewing.cancel()
+        await asyncio.wait([renewing])
 
 
 async def _own(pool: Pool, lease: Lease, stand_by: StandBy) -> bool:

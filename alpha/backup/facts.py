@@ -42,7 +42,9 @@ async def schema_version(connection: Connection) -> int:
 
 
 async def modes(connection: Connection) -> tuple[str, ...]:
-    """The mode of a database stands in its accounts."""
+    """The mode of a database stands in its accounts; empty without any."""
+    if not await connection.fetchval(_SQL["has_accounts"]):
+        return ()
     rows = await connection.fetch(_SQL["modes"])
     return tuple(row["mode"] for row in rows)
 
@@ -75,7 +77,7 @@ async def read_facts(connection: Connection, *, candles: bool) -> Facts:
     rows = await count_rows(connection, candles=candles)
     return Facts(
         schema_version=await schema_version(connection),
-        modes=await modes(connection) if "trading.accounts" in rows else (),
+        modes=await modes(connection),
         ledger=await _ledger(connection, rows),
         rows=rows,
     )

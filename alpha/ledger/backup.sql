@@ -9,6 +9,9 @@ SELECT to_regclass('config.schema_migrations') IS NOT NULL;
 -- name: version
 SELECT max(version) FROM config.schema_migrations;
 
+-- name: has_accounts
+SELECT to_regclass('trading.accounts') IS NOT NULL;
+
 -- name: modes
 SELECT DISTINCT mode FROM trading.accounts ORDER BY mode;
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +65,10 @@ class MigrationStatus:
     pending: tuple[Migration, ...]
 
 
+#: What is done before a database with data in it changes.
+Before = Callable[[], Awaitable[None]]
+
+
 class MigrationChanged(NeedsOperator):
     """A file is not what the database was built from."""
 
@@ -90,17 +95,26 @@ def read_folder(folder: Path) -> list[Migration]:
 
 
 async def migrate(
-    target: str | Connection, folder: Path, *, clock: Clock | None = None
+    target: str | Connection,
+    folder: Path,
+    *,
+    clock: Clock | None = None,
+    before: Before | None = None,
 ) -> list[Applied]:
     """Applies what is pending and returns it. `target` is a URL or an open connection that is
-    in no transaction. Raises MigrationChanged before anything is applied."""
+    in no transaction. Raises MigrationChanged before anything is applied. `before` is awaited
+    first when a database that has some of them already is about to change."""
     if isinstance(target, str):
         connection = await connect(target)
         try:
-            return await migrate(connection, folder, clock=clock)
+            return await migrate(connection, folder, clock=clock, before=before)
         finally:
             await connection.close()
     migrations = read_folder(folder)
+    if before is not None:
+        found = await status(target, folder)
+        if found.applied and found.pending:
+            await before()
     timer = clock or SystemClock()
     done = []
     for migration in migrations:

@@ -50,6 +50,7 @@ from alpha.serving import serve
 from alpha.standby import Standby, StandbyDesk
 from alpha.stores import open_stores, register_bots
 from alpha.supervision import Supervisor
+from alpha.syncing import Syncing
 from alpha.trading.latency import Latencies
 from alpha.trading.service import Tools
 from alpha.trading.session import BotSession
@@ -199,7 +200,10 @@ class Daemon:
         self._live = Live(
             config, self._clock, stores, self._crew, self._alerts, started=self._started
         )
-        self._duties = Duties(config, stores, self._live, self._clock, self._venue_clock)
+        self._syncing = Syncing(stores, self._live, self._clock, self._alerts, self._supervisor)
+        self._duties = Duties(
+            config, stores, self._live, self._clock, self._venue_clock, self._syncing
+        )
         self._is_open = True
         self._stack.push_async_callback(self._take_down)
         self._supervisor.keep("ledger", stores.writer.run, restart=False)
@@ -356,6 +360,8 @@ class Daemon:
             reconcilers=live.reconcilers,
             alerts=self._alerts,
             assign=live.assign,
+            sync=self._syncing.start,
+            syncing=self._syncing.busy,
         )
         await serve(
             self._stack,

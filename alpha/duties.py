@@ -17,6 +17,7 @@ from alpha.market.retention import CandleRetention
 from alpha.recording import Recording
 from alpha.schedule import Duty, Every, Schedule
 from alpha.stores import Stores
+from alpha.syncing import Syncing
 
 log = structlog.get_logger(__name__)
 
@@ -28,10 +29,17 @@ class Duties:
     """The parts of a running daemon that regular work reads and writes."""
 
     def __init__(
-        self, config: Config, stores: Stores, live: Live, clock: Clock, venue: VenueClock
+        self,
+        config: Config,
+        stores: Stores,
+        live: Live,
+        clock: Clock,
+        venue: VenueClock,
+        syncing: Syncing,
     ) -> None:
         self._stores = stores
         self._live = live
+        self._syncing = syncing
         self._summaries = Summaries(stores.pool, clock)
         stores.writer.on_commit(self._summaries.look)
         self._candles = CandleRetention(
@@ -49,6 +57,7 @@ class Duties:
         self._summaries.begin(schedule)
         self._candles.begin(schedule)
         self._recording.begin(schedule)
+        self._syncing.begin(schedule)
 
     async def end(self) -> None:
         """What a clean stop leaves behind for readers."""

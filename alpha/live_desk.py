@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 import structlog
 
@@ -29,7 +29,8 @@ STORED_WITHIN_S = 2.0
 class LiveDesk(DatabaseDesk):
     """`picture` builds the status; `handles` are the running bots by name; `rejoin` brings a bot
     that had failed back to the present, `assign` gives a stored execution (and its time) to
-    another bot."""
+    another bot, `sync` begins trade syncs, `syncing` are the
+    accounts on which one is under way."""
 
     source: Source = "daemon"
 
@@ -45,6 +46,8 @@ class LiveDesk(DatabaseDesk):
         reconcilers: Callable[[], Mapping[str, Reconciler]],
         alerts: Alerts,
         assign: Callable[[Override, int], Awaitable[None]],
+        sync: Callable[[str | None, int | None], Sequence[str]],
+        syncing: Collection[str],
     ) -> None:
         super().__init__(pool, config, clock)
         self._picture = picture
@@ -53,6 +56,8 @@ class LiveDesk(DatabaseDesk):
         self._reconcilers = reconcilers
         self._alerts = alerts
         self._assign = assign
+        self._sync = sync
+        self._syncing = syncing
 
     async def data_age_s(self) -> float | None:
         return self._picture()["data_age_s"]
@@ -82,6 +87,13 @@ class LiveDesk(DatabaseDesk):
         known = {(one.at_ms, *one.subject) for one in stored}
         own = [one for one in self._alerts.recent if (one.at_ms, *one.subject) not in known]
         return sorted([*stored, *own], key=lambda one: one.at_ms)[-limit:]
+
+    async def run_sync(self, account: str | None, months: int | None) -> Sequence[str]:
+        return self._sync(account, months)
+
+    async def sync_status(self, account: str | None) -> Sequence[Row]:
+        rows = await super().sync_status(account)
+        return [{**row, "running": row["account"] in self._syncing} for row in rows]
 
     async def start_bot(self, name: str) -> str:
         handle = self._handle(name)

@@ -135,6 +135,8 @@ def account_status(service: AccountService, degraded: tuple[str, ...]) -> Accoun
     if service.reconciler.last:
         count = len(service.reconciler.last)
         troubles.append(f"{count} differences to the exchange at the newest reconciliation")
+    if service.sync_trouble:
+        troubles.append(service.sync_trouble)
     return {
         "status": account.status.value,
         "since_ms": account.since_ms,

@@ -55,6 +55,7 @@ LAYERS = (
                 "serving",
                 "standby",
                 "stores",
+                "syncing",
                 "universe",
             }
         ),

@@ -35,10 +35,13 @@ class KeyInfoRow(msgspec.Struct, rename="camel"):
 class TransactionRow(msgspec.Struct, rename="camel"):
     type: str
     transaction_time: Number
+    id: Text = None
+    category: Text = None
     currency: Text = None
     symbol: Text = None
     trade_id: Text = None
     change: Number = None
+    cash_flow: Number = None
     fee: Number = None
     funding: Number = None
     cash_balance: Number = None
@@ -115,12 +118,16 @@ class KeyInfo:
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """One change of the balance. `trade_id` is the execution's id, "" for transfers, bonuses and
-    the like; `paid` is what it cost: the fee less the funding received."""
+    the like; `paid` is what it cost: the fee less the funding received. `realised` is what a
+    position has won or lost by it. `entry_id` alone is not unique, with kind and trade_id it is."""
 
+    entry_id: str
     kind: str  # TRADE, SETTLEMENT (funding), LIQUIDATION, ADL, TRANSFER_IN, BONUS, ...
+    category: str  # linear, spot, option, ...; "" for what belongs to no product
     symbol: str
     trade_id: str
     paid: Decimal
+    realised: Decimal
     change: Decimal
     balance: Decimal | None
     at_ms: int
@@ -163,10 +170,13 @@ def transaction(row: TransactionRow) -> Transaction:
     zero = Decimal(0)
     fee = decimal_or_none("fee", row.fee) or zero
     return Transaction(
+        entry_id=row.id or "",
         kind=row.type,
+        category=row.category or "",
         symbol=row.symbol or "",
         trade_id=row.trade_id or "",
         paid=fee - (decimal_or_none("funding", row.funding) or zero),
+        realised=decimal_or_none("cashFlow", row.cash_flow) or zero,
         change=decimal_or_none("change", row.change) or zero,
         balance=decimal_or_none("cashBalance", row.cash_balance),
         at_ms=integer("transactionTime", row.transaction_time),

@@ -95,7 +95,7 @@ def _again(error: Exception) -> bool:
 
 
 @contextmanager
-def _reading(reply: Reply) -> Iterator[None]:
+def reading(reply: Reply) -> Iterator[None]:
     """What is found wrong inside is said about the whole answer."""
     try:
         yield
@@ -149,7 +149,7 @@ class Rest:
         """Market time in ms (Get Bybit Server Time). Not the wall clock on a simulator."""
         reply = await self._public("/v5/market/time", "")
 
-        with _reading(reply):
+        with reading(reply):
             nanoseconds = _TIME.decode(reply.result).timeNano
             return integer("timeNano", nanoseconds[:-6])
 
@@ -159,8 +159,8 @@ class Rest:
         if symbol is not None:
             query += f"&symbol={symbol}"
         found: list[Instrument] = []
-        async for reply, raw in self._pages("/v5/market/instruments-info", query, signed=False):
-            with _reading(reply):
+        async for reply, raw in self.pages("/v5/market/instruments-info", query, signed=False):
+            with reading(reply):
                 for row in _INSTRUMENTS.decode(raw):
                     if row.tradable_kind:
                         found += self._instrument(row, only=symbol is not None)
@@ -170,7 +170,7 @@ class Rest:
         """Turnover of the last 24 hours in USDT of everything that trades (Get Tickers), by
         symbol; contracts that settle in something else are among them."""
         reply = await self._public("/v5/market/tickers", f"category={LINEAR}")
-        with _reading(reply):
+        with reading(reply):
             found = _TURNOVERS.decode(_LIST_PAGE.decode(reply.result).list)
             return {row.symbol: decimal("turnover24h", row.turnover_24h or "0") for row in found}
 
@@ -225,7 +225,7 @@ class Rest:
             f"&start={first_ms}&end={last_ms}&limit={count}"
         )
         reply = await self._public("/v5/market/kline", query)
-        with _reading(reply):
+        with reading(reply):
             columns = _KLINES.decode(_LIST_PAGE.decode(reply.result).list)
             return [bar_of_columns(row, symbol, interval_ms) for row in columns]
 
@@ -238,7 +238,7 @@ class Rest:
                 f"&limit={_PAGE['funding']}"
             )
             reply = await self._public("/v5/market/funding/history", query)
-            with _reading(reply):
+            with reading(reply):
                 page = dict(
                     map(funding_rate, _FUNDING.decode(_LIST_PAGE.decode(reply.result).list))
                 )
@@ -274,9 +274,9 @@ class Rest:
                 for first in range(start_ms, max(end_ms, start_ms + 1), WINDOW_MS)
             ]
         for query in queries:
-            async for reply, raw in self._pages("/v5/execution/list", query):
+            async for reply, raw in self.pages("/v5/execution/list", query):
                 received_ms = self._clock.now_ms()
-                with _reading(reply):
+                with reading(reply):
                     decoded = _EXECUTIONS.decode(raw)
                     page = rows.executions(decoded, self.account, received_ms, "rest")
                 yield list(page)
@@ -286,8 +286,8 @@ class Rest:
         scope = f"symbol={symbol}" if symbol else f"settleCoin={SETTLE_COIN}"
         query = f"category={LINEAR}&{scope}&openOnly=0&limit={_PAGE['orders']}"
         found: list[OrderEvent] = []
-        async for reply, raw in self._pages("/v5/order/realtime", query):
-            with _reading(reply):
+        async for reply, raw in self.pages("/v5/order/realtime", query):
+            with reading(reply):
                 found += self._orders(raw)
         return found
 
@@ -302,7 +302,7 @@ class Rest:
         query = f"category={LINEAR}&symbol={symbol}&{key}"
         for path in ("/v5/order/realtime", "/v5/order/history"):
             reply = await self._private(path, query)
-            with _reading(reply):
+            with reading(reply):
                 found = self._orders(_LIST_PAGE.decode(reply.result).list)
             if found:
                 return found[0]
@@ -316,8 +316,8 @@ class Rest:
             f"&startTime={start_ms}&endTime={end_ms}&limit={_PAGE['orders']}"
         )
         found: list[OrderEvent] = []
-        async for reply, raw in self._pages("/v5/order/history", query):
-            with _reading(reply):
+        async for reply, raw in self.pages("/v5/order/history", query):
+            with reading(reply):
                 found += self._orders(raw)
         return found
 
@@ -326,8 +326,8 @@ class Rest:
         scope = f"symbol={symbol}" if symbol else f"settleCoin={SETTLE_COIN}"
         query = f"category={LINEAR}&{scope}&limit={_PAGE['positions']}"
         found: list[PositionEvent] = []
-        async for reply, raw in self._pages("/v5/position/list", query):
-            with _reading(reply):
+        async for reply, raw in self.pages("/v5/position/list", query):
+            with reading(reply):
                 found += [rows.position(r, self.account, "rest") for r in _POSITIONS.decode(raw)]
         return found
 
@@ -339,7 +339,7 @@ class Rest:
             "/v5/account/wallet-balance", f"accountType=UNIFIED&coin={SETTLE_COIN}"
         )
 
-        with _reading(reply):
+        with reading(reply):
             for row in _WALLETS.decode(_LIST_PAGE.decode(reply.result).list):
                 event = rows.wallet(row, self.account, at_ms, "rest")
                 if event is not None:
@@ -349,35 +349,35 @@ class Rest:
         return WalletEvent(self.account, zero, zero, zero, at_ms, "rest")
 
     async def transactions(self, start_ms: int, end_ms: int) -> list[Transaction]:
-        """Every change of the USDT balance in a window of at most seven days, newest first (Get
-        Transaction Log)."""
+        """Every change of the USDT balance, of whatever product, in a window of at most seven
+        days, newest first (Get Transaction Log)."""
         query = (
-            f"accountType=UNIFIED&category={LINEAR}&currency={SETTLE_COIN}"
+            f"accountType=UNIFIED&currency={SETTLE_COIN}"
             f"&startTime={start_ms}&endTime={end_ms}&limit={_PAGE['transactions']}"
         )
         found: list[Transaction] = []
-        async for reply, raw in self._pages("/v5/account/transaction-log", query):
-            with _reading(reply):
+        async for reply, raw in self.pages("/v5/account/transaction-log", query):
+            with reading(reply):
                 found += [account_rows.transaction(row) for row in _TRANSACTIONS.decode(raw)]
         return found
 
     async def account_info(self) -> AccountInfo:
         """Margin mode and kind of account (Get Account Info)."""
         reply = await self._private("/v5/account/info", "")
-        with _reading(reply):
+        with reading(reply):
             return account_rows.account_info(_ACCOUNT_INFO.decode(reply.result))
 
     async def key_info(self) -> KeyInfo:
         """What the key may do (Get API Key Information). Not available on demo accounts."""
         reply = await self._private("/v5/user/query-api", "")
-        with _reading(reply):
+        with reading(reply):
             return account_rows.key_info(_KEY_INFO.decode(reply.result))
 
     async def fee_rate(self, symbol: str) -> FeeRate | None:
         """The account's fees on `symbol` (Get Fee Rate). Not available on demo accounts."""
         reply = await self._private("/v5/account/fee-rate", f"category={LINEAR}&symbol={symbol}")
 
-        with _reading(reply):
+        with reading(reply):
             for row in _FEE_RATES.decode(_LIST_PAGE.decode(reply.result).list):
                 if row.symbol == symbol:
                     return account_rows.fee_rate(row)
@@ -469,7 +469,7 @@ class Rest:
     def _orders(self, raw: msgspec.Raw) -> list[OrderEvent]:
         return [rows.order(row, self.account, "rest") for row in _ORDERS.decode(raw)]
 
-    async def _pages(
+    async def pages(
         self, path: str, query: str, *, signed: bool = True
     ) -> AsyncIterator[tuple[Reply, msgspec.Raw]]:
         """Pages with at least one row. A cursor comes back already percent-encoded and is sent
@@ -481,7 +481,7 @@ class Rest:
         while True:
             ask = self._private if signed else self._public
             reply = await ask(path, address)
-            with _reading(reply):
+            with reading(reply):
                 page = _LIST_PAGE.decode(reply.result)
                 count = len(_ANY_ROWS.decode(page.list))
             if count == 0:

@@ -155,7 +155,7 @@ def is_linear(category: str | None) -> bool:
     return category is None or category in ("", LINEAR)
 
 
-def _side(name: str, value: str) -> Side:
+def order_side(name: str, value: str) -> Side:
     if value == "Buy":
         return "Buy"
     if value == "Sell":
@@ -180,7 +180,7 @@ def execution(row: ExecutionRow, account: str, received_ms: int, source: Source)
         exec_id=_identity("execId", row.exec_id),
         order_id=row.order_id,
         order_link_id=row.order_link_id or "",
-        side=_side("side", row.side),
+        side=order_side("side", row.side),
         exec_type=_identity("execType", row.exec_type),
         price=price,
         qty=qty,
@@ -210,7 +210,7 @@ def fast_execution(row: FastExecutionRow, account: str) -> FastExecution:
         exec_id=_identity("execId", row.exec_id),
         order_id=row.order_id,
         order_link_id=row.order_link_id or "",
-        side=_side("side", row.side),
+        side=order_side("side", row.side),
         price=decimal("execPrice", row.exec_price),
         qty=decimal("execQty", row.exec_qty),
         is_maker=row.is_maker is True,
@@ -229,7 +229,7 @@ def order(row: OrderRow, account: str, source: Source) -> OrderEvent:
         order_id=_identity("orderId", row.order_id),
         order_link_id=row.order_link_id or "",
         parent_link_id=row.parent_order_link_id or "",
-        side=_side("side", row.side),
+        side=order_side("side", row.side),
         order_type=row.order_type or "",
         status=_identity("orderStatus", row.order_status),
         qty=decimal("qty", row.qty),
@@ -253,7 +253,7 @@ def position(row: PositionRow, account: str, source: Source) -> PositionEvent:
     """A row of the position topics or of Get Position Info."""
     size = decimal_or_none("size", row.size) or Decimal(0)
     if size:
-        size = size if _side("side", row.side or "") == "Buy" else -size
+        size = size if order_side("side", row.side or "") == "Buy" else -size
     entry_price = row.entry_price if row.avg_price is None else row.avg_price
     return PositionEvent(
         account=account,

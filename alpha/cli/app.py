@@ -25,6 +25,7 @@ from alpha.cli import (
     readers,
     sim,
     sweep,
+    sync,
 )
 from alpha.cli.run import run
 
@@ -77,5 +78,6 @@ app.add_typer(paper.app, name="paper")
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")
 app.add_typer(backup.app, name="backup")
+app.add_typer(sync.app, name="sync")
 app.add_typer(data.app, name="data")
 app.add_typer(importing.app, name="import")

@@ -25,6 +25,7 @@ from alpha.control.desk import (
     Source,
     Status,
 )
+from alpha.control.offline_sync import sync_stored
 from alpha.control.truth import exchange_reader
 from alpha.control.verbs import resolve_bot
 from alpha.core.reasons import BUILTIN
@@ -35,6 +36,7 @@ from alpha.ledger.assign import assign_stored, find_execution
 from alpha.ledger.pool import Pool
 from alpha.ledger.reader import LedgerReader, plain
 from alpha.ledger.reader import Row as LedgerRow
+from alpha.sync.status import sync_rows
 from alpha.trading.differences import Ours, differences
 
 
@@ -213,6 +215,16 @@ class DatabaseDesk:
             figures["until"] = iso(figures.pop("until_ms"))
             rows.append({"bot": name, **figures})
         return rows
+
+    async def sync_status(self, account: str | None) -> Sequence[Row]:
+        if not await self._migrated():
+            return []
+        return await sync_rows(self._pool, account, self._clock.now_ms())
+
+    async def run_sync(self, account: str | None, months: int | None) -> Sequence[str]:
+        if not await self._migrated():
+            raise NotFound("expected a ledger, found a database that no daemon has used yet")
+        return await sync_stored(self._pool, self._config, self._clock, account, months)
 
     async def start_bot(self, name: str) -> str:
         raise self._not_running(name)

@@ -159,6 +159,13 @@ class Desk(Protocol):
     async def apply_reconciliation(self, operator: str) -> Sequence[Reconciled]:
         """Brings them to agree. Raises NotRunning without a daemon."""
 
+    async def sync_status(self, account: str | None) -> Sequence[Row]:
+        """How the trade sync of each account stands: `alpha.sync.status.sync_rows`."""
+
+    async def run_sync(self, account: str | None, months: int | None) -> Sequence[str]:
+        """Syncs an account, or all, since the last time or so many months back; returns their
+        names. A daemon only begins with it. Raises NotFound for an unknown account."""
+
     async def start_bot(self, name: str) -> str:
         """Allows entries again; returns the bot's state. Raises NotRunning without a daemon."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Context, Decimal, InvalidOperation
 from typing import Literal
 
@@ -186,3 +186,38 @@ def analytics(rows: Sequence[Row], days: int) -> str:
     if len(lines) == 1:
         lines.append("no bots")
     return "\n".join(lines)
+
+
+def syncs(rows: Sequence[Row]) -> str:
+    """The trade sync of each account: its runs, what they have found, how both sides compare."""
+    lines = []
+    for row in rows:
+        seconds = row["success_age_s"]
+        last = "none yet" if seconds is None else age(float(str(seconds)))
+        lines.append(f"account {row['account']}: newest success {last}")
+        lines += [f"  {line}" for line in _sync_lines(row)]
+    return "\n".join(lines) or "no account is known yet"
+
+
+def _sync_lines(row: Row) -> Iterator[str]:
+    runs, totals, audit = row["runs"], row["control_totals"], row["audit"]
+    for run in runs if isinstance(runs, list) else ():
+        yield (
+            f"{run['kind']} {run['status']}: {run['from']} to {run['to']} · window "
+            f"{run['windows_done']} of {run['windows']} · {run['executions_seen']} executions, "
+            f"{run['executions_new']} new, {run['executions_left']} left out · "
+            f"{run['closings_seen']} closings"
+        )
+        yield from (f"  {words}" for words in (run["error"], *run["notes"]) if words)
+    if isinstance(totals, dict):
+        yield (
+            f"control totals: {totals['cycles']} cycles, {totals['differing']} differ · ledger "
+            f"{money(totals['ledger_pnl'])}, exchange {money(totals['exchange_pnl'])}"
+        )
+    if isinstance(audit, dict):
+        yield (
+            f"wallet at {audit['until']}: ledger {cell(audit['ledger_balance'])}, exchange "
+            f"{cell(audit['wallet_balance'])}, difference {cell(audit['difference'])}"
+        )
+        if audit["first_difference"]:
+            yield f"  first: {audit['first_difference']}"

@@ -30,10 +30,11 @@ class BadArgument(AlphaError):
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """`days` and `limit` are whole numbers within `low` and `high`, the others words. `owner` is a
-    bot or `manual`; unlike `bot` it may also be one that is no longer in the settings."""
+    """`days`, `limit` and `months` are whole numbers within `low` and `high`, the others words.
+    `owner` is a bot or `manual`; unlike `bot` it may also be one that is no longer in the
+    settings."""
 
-    name: Literal["bot", "days", "limit", "exec_id", "owner", "account"]
+    name: Literal["bot", "days", "limit", "exec_id", "owner", "account", "months"]
     required: bool = False
     default: int | None = None
     low: int = 1
@@ -41,7 +42,7 @@ class Argument:
 
     @property
     def is_number(self) -> bool:
-        return self.name in ("days", "limit")
+        return self.name in ("days", "limit", "months")
 
     def takes(self, word: str) -> bool:
         return self.name == "exec_id" or self.is_number == word.isdigit()
@@ -62,6 +63,7 @@ class Given:
     exec_id: str = ""
     owner: str = ""
     account: str | None = None
+    months: int = 1
     operator: str = ""  # who asks
 
 
@@ -126,6 +128,7 @@ class Verb:
             exec_id=given.get("exec_id", ""),
             owner=given.get("owner", ""),
             account=given.get("account") or None,
+            months=_number(known.get("months"), given, 1),
         )
 
 
@@ -251,7 +254,29 @@ async def _reconcile_apply(desk: Desk, given: Given) -> Answer:
     return Answer(data, text.applied(accounts))
 
 
+async def _sync(desk: Desk, given: Given) -> Answer:
+    rows = await desk.sync_status(given.account)
+    return Answer({"source": desk.source, "accounts": list(rows)}, text.syncs(rows))
+
+
+async def _sync_run(desk: Desk, given: Given) -> Answer:
+    return await _synced(desk, given, None)
+
+
+async def _sync_backfill(desk: Desk, given: Given) -> Answer:
+    return await _synced(desk, given, given.months)
+
+
+async def _synced(desk: Desk, given: Given, months: int | None) -> Answer:
+    """The daemon goes on with it after the answer, without one it is done by then."""
+    names = await desk.run_sync(given.account, months)
+    done = desk.source == "database"
+    words = f"{'synced' if done else 'begun on'} {', '.join(names) or 'no account'}"
+    return Answer({"accounts": list(names), "done": done}, f"{words}; see `alpha sync status`")
+
+
 _BOT = Argument("bot")
+_ACCOUNT = Argument("account")
 _ONE_BOT = Argument("bot", required=True)
 _LIMIT = Argument("limit", default=20, high=100_000)
 _POSITIONS = Argument("limit", default=1000, high=100_000)
@@ -287,6 +312,25 @@ VERBS: dict[str, Verb] = {
             acts=True,
             confirmation=True,
         ),
+        Verb("sync", "viewer", "The trade sync, account by account.", _sync, (_ACCOUNT,)),
+        Verb(
+            "sync_run",
+            "operator",
+            "Compare the ledger with the exchange's history since the last time, now.",
+            _sync_run,
+            (_ACCOUNT,),
+            acts=True,
+            offline=True,
+        ),
+        Verb(
+            "sync_backfill",
+            "operator",
+            "Bring the history of so many months into the ledger.",
+            _sync_backfill,
+            (Argument("months", required=True, high=24), _ACCOUNT),
+            acts=True,
+            offline=True,
+        ),
         Verb("start", "operator", "Let a bot enter again.", _start, (_ONE_BOT,), acts=True),
         Verb(
             "stop",
@@ -304,7 +348,7 @@ VERBS: dict[str, Verb] = {
             (
                 Argument("exec_id", required=True),
                 Argument("owner", required=True),
-                Argument("account"),
+                _ACCOUNT,
             ),
             acts=True,
             confirmation=True,

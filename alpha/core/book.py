@@ -448,6 +448,13 @@ class Book:
             else frozenset()
         )
 
+    def begin_after(self, moment_ms: int) -> None:
+        """Everybody was flat after everything up to `moment_ms`, of which this book has nothing:
+        from now on it begins there."""
+        if self._keys and self._keys[0][0] <= moment_ms:
+            raise ValueError(f"expected only rows later than {moment_ms}, was {self._keys[0][0]}")
+        self._checkpoint_ms = max(self._checkpoint_ms, moment_ms)
+
     def trim(self, keep_after_ms: int) -> None:
         """Moves the checkpoint to the newest flat moment at or before `keep_after_ms`."""
         if not self._keys or self._keys[0][0] > keep_after_ms:

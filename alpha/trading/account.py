@@ -188,6 +188,13 @@ class Account:
             fresh.sort(key=lambda row: row.ledger_key)
         self._fold([row for row in fresh if not self._waits(row, received_ns)], received_ns)
 
+    def receive_late(self, rows: Iterable[Execution]) -> None:
+        """Keeps what nobody has brought for the catch-up, which folds it as a correction."""
+        for row in rows:
+            if row.key not in self._seen:
+                self._seen[row.key] = row.exec_time
+                self.late.append(row)
+
     def _fold(self, rows: Sequence[Execution], received_ns: int | None) -> None:
         """`rows` in ledger order."""
         for row in rows:

@@ -7,7 +7,7 @@ from the last flat moment before it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Collection, Mapping
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
@@ -77,7 +77,7 @@ class CatchUp:
         if account.overflowed:
             await self._heal()
         await self._late()
-        await self._drain()
+        await self.drain()
         missing = await self._answer(
             self._store.missing_exec_ids(account.name, list(swept)) if swept else _nothing()
         )
@@ -91,14 +91,14 @@ class CatchUp:
                 executions=len(missing),
             )
             await self._bring({symbol for symbol, _ in missing}, [swept[key] for key in missing])
-            await self._drain()
+            await self.drain()
 
     async def assign(self, override: Override, exec_time: int) -> None:
         """Gives a stored execution to another bot. The override, and everything that it changes in
         the books of the symbol, are one transaction; bots are told where a position differs.
         Raises RetryLater, with nothing done, when the ledger takes no commits."""
         account, symbol = self._account, override.symbol
-        await self._drain()
+        await self.drain()
         book = account.books.get(symbol)
         if book is None or override.exec_id not in book:
             flat_ms, found = await self._stored(symbol, exec_time)
@@ -112,13 +112,45 @@ class CatchUp:
             before = replace(account.rules, overrides=dict(account.rules.overrides))
             account.overrule(override)
             self._replace(symbol, flat_ms, [*found, *held], (override,), before)
-        await self._drain()
+        await self.drain()
+
+    async def bring(self, rows: Collection[Execution]) -> None:
+        """Folds executions that nobody has brought, wherever they lie. Afterwards the database
+        holds them. Raises RetryLater or a connection error when it could not be reached; the next
+        sweep then goes on with them."""
+        await self.drain()
+        self._expect_ledger()
+        self._account.receive_late(rows)
+        await self._late()
+        await self.drain()
+
+    async def put_before(self, symbol: str, rows: Sequence[Execution]) -> None:
+        """Writes history from before everything known of the symbol: in ledger order, from a
+        moment at which everybody was flat to another one, so that nothing that follows changes.
+        The bots' sums gain it. Raises RetryLater, with nothing done, when the ledger takes no
+        commits, ValueError when it does not end flat."""
+        account = self._account
+        account.tracker.tags.update(
+            await self._answer(self._store.order_tags(account.name, symbol))
+        )
+        self._expect_ledger()
+        book = account.new_book(symbol, None)
+        change = book.add(rows, account.rules)
+        if book.positions():
+            raise ValueError(f"expected history that ends flat, was {book.positions()}")
+        known = account.books.get(symbol)
+        if known is not None:
+            known.begin_after(rows[-1].exec_time)
+        for row in rows:
+            account.remember([row.key], row.exec_time)
+        account.commit_change(change)
+        account.tell_tallies(change.tallies)
 
     def _expect_ledger(self) -> None:
         if self._account.overflowed or self._queue.degraded_since is not None:
             raise RetryLater("expected the ledger to take commits, it does not; ask again later")
 
-    async def _drain(self) -> None:
+    async def drain(self) -> None:
         """Waits as long as it gets on: what an outage has left may take its time."""
         written = -1
         while written != self._queue.commits:
@@ -135,7 +167,7 @@ class CatchUp:
         """The ledger has refused commits, so its projections lack what later ones build on:
         every book is read again, and what memory holds beyond it is put once more."""
         account = self._account
-        await self._drain()
+        await self.drain()
         await self._bring(set(account.books), [], heal=True)
         log.info("ledger_healed", account=account.name)
 
@@ -146,7 +178,7 @@ class CatchUp:
         if not account.late:
             return
         rows = list(account.late)
-        await self._drain()
+        await self.drain()
         await self._bring({row.symbol for row in rows}, rows)
         account.late = [row for row in account.late if row not in rows]
         log.warning("late_executions", account=account.name, rows=len(rows))

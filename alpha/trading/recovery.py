@@ -74,7 +74,7 @@ class Recovery:
         self._rest = rest
         self._queue = queue
         self._sweep = Sweep(account, rest, resolve, clock)
-        self._catch_up = CatchUp(account, store, queue)
+        self.catch_up = CatchUp(account, store, queue)
         self.comparison = Comparison(account, clock=clock, gap=self.gap, ask=self._ask)
         self._reconnect = reconnect
         self._clock = clock
@@ -234,7 +234,7 @@ class Recovery:
 
     async def assign(self, override: Override, exec_time: int) -> None:
         """Gives a stored execution to another bot: `CatchUp.assign`."""
-        await self._catch_up.assign(override, exec_time)
+        await self.catch_up.assign(override, exec_time)
 
     async def close_gap(self) -> None:
         """One sweep. Raises AlphaError or a connection error when it could not be finished;
@@ -254,7 +254,7 @@ class Recovery:
         if account.name in self._queue.poisoned:
             self._sweep_at = self._clock.monotonic() + SWEEP_EVERY_S
             return
-        await self._or_wanted(self._catch_up.run(swept))
+        await self._or_wanted(self.catch_up.run(swept))
         self._finish_sweep(began - SETTLE_S)
         if not self._connected or account.overflowed or account.late:
             return

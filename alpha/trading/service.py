@@ -81,6 +81,8 @@ class AccountService:
         self.rest = rest
         self.odd_frames = stream.odd
         self.sessions: dict[str, BotSession] = {}
+        #: What is wrong with the trade sync, for the status.
+        self.sync_trouble = ""
         self._stream = stream
         self._tools = tools
         self._sending: set[str] = set()

@@ -34,6 +34,8 @@ def desk(pool: Pool, alerts: Alerts) -> LiveDesk:
         reconcilers=dict,
         alerts=alerts,
         assign=unused,
+        sync=unused,
+        syncing=(),
     )
 
 

@@ -31,6 +31,7 @@ class MemoryDesk:
         self.fill_rows: list[Row] = []
         self.told: list[Alert] = []
         self.differences: list[Row] = []
+        self.synced: list[tuple[str | None, int | None]] = []
         self.assigned: list[tuple[str, str, str]] = []  # execution, owner, who asked
 
     async def data_age_s(self) -> float | None:
@@ -149,6 +150,13 @@ class MemoryDesk:
             raise NotFound(f"expected an execution of the ledger, was {exec_id!r}")
         self.assigned.append((exec_id, owner, operator))
         return {"exec_id": exec_id, "account": account, "symbol": "BTCUSDT", "bot_id": owner}
+
+    async def sync_status(self, account: str | None) -> Sequence[Row]:
+        return []
+
+    async def run_sync(self, account: str | None, months: int | None) -> Sequence[str]:
+        self.synced.append((account, months))
+        return [account or "main"]
 
     async def start_bot(self, name: str) -> str:
         self.states[name] = "running"

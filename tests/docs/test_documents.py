@@ -124,7 +124,8 @@ def test_every_verb_is_shown() -> None:
     shown |= {words[1] for words in called(README)}
     for verb in VERBS:
         plain = verb.removesuffix("_apply")  # an option of the command
-        assert shown & {plain, f"bots {verb}", f"fills {verb}"}, verb
+        words = plain.replace("_", " ")
+        assert shown & {plain, words, f"bots {verb}", f"fills {verb}"}, verb
 
 
 def test_properties_name_tests_that_exist() -> None:

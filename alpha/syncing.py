@@ -1,0 +1,162 @@
+"""The trade sync of a running daemon: every hour, when asked, and as far back as asked."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from alpha.alerts import Alerts
+from alpha.clock import Clock
+from alpha.errors import AlphaError, NotFound, RetryLater
+from alpha.ledger.pool import CONNECTION_ERRORS
+from alpha.ledger.syncs import Kind, Run, SyncStore
+from alpha.live import Live
+from alpha.schedule import Duty, Every, Schedule
+from alpha.stores import Stores
+from alpha.supervision import Supervisor
+from alpha.sync.account import AccountSync
+
+log = structlog.get_logger(__name__)
+
+HOUR_S = 3_600.0
+#: Five past every hour, spread over a minute.
+OFFSET_S = 300.0
+JITTER_S = 60.0
+#: Without a success for this long `alpha status` says so.
+OLD_AFTER_S = 26 * HOUR_S
+
+Work = Callable[[AccountSync], Awaitable[Run]]
+
+
+class Syncing:
+    """Accounts come from `live` as they open. What fails on one does not touch the others."""
+
+    def __init__(
+        self, stores: Stores, live: Live, clock: Clock, alerts: Alerts, supervisor: Supervisor
+    ) -> None:
+        self._stores = stores
+        self._live = live
+        self._clock = clock
+        self._alerts = alerts
+        self._supervisor = supervisor
+        self._store = SyncStore(stores.pool)
+        self._accounts: dict[str, AccountSync] = {}
+        #: Accounts on which a run is under way.
+        self.busy: set[str] = set()
+        self._succeeded_ms: dict[str, int] = {}  # wall time; the start of this run before that
+
+    def begin(self, schedule: Schedule) -> None:
+        hourly = Every(HOUR_S, OFFSET_S)
+        schedule.add(Duty("trade-sync", hourly, self._hourly, jitter_s=JITTER_S))
+        schedule.add(Duty("trade-sync-watch", Every(60.0), self._watch, at_start=True))
+
+    # -- every hour ---------------------------------------------------------------------------
+
+    async def _hourly(self) -> None:
+        for name in set(self._live.services) - self.busy:
+            self.busy.add(name)
+            await self._carry_out(name, "hourly", lambda one: one.sync("hourly"))
+
+    async def _carry_out(self, name: str, kind: Kind, work: Work) -> None:
+        try:
+            run = await self._done(self._account(name), kind, work)
+        except CONNECTION_ERRORS as error:
+            log.warning("sync_not_recorded", account=name, error=type(error).__name__)
+            return
+        finally:
+            self.busy.discard(name)
+        if run.status == "completed":
+            self._succeeded_ms[name] = self._clock.now_ms()
+            self._live.services[name].sync_trouble = ""
+        if run.kind == "hourly" and run.new:
+            self._alerts.tell(
+                "executions_missed",
+                f"expected stream and recovery to have brought every execution, {run.new} were "
+                f"missing and are in the books now: see `alpha sync status`",
+                level="ERROR",
+                account=name,
+                executions=run.new,
+            )
+        log.info(
+            "synced",
+            account=name,
+            kind=run.kind,
+            status=run.status,
+            executions=run.seen,
+            new=run.new,
+        )
+
+    async def _done(self, account: AccountSync, kind: Kind, work: Work) -> Run:
+        """A run that could not even begin is one that has failed."""
+        try:
+            return await work(account)
+        except AlphaError as error:
+            return await account.not_begun(kind, error)
+
+    async def _watch(self) -> None:
+        """Says of each account how old its last success is, once that is too old. What an earlier
+        process has left as running has ended with it."""
+        for name, service in self._live.services.items():
+            try:
+                if name not in self._succeeded_ms:
+                    await self._store.end_interrupted(name)
+                    last_ms = await self._store.last_success_ms(name)
+                    self._succeeded_ms[name] = last_ms or self._clock.now_ms()
+            except CONNECTION_ERRORS as error:
+                log.debug("sync_status_not_read", error=type(error).__name__)
+                continue
+            age_s = (self._clock.now_ms() - self._succeeded_ms[name]) / 1000
+            old = age_s > OLD_AFTER_S
+            service.sync_trouble = (
+                f"no trade sync has succeeded for {age_s / 3600:.0f} h: see `alpha sync status`"
+                if old
+                else ""
+            )
+
+    # -- when asked ---------------------------------------------------------------------------
+
+    def start(self, account: str | None, months: int | None) -> list[str]:
+        """Begins a run on the account, or on all; returns their names. Raises NotFound for one
+        that is not of this daemon, RetryLater while a run is under way."""
+        names = self._named(account)
+        busy = [name for name in names if name in self.busy]
+        if busy:
+            raise RetryLater(
+                f"expected no trade sync under way on {', '.join(busy)}, was one; "
+                f"see `alpha sync status`"
+            )
+
+        def work(one: AccountSync) -> Awaitable[Run]:
+            return one.sync("manual") if months is None else one.backfill(months)
+
+        kind: Kind = "manual" if months is None else "backfill"
+        self.busy.update(names)
+        for name in names:
+            self._supervisor.spawn(self._carry_out(name, kind, work), f"sync:{name}")
+        return names
+
+    def _named(self, account: str | None) -> list[str]:
+        known = list(self._live.services)
+        if account is None:
+            return known
+        if account not in known:
+            raise NotFound(
+                f"expected one of the accounts {', '.join(known) or 'none yet'}, was {account!r}"
+            )
+        return [account]
+
+    def _account(self, name: str) -> AccountSync:
+        known = self._accounts.get(name)
+        if known is None:
+            service = self._live.services[name]
+            known = self._accounts[name] = AccountSync(
+                service.account,
+                service.rest,
+                service.recovery.catch_up,
+                self._stores.reader,
+                self._store,
+                self._clock,
+                waits_until_live=True,
+            )
+        return known

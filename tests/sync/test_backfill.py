@@ -1,0 +1,81 @@
+"""History enters the books whole and right, or stays out with a word about it."""
+
+from __future__ import annotations
+
+import pytest
+
+from alpha.core.events import Execution
+from alpha.sync import account as syncing
+from tests.sync.conftest import D, Site
+
+
+async def round_trips(site: Site, count: int, symbol: str = "ETHUSDT") -> None:
+    for number in range(count):
+        side, other = ("Buy", "Sell") if number % 2 else ("Sell", "Buy")
+        await site.trade(side, "2", symbol)
+        await site.trade(side, "1", symbol)
+        await site.trade(other, "3", symbol)
+
+
+async def test_history_enters_an_empty_ledger(site: Site) -> None:
+    await round_trips(site, 3)
+    await site.trade("Buy", "0.5", "BTCUSDT")  # still open
+    await site.provoke(event="funding", rate="0.0001", symbol="BTCUSDT")
+    await site.settled()
+    async with site.sync() as sync:
+        run = await sync.backfill(1)
+        assert (run.status, run.error, run.notes) == ("completed", "", ())
+        assert await site.ledger() == await site.truth()
+        assert run.new == run.seen == len(await site.truth())
+        again = await sync.backfill(2)
+        assert (again.status, again.new, again.left) == ("completed", 0, 0)
+    await site.verified()
+    held = await site.pool.fetch(
+        "SELECT bot_id, symbol, side, size FROM trading.positions WHERE closed_at IS NULL"
+    )
+    assert [tuple(row.values()) for row in held] == [("manual", "BTCUSDT", "long", D("0.5"))]
+    totals = await site.pool.fetch("SELECT * FROM trading.control_totals ORDER BY closed_at")
+    assert [row["symbol"] for row in totals] == ["ETHUSDT"] * 3
+    for row in totals:
+        assert row["agrees"] and row["orders"] == 1, dict(row)
+        assert abs(row["pnl_difference"]) < D("1e-6") and abs(row["fee_difference"]) < D("1e-6")
+        assert row["exchange_fees"] > 0
+
+
+async def test_a_position_whose_beginning_is_not_known_stays_out(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.trade("Buy", "5")  # older than what the exchange still has
+    opened_ms = max(row.exec_time for row in await everything(site))
+    await site.settled()
+    await site.trade("Sell", "2")
+    await site.trade("Sell", "3")
+    gone = await site.truth()
+    await site.settled()
+    await round_trips(site, 1)
+    await site.settled()
+    until_ms = await site.rest.server_time() - 5_000
+
+    async def upper() -> int:
+        return until_ms
+
+    monkeypatch.setattr(syncing, "MONTH_MS", until_ms - opened_ms - 1)
+    async with site.sync() as sync:
+        monkeypatch.setattr(sync, "_upper_time", upper)
+        run = await sync.backfill(1)
+    assert run.status == "completed"
+    assert await site.ledger() == await site.truth() - gone
+    assert run.left == len(gone) - len(
+        [r for r in await everything(site) if r.exec_time <= opened_ms]
+    )
+    assert len(run.notes) == 1 and "with a position of 5; " in run.notes[0]
+    await site.verified()
+    assert await site.pool.fetchval("SELECT count(*) FROM trading.adjustments") == 0
+
+
+async def everything(site: Site) -> list[Execution]:
+    now = await site.rest.server_time()
+    found: list[Execution] = []
+    async for page in site.rest.executions(now - 6 * 86_400_000, now + 1_000):
+        found += page
+    return found

@@ -237,7 +237,7 @@ class ShortSeller:
         size = self._order_notional(symbol, notional, price, snapshot)
         if settings.risk_gates and not self._gates_open(size, snapshot):
             return None
-        asset.ordered = size
+        asset.ordered = size  # 0 where no order will come of it
         return self._enter(symbol, notional, price, snapshot)
 
     def _slot(self, snapshot: Snapshot) -> Decimal:
@@ -248,10 +248,13 @@ class ShortSeller:
     def _order_notional(
         self, symbol: str, notional: Decimal, price: Decimal, snapshot: Snapshot
     ) -> Decimal:
-        """Quantity x price of the order that the target becomes after rounding."""
+        """Quantity x price of the order that the target becomes after rounding; 0 where it is too
+        small, or too large, to be sent."""
         instrument = snapshot.instruments.get(symbol)
-        qty = instrument.size_order(notional, price) if instrument is not None else None
-        return notional if qty is None or isinstance(qty, SizeRejected) else qty * price
+        if instrument is None:
+            return notional
+        qty = instrument.size_order(notional, price)
+        return ZERO if isinstance(qty, SizeRejected) else qty * price
 
     def _gates_open(self, size: Decimal, snapshot: Snapshot) -> bool:
         day_equity = self._book.day_equity

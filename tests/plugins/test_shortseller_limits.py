@@ -56,6 +56,14 @@ def test_three_slots_fit_the_exposure_limit_and_no_more() -> None:
     assert len(intents(off.drop())) == 3
 
 
+def test_an_order_that_is_too_small_takes_no_room_from_the_next() -> None:
+    """A slot of 3.50 USDT is worth less than the smallest order of 5; where it counted, the two
+    behind it would find no room."""
+    less = tape({"exposure_limit": "1.39"}, symbols=(BTC, ETH, SOL))
+    less.desk.wallet = Decimal(5)
+    assert [symbol for _, symbol, _ in intents(less.drop())] == [BTC, ETH, SOL]
+
+
 def test_exposure_counts_positions_at_entry_and_orders_on_their_way() -> None:
     market = tape({"exposure_limit": "1.39"}, symbols=(BTC, ETH), fills=False)
     market.close(101.0, 100.0)

@@ -44,6 +44,7 @@ from alpha.ledger.pool import CONNECTION_ERRORS, Pool
 from alpha.live import Live
 from alpha.live_desk import LiveDesk
 from alpha.parity.recorder import open_recorder
+from alpha.risk_watch import open_risk
 from alpha.rounds import Rounds
 from alpha.schedule import Schedule
 from alpha.serving import serve
@@ -201,9 +202,6 @@ class Daemon:
             config, self._clock, stores, self._crew, self._alerts, started=self._started
         )
         self._syncing = Syncing(stores, self._live, self._clock, self._alerts, self._supervisor)
-        self._duties = Duties(
-            config, stores, self._live, self._clock, self._venue_clock, self._syncing
-        )
         self._is_open = True
         self._stack.push_async_callback(self._take_down)
         self._supervisor.keep("ledger", stores.writer.run, restart=False)
@@ -212,6 +210,19 @@ class Daemon:
             self._supervisor.keep("servers", stores.servers.watch, vital=False)
         stopped = await registry.paused_to_stay(stores.pool)
         await register_bots(stores.pool, config, self._crew.handles, self._crew.reasons)
+        self._risk = await open_risk(
+            config,
+            stores,
+            self._live,
+            clock=self._clock,
+            venue=self._venue_clock,
+            randomness=self._randomness,
+            alerts=self._alerts,
+            supervisor=self._supervisor,
+        )
+        self._duties = Duties(
+            config, stores, self._live, self._clock, self._venue_clock, self._syncing
+        )
         await self._open_faces()
         venue = await open_exchange(self._stack, config, accounts, self._clock)
         if venue.paper is not None:
@@ -264,6 +275,7 @@ class Daemon:
                 self._alerts,
                 self._supervisor,
             ),
+            self._risk.portfolio,
         )
         await floor.open_universe(self._crew.handles.values(), check=self._raise_failure)
         opener = AccountOpener(
@@ -362,6 +374,7 @@ class Daemon:
             assign=live.assign,
             sync=self._syncing.start,
             syncing=self._syncing.busy,
+            risk=lambda: self._risk,
         )
         await serve(
             self._stack,

@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 BEAT_EVERY_S = 5.0
 LOOK_EVERY_S = 1.0
+RISK_EVERY_S = 0.5
 
 
 class Duties:
@@ -52,6 +53,7 @@ class Duties:
         self._recording = Recording(stores, live)
 
     def begin(self, schedule: Schedule) -> None:
+        schedule.add(Duty("risk", Every(RISK_EVERY_S), self._live.watch_risk, at_start=True))
         schedule.add(Duty("heartbeat", Every(BEAT_EVERY_S), self.beat, at_start=True))
         schedule.add(Duty("daemons", Every(LOOK_EVERY_S), self._look_around, at_start=True))
         self._summaries.begin(schedule)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from alpha import pictures
 from alpha.alerts import Alerts
 from alpha.announcements import alert_message
 from alpha.clock import Clock, Randomness, iso
 from alpha.config import Config
-from alpha.control.desk import DaemonStatus, Degraded, Status
+from alpha.control.desk import DaemonStatus, Degraded, Row, Status
 from alpha.core.records import Commit, Override
 from alpha.crew import Crew
 from alpha.errors import ConfigError, NotFound
@@ -25,6 +25,10 @@ from alpha.trading.service import AccountService
 from alpha.trading.session import BotSession
 
 _LOOK_S = 0.02
+
+
+async def _nothing() -> None:
+    """Before the limits are opened."""
 
 
 class Live:
@@ -47,6 +51,9 @@ class Live:
         #: Since when (wall ms) the exchange has not answered at start, and why.
         self.no_exchange: tuple[int, str] | None = None
         self.daemons: list[DaemonStatus] = []
+        #: Portfolio limits and halts that hold; and the regular look at them.
+        self.risk_holds: Callable[[], list[Row]] = list
+        self.watch_risk: Callable[[], Awaitable[None]] = _nothing
         self._config = config
         self._clock = clock
         self._stores = stores
@@ -187,6 +194,7 @@ class Live:
             data_age_s=None if heard is None else self._clock.monotonic() - heard,
             pid=os.getpid(),
             daemons=self.daemons,
+            risk=self.risk_holds(),
         )
 
     def _parts(self) -> Iterator[Degraded]:

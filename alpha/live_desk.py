@@ -12,12 +12,14 @@ from alpha.bots.host import BotHandle
 from alpha.bots.states import BotState
 from alpha.clock import Clock
 from alpha.config import Config
+from alpha.control import audit
 from alpha.control.database_desk import DatabaseDesk, assigned
-from alpha.control.desk import Reconciled, Row, Source, Status
+from alpha.control.desk import CommandRecord, Reconciled, RiskAnswer, RiskOrder, Row, Source, Status
 from alpha.core.records import Override
 from alpha.errors import NotFound
 from alpha.ledger import registry
 from alpha.ledger.pool import CONNECTION_ERRORS, Pool
+from alpha.risk_watch import RiskWatch
 from alpha.trading.reconcile import Applied, Reconciler
 
 log = structlog.get_logger(__name__)
@@ -48,6 +50,7 @@ class LiveDesk(DatabaseDesk):
         assign: Callable[[Override, int], Awaitable[None]],
         sync: Callable[[str | None, int | None], Sequence[str]],
         syncing: Collection[str],
+        risk: Callable[[], RiskWatch],
     ) -> None:
         super().__init__(pool, config, clock)
         self._picture = picture
@@ -58,6 +61,7 @@ class LiveDesk(DatabaseDesk):
         self._assign = assign
         self._sync = sync
         self._syncing = syncing
+        self._risk = risk
 
     async def data_age_s(self) -> float | None:
         return self._picture()["data_age_s"]
@@ -116,6 +120,15 @@ class LiveDesk(DatabaseDesk):
         override, exec_time = await self._override(exec_id, owner, account, operator)
         await self._assign(override, exec_time)
         return assigned(override)
+
+    async def risk(self) -> Sequence[Row]:
+        return self._risk().rows()
+
+    async def order_risk(self, order: RiskOrder) -> RiskAnswer:
+        return await self._risk().order(order)
+
+    async def audit(self, record: CommandRecord) -> None:
+        await audit.record(self._pool, record)
 
     async def _kept(self, handle: BotHandle) -> str:
         return await self._keep(handle, handle.state, handle.state_reason)

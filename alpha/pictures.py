@@ -16,6 +16,7 @@ from alpha.control.desk import (
     Degraded,
     FillSummary,
     PositionStatus,
+    Row,
     Status,
 )
 from alpha.core.events import PositionEvent
@@ -212,6 +213,7 @@ def status(
     data_age_s: float | None,
     pid: int,
     daemons: list[DaemonStatus],
+    risk: list[Row],
 ) -> Status:
     """`sessions` by the bots' names in the settings; `idle_bots` are those not run."""
     return {
@@ -231,6 +233,7 @@ def status(
             **idle_bots,
         },
         "daemons": daemons,
+        "risk": risk,
     }
 
 

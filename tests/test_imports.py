@@ -51,6 +51,7 @@ LAYERS = (
                 "pictures",
                 "recording",
                 "report",
+                "risk_watch",
                 "rounds",
                 "serving",
                 "standby",

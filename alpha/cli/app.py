@@ -23,6 +23,7 @@ from alpha.cli import (
     paper,
     parity,
     readers,
+    risk,
     sim,
     sweep,
     sync,
@@ -71,6 +72,10 @@ app.command("positions")(readers.positions)
 app.command("orders")(readers.orders)
 app.command("alerts")(readers.alerts)
 app.command("analytics")(readers.analytics)
+app.command("halt")(risk.halt)
+app.command("resume")(risk.resume)
+app.command("flatten")(risk.flatten)
+app.add_typer(risk.app, name="risk")
 app.add_typer(bots.app, name="bots")
 app.add_typer(readers.fills_app, name="fills")
 app.add_typer(ledger.app, name="ledger")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from alpha.config import rules
 from alpha.config.earlier import earlier_layer
+from alpha.config.limits import DEFAULTS, check_limits, formula_of
 from alpha.config.schema import Key, dotted
 from alpha.config.settings import Config
 from alpha.config.sources import (
@@ -41,11 +42,13 @@ def load(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, obje
     earlier, notes = earlier_layer(env, file, above)
     values = {**file, **earlier, **from_environment, **from_command_line}
     _fill_bots(values)
+    _fill_limits(values)
     _fill_accounts(values)
     config = _build(values)
     origins = _origins(config, values)
     config.remember(origins, (*notes, *_notes(config)))
     rules.check(config)
+    check_limits(config)
     return config
 
 
@@ -72,6 +75,16 @@ def _fill_bots(values: Layer) -> None:
             there = values.get(("bots", bot, key))
             if there is None or there.value == "":
                 values[("bots", bot, key)] = Value(bot, "default: the bot's name")
+
+
+def _fill_limits(values: Layer) -> None:
+    """The bots that come along have limits of their own, each key unless it is set."""
+    for bot in sorted({key[1] for key in values if key[0] == "bots" and len(key) >= 2}):
+        plugin = values[("bots", bot, "plugin")].value
+        defaults = DEFAULTS.get(plugin) if isinstance(plugin, str) else None
+        for key, value in (defaults or {}).items():
+            values.setdefault(("risk", "bots", bot), Value({}, "default"))
+            values.setdefault(("risk", "bots", bot, key), Value(value, f"default of {plugin}"))
 
 
 def _fill_accounts(values: Layer) -> None:
@@ -118,7 +131,10 @@ def _complaint(error: ValidationError, values: Layer) -> ConfigError:
     place = there.origin if there is not None else "config"
     secret = key[-1] in ("api_key", "api_secret", "token", "url", "direct_url")
     found = "another type" if secret or there is None else describe(there.value)
-    return ConfigError(f"{place}: {dotted(key)}: expected {expected_words(error)}, found {found}")
+    formula = formula_of(dotted(key))
+    return ConfigError(
+        f"{place}: {dotted(key)}: expected {expected_words(error)}{formula}, found {found}"
+    )
 
 
 def _origins(config: Config, values: Layer) -> dict[str, str]:

@@ -153,11 +153,49 @@ class LiveSettings(Section):
     enabled: bool = False
 
 
+RiskAction = Literal["warn", "block_entries", "reduce", "flatten", "halt"]
+
+
+class LimitSettings(Section):
+    """Portfolio limits of one scope; what is unset is not limited. Their formulas, which
+    `alpha.config.rules` holds them to, stand in `alpha.core.risk`."""
+
+    #: Fractions of the equity at the begin of the day and of the week, and at the peak.
+    daily_loss: Number | None = None
+    daily_loss_action: RiskAction = "block_entries"
+    weekly_loss: Number | None = None
+    weekly_loss_action: RiskAction = "block_entries"
+    drawdown: Number | None = None
+    drawdown_action: RiskAction = "block_entries"
+    #: USDT.
+    gross_exposure: Number | None = None
+    gross_exposure_action: RiskAction = "block_entries"
+    net_exposure: Number | None = None
+    net_exposure_action: RiskAction = "block_entries"
+    #: Multiples of the equity.
+    leverage: Number | None = None
+    leverage_action: RiskAction = "block_entries"
+    concentration: Number | None = None
+    concentration_action: RiskAction = "block_entries"
+    open_positions: int | None = None
+    open_positions_action: RiskAction = "block_entries"
+    orders_per_minute: int | None = None
+    orders_per_minute_action: RiskAction = "block_entries"
+
+
 class RiskSettings(Section):
     """Limits of the send path. Exits are never asked."""
 
     #: USDT that one entry may be worth at most. Unset: no limit.
     max_notional: Annotated[Number | None, Field(gt=0)] = None
+    #: A price or a wallet older than this (seconds of wall time) takes no entries where a
+    #: portfolio limit needs it.
+    fresh_s: Annotated[Number, Field(gt=0)] = Decimal(120)
+    overall: LimitSettings = LimitSettings()
+    #: By the account's name.
+    accounts: dict[str, LimitSettings] = Field(default_factory=dict)
+    #: By the bot's name.
+    bots: dict[str, LimitSettings] = Field(default_factory=dict)
 
 
 class CandleSettings(Section):

@@ -21,6 +21,8 @@ from alpha.control.desk import (
     FillSummary,
     PositionStatus,
     Reconciled,
+    RiskAnswer,
+    RiskOrder,
     Row,
     Source,
     Status,
@@ -30,12 +32,14 @@ from alpha.control.truth import exchange_reader
 from alpha.control.verbs import resolve_bot
 from alpha.core.reasons import BUILTIN
 from alpha.core.records import MANUAL, Override
+from alpha.core.risk import STATES
 from alpha.errors import NotFound, NotRunning, TimedOut
 from alpha.installation import installation_id
 from alpha.ledger.assign import assign_stored, find_execution
 from alpha.ledger.pool import Pool
 from alpha.ledger.reader import LedgerReader, plain
 from alpha.ledger.reader import Row as LedgerRow
+from alpha.ledger.risk_journal import read
 from alpha.sync.status import sync_rows
 from alpha.trading.differences import Ours, differences
 
@@ -89,6 +93,7 @@ class DatabaseDesk:
             accounts=accounts,
             bots=bots,
             daemons=await daemons_on(self._pool),
+            risk=[row for row in await self.risk() if row["since"] is not None],
         )
 
     async def _bot_status(self, name: str, row: LedgerRow | None) -> BotStatus:
@@ -263,6 +268,41 @@ class DatabaseDesk:
             decided_ms=self._clock.now_ms(),
         )
         return override, exec_time
+
+    async def risk(self) -> Sequence[Row]:
+        """What the last daemon has left in force; values are a daemon's to tell."""
+        if not await self._pool.fetchval("SELECT to_regclass('trading.risk_state') IS NOT NULL"):
+            return []
+        accounts = sorted({bot.account for bot in self._config.bots.values()})
+        stored = await read(self._pool, accounts)
+        return [
+            {
+                "scope": scope,
+                "account": None if scope == "overall" else self._account_of(scope, name),
+                "bot": self._names.get(name, name) if scope == "bot" else None,
+                "bot_id": name if scope == "bot" else None,
+                "limit": trip.name,
+                "value": trip.value if trip.kind is not None else None,
+                "limit_value": trip.limit if trip.kind is not None else None,
+                "share_used": None,
+                "action": trip.action.value,
+                "state": STATES[trip.action],
+                "since": iso(trip.at_ms),
+                "operator": trip.operator,
+                "why": trip.why,
+            }
+            for (scope, name), trips in stored.trips.items()
+            for trip in trips
+        ]
+
+    def _account_of(self, scope: str, name: str) -> str | None:
+        if scope == "account":
+            return name
+        bot = next((one for one in self._config.bots.values() if one.bot_id == name), None)
+        return bot.account if bot is not None else None
+
+    async def order_risk(self, order: RiskOrder) -> RiskAnswer:
+        raise self._not_running(order.verb)
 
     def _not_running(self, name: str) -> NotRunning:
         return NotRunning(

@@ -82,6 +82,30 @@ class DaemonStatus(TypedDict):
     seen: NotRequired[str]
 
 
+@dataclass(frozen=True, slots=True)
+class RiskOrder:
+    """What a person wants of the portfolio limits. `scope` is `all`, a bot, an account,
+    `bot:NAME` or `account:NAME`; `rule` is the limit to reset, or `all`."""
+
+    verb: Literal["halt", "resume", "flatten", "risk_reset"]
+    scope: str
+    operator: str
+    reason: str = ""
+    rule: str = ""
+
+
+class RiskAnswer(TypedDict):
+    """`changed`: limits and halts that have come into force, or are over; `in_force`: all that
+    hold now; `positions`: how many the scope has open; `kept`: it is in the database."""
+
+    verb: str
+    scope: str
+    changed: Sequence[Row]
+    in_force: Sequence[Row]
+    positions: int
+    kept: bool
+
+
 class Status(TypedDict):
     """The whole picture. Money is Decimal where it was read, text once it went over a wire."""
 
@@ -96,6 +120,7 @@ class Status(TypedDict):
     accounts: dict[str, AccountStatus]
     bots: dict[str, BotStatus]
     daemons: list[DaemonStatus]
+    risk: list[Row]  # portfolio limits and halts that hold, as `alpha risk show` has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +202,12 @@ class Desk(Protocol):
     ) -> Row:
         """Gives an execution to a bot or to `manual`; the books are computed anew. Returns
         `exec_id`, `account`, `symbol`, `bot_id`. Raises NotFound for an unknown id."""
+
+    async def risk(self) -> Sequence[Row]:
+        """Portfolio limits with their values, and what holds."""
+
+    async def order_risk(self, order: RiskOrder) -> RiskAnswer:
+        """Halt, resume, flatten, reset. Raises NotRunning without a daemon."""
 
     async def audit(self, record: CommandRecord) -> None:
         """Writes down who asked for what. Never raises: a database that is away is logged."""

@@ -115,6 +115,7 @@ def status(status: Status) -> str:
     lines += [
         f"degraded: {one['part']} since {one['since']} · {one['why']}" for one in status["degraded"]
     ]
+    lines += [held_back(row) for row in status["risk"]]
     for name, account in status["accounts"].items():
         degraded = f" · {', '.join(account['degraded'])}" if account["degraded"] else ""
         lines.append(
@@ -136,6 +137,19 @@ def status(status: Status) -> str:
             )
     lines += [_daemon(one) for one in status["daemons"]]
     return "\n".join(lines) + footer(status["source"], status["data_age_s"])
+
+
+def risk_scope(row: Row) -> str:
+    """Whose limit it is."""
+    if row["scope"] == "overall":
+        return "all"
+    return f"{row['scope']}:{row['bot'] if row['scope'] == 'bot' else row['account']}"
+
+
+def held_back(row: Row) -> str:
+    """One line of the status."""
+    state = f"{row['state']} since {row['since']}"
+    return f"risk {risk_scope(row)}: {state} · {row['limit']}: {row['why']}"
 
 
 def stops(position: PositionStatus) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from alpha.alerts import alert_row
-from alpha.control import text
-from alpha.control.desk import Desk, Row
+from alpha.control import risk_text, text
+from alpha.control.desk import Desk, RiskOrder, Row
 from alpha.errors import AlphaError, NotFound
 
 Role = Literal["viewer", "operator", "admin"]
@@ -32,9 +32,21 @@ class BadArgument(AlphaError):
 class Argument:
     """`days`, `limit` and `months` are whole numbers within `low` and `high`, the others words.
     `owner` is a bot or `manual`; unlike `bot` it may also be one that is no longer in the
-    settings."""
+    settings. `scope` is `all`, a bot, an account, `bot:NAME` or `account:NAME`; `rule` a portfolio
+    limit or `all`."""
 
-    name: Literal["bot", "days", "limit", "exec_id", "owner", "account", "months"]
+    name: Literal[
+        "bot",
+        "days",
+        "limit",
+        "exec_id",
+        "owner",
+        "account",
+        "months",
+        "scope",
+        "rule",
+        "reason",
+    ]
     required: bool = False
     default: int | None = None
     low: int = 1
@@ -64,6 +76,9 @@ class Given:
     owner: str = ""
     account: str | None = None
     months: int = 1
+    scope: str = ""
+    rule: str = ""
+    reason: str = ""
     operator: str = ""  # who asks
 
 
@@ -75,6 +90,7 @@ class Answer:
     text: str
 
 
+RiskVerb = Literal["halt", "resume", "flatten", "risk_reset"]
 Handler = Callable[[Desk, Given], Awaitable[Answer]]
 
 
@@ -129,6 +145,9 @@ class Verb:
             owner=given.get("owner", ""),
             account=given.get("account") or None,
             months=_number(known.get("months"), given, 1),
+            scope=given.get("scope", ""),
+            rule=given.get("rule", ""),
+            reason=given.get("reason", ""),
         )
 
 
@@ -275,12 +294,29 @@ async def _synced(desk: Desk, given: Given, months: int | None) -> Answer:
     return Answer({"accounts": list(names), "done": done}, f"{words}; see `alpha sync status`")
 
 
+async def _risk(desk: Desk, given: Given) -> Answer:
+    rows = await desk.risk()
+    age = _rounded(await desk.data_age_s()) if desk.source == "database" else 0.0
+    data = {"source": desk.source, "data_age_s": age, "limits": list(rows)}
+    return Answer(data, risk_text.limits(rows) + text.footer(desk.source, age))
+
+
+def _order_risk(verb: RiskVerb) -> Handler:
+    async def order(desk: Desk, given: Given) -> Answer:
+        wanted = RiskOrder(verb, given.scope, given.operator, given.reason, given.rule)
+        answer = await desk.order_risk(wanted)
+        return Answer({**answer}, risk_text.ordered(answer))
+
+    return order
+
+
 _BOT = Argument("bot")
 _ACCOUNT = Argument("account")
 _ONE_BOT = Argument("bot", required=True)
 _LIMIT = Argument("limit", default=20, high=100_000)
 _POSITIONS = Argument("limit", default=1000, high=100_000)
 _DAYS = Argument("days", default=7, high=90)
+_SCOPE = Argument("scope")
 
 VERBS: dict[str, Verb] = {
     verb.name: verb
@@ -339,6 +375,41 @@ VERBS: dict[str, Verb] = {
             _stop,
             (_ONE_BOT,),
             acts=True,
+        ),
+        Verb("risk", "viewer", "Portfolio limits: how much is used, and what holds.", _risk),
+        Verb(
+            "halt",
+            "operator",
+            "Stop all entries, or those of a bot or an account; exits go on.",
+            _order_risk("halt"),
+            (_SCOPE, Argument("reason")),
+            acts=True,
+        ),
+        Verb(
+            "resume",
+            "operator",
+            "End a halt; limits that are broken stay in force.",
+            _order_risk("resume"),
+            (_SCOPE,),
+            acts=True,
+        ),
+        Verb(
+            "flatten",
+            "admin",
+            "Close all positions, or those of a bot or an account, and take no entries.",
+            _order_risk("flatten"),
+            (Argument("scope", required=True),),
+            acts=True,
+            confirmation=True,
+        ),
+        Verb(
+            "risk_reset",
+            "admin",
+            "End broken limits and count losses anew from now.",
+            _order_risk("risk_reset"),
+            (Argument("rule"), _SCOPE),
+            acts=True,
+            confirmation=True,
         ),
         Verb(
             "assign",

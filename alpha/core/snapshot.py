@@ -17,7 +17,9 @@ class Snapshot(msgspec.Struct, frozen=True):
     """`now_ms` is the event's time on the exchange's clock (bar close, execution time) and never
     goes back. `positions` holds the bot's own open positions by symbol; flat symbols are absent.
     `wallet` is realised cash in USDT, `equity` adds open PnL at the latest closes; on a shared
-    account both are the bot's own share."""
+    account both are the bot's own share. `size_multiplier` is what portfolio limits leave of an
+    entry's size: the host applies it, a bot that sizes smaller by a rule of its own says so in
+    the `multiplier` of its entry's details and is cut no further than the smaller of both."""
 
     now_ms: int
     positions: Mapping[str, BotPosition]
@@ -26,6 +28,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     wallet: Decimal
     equity: Decimal
     instruments: Mapping[str, Instrument]
+    size_multiplier: Decimal = Decimal(1)
 
     @property
     def now(self) -> datetime:

@@ -331,6 +331,11 @@ class LedgerReader:
         row = (await self._fetch("cash_flow", account, bot_id))[0]
         return trimmed(row["cash_flow"])
 
+    async def cash_by_owner(self, account: str) -> dict[str, Decimal]:
+        """The same of everybody on an account, `manual` included."""
+        rows = await self._fetch("cash_by_owner", account)
+        return {row["bot_id"]: trimmed(row["cash_flow"]) for row in rows}
+
     async def commits(self) -> dict[str, int]:
         """The newest commit of each account."""
         rows = await self._fetch("marks", None)

@@ -257,6 +257,15 @@ SELECT (SELECT coalesce(sum(realised - commission), 0) FROM trading.fills
      + (SELECT coalesce(sum(amount), 0) FROM trading.funding_payments
          WHERE account = $1 AND bot_id = $2) AS cash_flow;
 
+-- name: cash_by_owner
+SELECT bot_id, sum(cash) AS cash_flow
+  FROM (SELECT bot_id, sum(realised - commission) AS cash FROM trading.fills
+         WHERE account = $1 GROUP BY bot_id
+        UNION ALL
+        SELECT bot_id, sum(amount) FROM trading.funding_payments
+         WHERE account = $1 GROUP BY bot_id) moved
+ GROUP BY bot_id;
+
 -- name: stop_plan
 -- The order id of a lot names the decision that it comes from, also while the order's own row is
 -- not stored yet.

@@ -80,6 +80,8 @@ class MarketData:
         self._series: dict[Key, _Series] = {}
         self._on_bar: OnBar | None = None
         self._prices: dict[str, float] = {}
+        self._priced_at: dict[str, float] = {}  # monotonic
+        self.revision = 0  # another one with every price
         self.newest: dict[Key, Bar] = {}
         self.connected = False
         self.heard_at: float | None = None  # monotonic, newest frame
@@ -122,7 +124,8 @@ class MarketData:
         bars = await self._rest.klines(symbol, interval_ms, start_ms, end_ms, venue_ms=venue_ms)
         self._note(bars, "rest")
         if bars:
-            self._prices.setdefault(symbol, bars[-1].close)
+            if symbol not in self._prices:
+                self._note_price(symbol, bars[-1].close)
             self.newest.setdefault((symbol, interval_ms), bars[-1])
         return bars
 
@@ -172,7 +175,7 @@ class MarketData:
             self._look_for_silence(now)
         if not isinstance(event, Bar):
             return
-        self._prices[event.symbol] = event.close
+        self._note_price(event.symbol, event.close)
         key = (event.symbol, event.interval_ms)
         series = self._series.get(key)
         if not event.closed or series is None or series.last_start is None:
@@ -203,6 +206,11 @@ class MarketData:
         self._archive(bars, source)
         for bar in bars:
             self._intervals.add(bar)
+
+    def _note_price(self, symbol: str, price: float) -> None:
+        self._prices[symbol] = price
+        self._priced_at[symbol] = self._clock.monotonic()
+        self.revision += 1
 
     # -- gaps ---------------------------------------------------------------------------------
 
@@ -273,6 +281,11 @@ class MarketData:
         """The newest price of a symbol that a bar has shown, closed or not."""
         price = self._prices.get(symbol)
         return None if price is None else Decimal(str(price))
+
+    def quote(self, symbol: str) -> tuple[Decimal, float] | None:
+        """The same, with when it was heard (monotonic)."""
+        price = self.last_price(symbol)
+        return None if price is None else (price, self._priced_at[symbol])
 
     def last_close(self, symbol: str) -> Decimal | None:
         """The close of the newest closed bar of the symbol's shortest interval."""

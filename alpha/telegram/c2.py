@@ -197,7 +197,7 @@ class TelegramC2:
         if verb.acts and len(words) == 1:
             return await self._menu(verb)
         if verb.confirmation and not self._is_confirmed(user, words):
-            return f"/{name} changes the books. Send the same again within a minute to do it."
+            return f"/{name}: {verb.help} Send the same again within a minute to do it."
         actor = Actor("telegram", f"telegram:{user}", "admin")
         try:
             async with asyncio.timeout(_ANSWER_WITHIN_S):

@@ -114,6 +114,7 @@ class Account:
         )
         self.manual = ManualTrades(name, clock, bots, self.alerts, manual_policies)
         self.books: dict[str, Book] = {}
+        self.revision = 0  # another one with every change of books and orders
         self._ledger = ledger
         self._clock = clock
         self.qty_steps = qty_steps
@@ -410,6 +411,7 @@ class Account:
     def put(self, commit: Commit) -> None:
         """Queues to the ledger. What it refuses is a gap: bots go on from memory, and the
         recovery brings the ledger up to it once commits are taken again."""
+        self.revision += 1
         if self._ledger.put(commit):
             return
         self._refused_orders.update(dict.fromkeys(row.client_order_id for row in commit.orders))
@@ -458,6 +460,7 @@ class Account:
     def tell_tallies(self, tallies: Iterable[Tally]) -> None:
         """What the bots' sums have gained, or lost to a correction."""
         for one in tallies:
+            self.balance.count(one)
             listener = self._listeners.get(one.bot_id)
             if listener is not None:
                 listener.told_tally(one)
@@ -480,9 +483,8 @@ class Account:
     # -- questions --------------------------------------------------------------------------
 
     def position(self, bot_id: str, symbol: str) -> BotPosition:
-        if symbol in self.books:
-            return self.books[symbol].position(bot_id)
-        return BotPosition.flat(symbol)
+        book = self.books.get(symbol)
+        return BotPosition.flat(symbol) if book is None else book.position(bot_id)
 
     def positions(self, bot_id: str) -> dict[str, BotPosition]:
         """The bot's open positions by symbol."""

@@ -10,16 +10,20 @@ from __future__ import annotations
 from decimal import Decimal
 
 from alpha.core.events import WalletEvent
-from alpha.core.records import BookChange
+from alpha.core.records import BookChange, Tally
 
 ZERO = Decimal(0)
 
 
 class Balance:
-    """`told` is the newest that the exchange has told, stamped with market time."""
+    """`told` is the newest that the exchange has told, stamped with market time. `cash` is what
+    trades, fees and funding have moved since the ledger began, by owner; `revision` is another
+    number whenever any of it has changed."""
 
     def __init__(self) -> None:
         self.told: WalletEvent | None = None
+        self.cash: dict[str, Decimal] = {}
+        self.revision = 0
         #: Symbol, when it moved, and the cash of what is newer than that.
         self._since: list[tuple[str, int, Decimal]] = []
 
@@ -27,13 +31,20 @@ class Balance:
         """One that is older than what is known changes nothing."""
         if self.told is not None and event.at_ms < self.told.at_ms:
             return
+        self.revision += 1
         self.told = event
         self._since = [one for one in self._since if one[1] > event.at_ms]
+
+    def count(self, tally: Tally) -> None:
+        """What the books have added to an owner's cash."""
+        self.cash[tally.bot_id] = self.cash.get(tally.bot_id, ZERO) + tally.cash
+        self.revision += 1
 
     def move(self, change: BookChange) -> None:
         """What has been folded, or folded anew."""
         if self.told is None:
             return
+        self.revision += 1
         after_ms = change.replaced_after_ms
         if after_ms is not None:
             self._since = [

@@ -107,6 +107,10 @@ class Gateway:
         """From the socket read of what a decision followed to its order's leaving."""
         return self._sender.frame_to_order_us
 
+    def size_multiplier(self, bot_id: str) -> Decimal:
+        """What portfolio limits leave of the size of a bot's entries, up to 1."""
+        return self._sizing.size_multiplier(bot_id)
+
     # -- decisions --------------------------------------------------------------------------
 
     def carry_out(self, decision: Decision, desk: Desk, received_ns: int | None = None) -> int:
@@ -284,7 +288,7 @@ class Gateway:
     def _against(self, row: OrderRow, desk: Desk | None) -> str | None:
         """Why an entry may not leave although it was taken a moment ago."""
         stopped = desk.entry_refusal() if desk is not None else None
-        return stopped or self._sizing.against(row.symbol)
+        return stopped or self._sizing.against(row.symbol, row.bot_id)
 
     def send_again(self, row: OrderRow, desk: Desk | None) -> None:
         """The same order under the same id: at worst the exchange answers that it has it."""

@@ -50,6 +50,7 @@ class OrderTracker:
         self._executed: dict[str, Decimal] = {}
         #: Orders that an earlier process has written down and that may be over, by wire id.
         self.known_before: set[str] = set()
+        self.revision = 0  # another one whenever an order has changed, or traded
         #: Exchange order id -> owner, for the fold's attribution.
         self.tags: dict[str, OrderTag] = {}
 
@@ -168,6 +169,7 @@ class OrderTracker:
         if link_id is None or not execution.signed_qty:
             return
         self._executed[link_id] = self._executed.get(link_id, ZERO) + execution.qty
+        self.revision += 1
         row = self._rows.get(link_id)
         if row is not None and self.is_settled(row):
             self._retire(row)
@@ -175,6 +177,7 @@ class OrderTracker:
     def executed_before(self, link_id: str, qty: Decimal) -> None:
         """What the ledger holds of an order that was restored: all of it, not in addition."""
         self._executed[link_id] = qty
+        self.revision += 1
         row = self._rows.get(link_id)
         if row is not None and self.is_settled(row):
             self._retire(row)
@@ -284,6 +287,7 @@ class OrderTracker:
         )
 
     def _store(self, row: OrderRow) -> None:
+        self.revision += 1
         self._rows[row.client_order_id] = row
         if row.exchange_order_id:
             self._link_by_id[row.exchange_order_id] = row.client_order_id

@@ -33,7 +33,7 @@ from alpha.trading.reconcile import Reconciler
 from alpha.trading.recovery import REFUSED_RETRY_S, Recovery
 from alpha.trading.sending import Sender
 from alpha.trading.session import BotSession
-from alpha.trading.sizing import Fence, Sizing
+from alpha.trading.sizing import Fence, Portfolio, Sizing
 from alpha.trading.sweep import OVERLAP_MS
 from alpha.trading.waiting import OrderSearch
 from alpha.trading.witness import Witness
@@ -58,6 +58,7 @@ class Tools:
     #: Told the symbol of an order that the exchange refused for its quantity or price.
     doubt: Callable[[str], None] = lambda symbol: None
     witness: Witness | None = None  # of what bots see and decide
+    portfolio: Portfolio | None = None  # limits over all accounts
 
 
 class AccountService:
@@ -139,6 +140,7 @@ class AccountService:
             instruments=tools.instruments,
             netting=netting,
             refusal=lambda bot_id, intent: self.protection.entry_refusal(bot_id, intent),
+            portfolio=tools.portfolio,
         )
         self.protection = Protection(
             account,
@@ -177,6 +179,11 @@ class AccountService:
             protection=self.protection,
         )
 
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """Trading rules by symbol."""
+        return self._tools.instruments
+
     # -- start --------------------------------------------------------------------------------
 
     async def load(self) -> None:
@@ -184,6 +191,7 @@ class AccountService:
         of the next sweep's window it holds."""
         account, reader = self.account, self._tools.reader
         account.marks = await reader.marks(account.name)
+        account.balance.cash = await reader.cash_by_owner(account.name)
         unfinished = await reader.open_orders(account.name)
         account.tracker.restore(unfinished)
         account.tracker.known_before = await reader.order_ids(

@@ -306,7 +306,7 @@ class BotSession:
         self._now_ms = max(self._now_ms, event_ms)
         positions = self._positions()
         open_pnl = self.open_pnl(positions)
-        wallet = self._wallet()
+        wallet = self.wallet
         return Snapshot(
             now_ms=self._now_ms,
             positions=positions,
@@ -315,6 +315,7 @@ class BotSession:
             wallet=wallet,
             equity=wallet + open_pnl,
             instruments=self._instruments,
+            size_multiplier=self._gateway.size_multiplier(self.bot_id),
         )
 
     def _positions(self) -> dict[str, BotPosition]:
@@ -369,10 +370,12 @@ class BotSession:
 
     def money(self) -> tuple[Decimal, Decimal]:
         """The bot's wallet and equity, in USDT."""
-        wallet = self._wallet()
+        wallet = self.wallet
         return wallet, wallet + self.open_pnl(self._positions())
 
-    def _wallet(self) -> Decimal:
+    @property
+    def wallet(self) -> Decimal:
+        """Realised cash in USDT: the bot's own share, or all of its account."""
         if self._capital is not None:
             return self._capital + self._cash_flow
         return self.account.balance.usdt

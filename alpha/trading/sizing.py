@@ -7,7 +7,7 @@ already closing it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Protocol
 
 from alpha.core.events import Side
@@ -16,10 +16,10 @@ from alpha.core.intents import Enter, Exit
 from alpha.core.orders import OrderState, is_terminal
 from alpha.core.records import OrderRow
 from alpha.core.refusals import Refusal
-from alpha.core.risk import EntryRisk, check_entry
+from alpha.core.risk import Entry, EntryRisk, check_entry
 from alpha.trading.account import Account
 
-ZERO = Decimal(0)
+ZERO, ONE = Decimal(0), Decimal(1)
 #: Times the minimum value of an order: a price may move that far until it is sent, or fires.
 SMALL = 2
 
@@ -35,6 +35,32 @@ class Fence(Protocol):
     def exits_allowed(self) -> bool: ...
 
 
+class Portfolio(Protocol):
+    """The word of the limits over all positions on one account's entries."""
+
+    def stops(self, account: str, bot_id: str) -> str | None:
+        """Why the bot takes no entries at all; None while it does."""
+
+    def refusal(self, entry: Entry) -> str | None:
+        """Why an entry is refused, with what it would add; None when it may go."""
+
+    def size_multiplier(self, account: str, bot_id: str) -> Decimal:
+        """What is left of the size of its entries, up to 1."""
+
+
+class NoLimits:
+    """Where no portfolio limits are kept."""
+
+    def stops(self, account: str, bot_id: str) -> str | None:
+        return None
+
+    def refusal(self, entry: Entry) -> str | None:
+        return None
+
+    def size_multiplier(self, account: str, bot_id: str) -> Decimal:
+        return ONE
+
+
 class Sizing:
     """Sizes for one account. `refusal` is the word of its protective part on an entry: why its
     stops would find no room on the exchange."""
@@ -48,8 +74,10 @@ class Sizing:
         instruments: Mapping[str, Instrument],
         netting: bool,
         refusal: Callable[[str, Enter], str | None],
+        portfolio: Portfolio | None = None,
     ) -> None:
         self._account = account
+        self._portfolio = portfolio or NoLimits()
         self._fence = fence
         self._risk = risk
         self._instruments = instruments
@@ -58,7 +86,7 @@ class Sizing:
 
     def entry(self, intent: Enter, bot_id: str, why: str | None, *, replayed: bool) -> Sized:
         """The quantity of an entry; `why` is what speaks against it already."""
-        why = why or self.against(intent.symbol)
+        why = why or self.against(intent.symbol, bot_id)
         if replayed:
             why = Refusal("stale_bar", "stale: its bar came late, after a start or a gap")
         why = why or self._conflict(intent, bot_id) or self._refusal(bot_id, intent)
@@ -67,15 +95,37 @@ class Sizing:
         instrument = self._instruments.get(intent.symbol)
         if instrument is None or instrument.status != "Trading":
             return None, Refusal("symbol_blocked", f"{intent.symbol} is not listed as Trading")
-        sized = instrument.size_order(intent.notional, intent.price)
+        notional = intent.notional * self._left_of(intent, bot_id)
+        sized = instrument.size_order(notional, intent.price)
         if isinstance(sized, SizeRejected):
             return None, Refusal("rounding", str(sized))
-        refused = check_entry(self._risk, notional=sized * intent.price)
+        worth = sized * intent.price
+        signed = worth if intent.side == "Buy" else -worth
+        entry = Entry(self._account.name, bot_id, intent.symbol, signed)
+        refused = check_entry(self._risk, notional=worth) or self._portfolio.refusal(entry)
         return (None, refused) if refused else (sized, "")
 
-    def against(self, symbol: str) -> str | None:
-        """Why the symbol takes no entry at this moment, whoever asks."""
+    def size_multiplier(self, bot_id: str) -> Decimal:
+        """What portfolio limits leave of the size of a bot's entries."""
+        return self._portfolio.size_multiplier(self._account.name, bot_id)
+
+    def _left_of(self, intent: Enter, bot_id: str) -> Decimal:
+        """The part of an entry's size to take. A bot that has cut it by a rule of its own is not
+        cut twice for the same loss."""
+        left = self.size_multiplier(bot_id)
+        if left >= ONE:
+            return ONE
+        try:
+            own = Decimal(intent.details.get("multiplier", "1"))
+        except InvalidOperation:
+            own = ONE
+        return min(left / own, ONE) if ZERO < own < ONE else left
+
+    def against(self, symbol: str, bot_id: str) -> str | None:
+        """Why the bot may not enter the symbol at this moment, whatever the entry is."""
         account = self._account
+        if stopped := self._portfolio.stops(account.name, bot_id):
+            return Refusal("risk", stopped)
         if not account.live:
             return Refusal("account", f"account {account.name} is {account.status}, expected live")
         if not self._fence.entries_allowed():

@@ -36,6 +36,7 @@ def desk(pool: Pool, alerts: Alerts) -> LiveDesk:
         assign=unused,
         sync=unused,
         syncing=(),
+        risk=unused,
     )
 
 

@@ -13,6 +13,8 @@ from alpha.control.desk import (
     FillSummary,
     PositionStatus,
     Reconciled,
+    RiskAnswer,
+    RiskOrder,
     Row,
     Source,
     Status,
@@ -33,6 +35,9 @@ class MemoryDesk:
         self.differences: list[Row] = []
         self.synced: list[tuple[str | None, int | None]] = []
         self.assigned: list[tuple[str, str, str]] = []  # execution, owner, who asked
+        self.limits: list[Row] = []
+        self.ordered: list[RiskOrder] = []
+        self.is_database_away = False
 
     async def data_age_s(self) -> float | None:
         return 0.5
@@ -94,6 +99,7 @@ class MemoryDesk:
             accounts={"main": account},
             bots=bots,
             daemons=[],
+            risk=self.limits,
         )
 
     async def reconcile(self) -> Sequence[Row]:
@@ -165,6 +171,20 @@ class MemoryDesk:
     async def stop_bot(self, name: str) -> str:
         self.states[name] = "paused"
         return "paused"
+
+    async def risk(self) -> Sequence[Row]:
+        return self.limits
+
+    async def order_risk(self, order: RiskOrder) -> RiskAnswer:
+        self.ordered.append(order)
+        return {
+            "verb": order.verb,
+            "scope": order.scope or "everything, accounts and bots",
+            "changed": [{"scope": "bot lxalgo", "limit": "halt", "in_force": False}],
+            "in_force": self.limits[:1],
+            "positions": 1,
+            "kept": not self.is_database_away,
+        }
 
     async def audit(self, record: CommandRecord) -> None:
         self.records.append(record)

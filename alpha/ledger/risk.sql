@@ -1,0 +1,55 @@
+-- Portfolio limits: anchors, what is in force, what has happened.
+
+-- name: anchors
+SELECT scope, subject, day - DATE 'epoch' AS day, day_equity, day_result,
+       (week - DATE 'epoch' + 3) / 7 AS week, week_equity, week_result, peak_equity, peak_result,
+       seen_at, equity, result
+  FROM trading.risk_anchors
+ WHERE accounts && $1::text[];
+
+-- name: state
+-- What is in force. What holds for everything holds for each account that was part of it then.
+SELECT scope, subject, limit_name, action, value, limit_value, since, noticed_at, why, operator,
+       breach_id::text AS breach_id
+  FROM trading.risk_state
+ WHERE in_force AND accounts && $1::text[]
+ ORDER BY scope, subject, limit_name;
+
+-- name: save_anchors
+INSERT INTO trading.risk_anchors (
+    scope, subject, accounts, account, bot_id, day, day_equity, day_result, week, week_equity,
+    week_result, peak_equity, peak_result, seen_at, equity, result)
+VALUES ($1, $2, $3, $4, $5, DATE 'epoch' + $6::integer, $7, $8, DATE 'epoch' + $9::integer * 7 - 3,
+        $10, $11, $12, $13, $14, $15, $16)
+ON CONFLICT (scope, subject) DO UPDATE SET
+    accounts = excluded.accounts, day = excluded.day, day_equity = excluded.day_equity,
+    day_result = excluded.day_result, week = excluded.week, week_equity = excluded.week_equity,
+    week_result = excluded.week_result, peak_equity = excluded.peak_equity,
+    peak_result = excluded.peak_result, seen_at = excluded.seen_at, equity = excluded.equity,
+    result = excluded.result;
+
+-- name: save_state
+INSERT INTO trading.risk_state (
+    scope, subject, limit_name, accounts, account, bot_id, in_force, action, value, limit_value,
+    since, noticed_at, why, operator, breach_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15::text::uuid)
+ON CONFLICT (scope, subject, limit_name) DO UPDATE SET
+    accounts = excluded.accounts, in_force = excluded.in_force, action = excluded.action,
+    value = excluded.value, limit_value = excluded.limit_value, since = excluded.since,
+    noticed_at = excluded.noticed_at, why = excluded.why, operator = excluded.operator,
+    breach_id = excluded.breach_id;
+
+-- name: end_elsewhere
+-- The same word under other names of everything: a daemon with other accounts has said it.
+UPDATE trading.risk_state SET in_force = false
+ WHERE scope = 'overall' AND subject <> $1 AND limit_name = $2 AND accounts && $3::text[]
+   AND in_force;
+
+-- name: save_event
+INSERT INTO audit.risk_events (
+    event_id, event_time, event, breach_id, scope, account, bot_id, risk_type, current_value,
+    limit_value, share_used, action_taken, positions_affected, trades_cancelled, operator, notes)
+VALUES ($1::text::uuid, $2, $3, $4::text::uuid, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+        $16)
+ON CONFLICT (event_id) DO NOTHING;
+

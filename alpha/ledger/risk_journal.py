@@ -1,0 +1,288 @@
+"""Portfolio limits in the database: read at the start, written beside trading.
+
+Memory decides; what it has decided is written at once, and nobody waits for it. While the database
+is away everything is kept and written when it is back: events in their order, of each limit and of
+each anchor the newest word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+import structlog
+
+from alpha.clock import Clock
+from alpha.core.risk import BEYOND, Action, Anchors, Kind, Trip
+from alpha.ledger.lease import Lease, LeaseLost
+from alpha.ledger.pool import CONNECTION_ERRORS, Connection, Pool
+from alpha.ledger.queries import load
+
+log = structlog.get_logger(__name__)
+
+ScopeKind = Literal["overall", "account", "bot"]
+#: Anchors move with every price: they are written this often, and at once with anything else.
+ANCHORS_EVERY_S = 5.0
+MAX_EVENTS = 1000
+_WITHIN_S = 5.0
+_FIRST_PAUSE_S = 0.25
+_LONGEST_PAUSE_S = 5.0
+_CENTS = Decimal("1E-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose limits: `name` is the account, the bot's id, or the accounts joined by '+'."""
+
+    scope: ScopeKind
+    name: str
+    accounts: tuple[str, ...]
+    account: str | None = None
+    bot_id: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.scope, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class RiskEvent:
+    """One row of audit.risk_events. `at_ms` is venue time."""
+
+    event_id: str
+    event: Literal["breach", "action", "resolution"]
+    subject: Subject
+    trip: Trip
+    at_ms: int
+    value: Decimal | None = None
+    positions: int = 0
+    orders: int = 0
+    operator: str | None = None
+    notes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What an earlier process has left, by scope and subject."""
+
+    anchors: dict[tuple[str, str], Anchors]
+    trips: dict[tuple[str, str], list[Trip]]
+
+
+async def read(pool: Pool, accounts: list[str]) -> Stored:
+    """Everything that concerns these accounts."""
+    sql = load("risk.sql")
+    anchors = {
+        (row["scope"], row["subject"]): Anchors(
+            row["day"],
+            row["day_equity"],
+            row["day_result"],
+            row["week"],
+            row["week_equity"],
+            row["week_result"],
+            row["peak_equity"],
+            row["peak_result"],
+            row["seen_at"],
+            row["equity"],
+            row["result"],
+        )
+        for row in await pool.fetch(sql["anchors"], accounts)
+    }
+    trips: dict[tuple[str, str], list[Trip]] = {}
+    for row in await pool.fetch(sql["state"], accounts):
+        name = row["limit_name"]
+        trip = Trip(
+            Kind(name) if name in set(Kind) else None,
+            Action(row["action"]),
+            row["value"],
+            row["limit_value"],
+            row["since"],
+            row["noticed_at"],
+            row["why"],
+            row["operator"],
+            row["breach_id"],
+        )
+        trips.setdefault((row["scope"], row["subject"]), []).append(trip)
+    return Stored(anchors, trips)
+
+
+class RiskJournal:
+    """`put` and `keep` never wait and never fail; `run` writes."""
+
+    def __init__(self, lease: Lease, clock: Clock) -> None:
+        self._lease = lease
+        self._clock = clock
+        self._sql = load("risk.sql")
+        self._events: deque[RiskEvent] = deque()
+        self._anchors: dict[tuple[str, str], tuple[Subject, Anchors]] = {}
+        self._states: dict[tuple[str, str, str], tuple[Subject, Trip, bool]] = {}
+        self._urgent = asyncio.Event()
+        self._wrote = asyncio.Event()
+        self.dropped = 0
+
+    # -- from memory --------------------------------------------------------------------------
+
+    def put(self, event: RiskEvent, *, in_force: bool) -> None:
+        """What has happened, and whether the limit it is about holds from now on."""
+        if len(self._events) >= MAX_EVENTS:
+            self._events.popleft()
+            self.dropped += 1
+        self._events.append(event)
+        self._states[(*event.subject.key, event.trip.name)] = (event.subject, event.trip, in_force)
+        self._urgent.set()
+
+    def keep(self, subject: Subject, anchors: Anchors) -> None:
+        self._anchors[subject.key] = (subject, anchors)
+
+    @property
+    def waiting(self) -> bool:
+        """Something that has happened is not in the database yet."""
+        return bool(self._events or self._states)
+
+    async def settle(self, within_s: float) -> bool:
+        """Whether everything that has happened is in the database, after so long at most."""
+        try:
+            async with asyncio.timeout(within_s):
+                while self.waiting:
+                    self._wrote.clear()
+                    await self._wrote.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    # -- to the database ----------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Writes until cancelled, or until another daemon owns the accounts."""
+        pause = _FIRST_PAUSE_S
+        while True:
+            if not self.waiting:
+                await self._until_due()
+            try:
+                async with asyncio.timeout(_WITHIN_S):
+                    await self._write()
+            except LeaseLost:
+                return
+            except CONNECTION_ERRORS as error:
+                log.debug("risk_not_written", error=type(error).__name__)
+                await self._clock.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+            else:
+                pause = _FIRST_PAUSE_S
+                self._wrote.set()
+
+    async def flush(self) -> None:
+        """Writes what there is now, once."""
+        await self._write()
+        self._wrote.set()
+
+    async def _until_due(self) -> None:
+        self._urgent.clear()
+        try:
+            async with asyncio.timeout(ANCHORS_EVERY_S):
+                await self._urgent.wait()
+        except TimeoutError:
+            pass
+
+    async def _write(self) -> None:
+        events = list(self._events)
+        states, anchors = dict(self._states), dict(self._anchors)
+        if not (events or states or anchors):
+            return
+        async with self._lease.owning() as connection:
+            for subject, trip, in_force in states.values():
+                await self._save_state(connection, subject, trip, in_force)
+            for event in events:
+                await self._save_event(connection, event)
+            for subject, one in anchors.values():
+                await self._save_anchors(connection, subject, one)
+        written = {event.event_id for event in events}
+        while self._events and self._events[0].event_id in written:
+            self._events.popleft()
+        for key, state in states.items():
+            if self._states.get(key) is state:
+                del self._states[key]
+        for name, kept in anchors.items():
+            if self._anchors.get(name) is kept:
+                del self._anchors[name]
+
+    async def _save_state(
+        self, connection: Connection, subject: Subject, trip: Trip, in_force: bool
+    ) -> None:
+        await connection.execute(
+            self._sql["save_state"],
+            subject.scope,
+            subject.name,
+            trip.name,
+            list(subject.accounts),
+            subject.account,
+            subject.bot_id,
+            in_force,
+            trip.action.value,
+            _number(trip.value),
+            _number(trip.limit),
+            trip.at_ms,
+            trip.wall_ms,
+            trip.why,
+            trip.operator,
+            trip.event_id,
+        )
+        if subject.scope == "overall":
+            await connection.execute(
+                self._sql["end_elsewhere"], subject.name, trip.name, list(subject.accounts)
+            )
+
+    async def _save_event(self, connection: Connection, event: RiskEvent) -> None:
+        trip, value = event.trip, event.value
+        has_limit = trip.kind is not None
+        used = None
+        if has_limit and value is not None and trip.limit > 0:
+            used = _number(min(value / trip.limit, BEYOND))
+        await connection.execute(
+            self._sql["save_event"],
+            event.event_id,
+            event.at_ms,
+            event.event,
+            trip.event_id,
+            event.subject.scope,
+            event.subject.account,
+            event.subject.bot_id,
+            trip.name,
+            None if value is None or not has_limit else _number(value),
+            _number(trip.limit) if has_limit else None,
+            used,
+            trip.action.value,
+            event.positions,
+            event.orders,
+            event.operator,
+            event.notes,
+        )
+
+    async def _save_anchors(self, connection: Connection, subject: Subject, at: Anchors) -> None:
+        await connection.execute(
+            self._sql["save_anchors"],
+            subject.scope,
+            subject.name,
+            list(subject.accounts),
+            subject.account,
+            subject.bot_id,
+            at.day,
+            _number(at.day_equity),
+            _number(at.day_result),
+            at.week,
+            _number(at.week_equity),
+            _number(at.week_result),
+            _number(at.peak_equity),
+            _number(at.peak_result),
+            at.at_ms,
+            _number(at.equity),
+            _number(at.result),
+        )
+
+
+def _number(value: Decimal) -> Decimal:
+    """As the columns hold it: eight places."""
+    return value.quantize(_CENTS)

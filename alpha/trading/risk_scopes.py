@@ -1,0 +1,287 @@
+"""Who a portfolio limit speaks of, and what it sees of the accounts: positions at fresh prices,
+entries on their way, equity.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from alpha.clock import Clock
+from alpha.core.risk import (
+    MINUTE_MS,
+    ZERO,
+    Anchors,
+    Exposure,
+    Held,
+    Kind,
+    Rule,
+    Trip,
+)
+from alpha.ledger.risk_journal import Subject
+from alpha.trading.account import Account
+from alpha.trading.service import AccountService
+
+#: A price and when it was heard (monotonic).
+Quote = tuple[Decimal, float]
+
+
+@dataclass(slots=True)
+class Scope:
+    """One bot, one account, or everything. `bots` are the ids of the bots that it speaks of; None:
+    all of its accounts. `label` is for people."""
+
+    subject: Subject
+    label: str
+    rules: tuple[Rule, ...]
+    anchors: Anchors | None = None
+    trips: dict[str, Trip] = field(default_factory=dict)
+    #: Why it cannot be judged now; empty while it can.
+    blind: str = ""
+    stops: str | None = None
+    reduces: bool = False
+    _entries: deque[int] = field(default_factory=deque)
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        return self.subject.accounts
+
+    @property
+    def bot_id(self) -> str | None:
+        return self.subject.bot_id
+
+    def rule(self, kind: Kind | None) -> Rule | None:
+        return next((rule for rule in self.rules if rule.kind is kind), None)
+
+    def covers(self, account: str, owner: str) -> bool:
+        return account in self.accounts and self.bot_id in (None, owner)
+
+    def note_trips(self) -> None:
+        """To be called when a trip has begun or ended."""
+        stopping = [trip for trip in self.trips.values() if trip.stops_entries]
+        why = "; ".join(f"{trip.action.value} by {trip.why}" for trip in stopping)
+        self.stops = f"risk limit of {self.label}: {why}" if stopping else None
+        self.reduces = any(trip.action.value == "reduce" for trip in self.trips.values())
+
+    def count_entry(self, at_ms: int) -> None:
+        self._entries.append(at_ms)
+
+    def entries(self, now_ms: int) -> int:
+        """Taken within the last minute."""
+        while self._entries and self._entries[0] <= now_ms - MINUTE_MS:
+            self._entries.popleft()
+        return len(self._entries)
+
+
+#: What positions, open PnL and prices depend on.
+_Key = tuple[int, int, int]
+
+
+@dataclass(slots=True, eq=False)
+class Picture:
+    """One account as of its books, orders and the newest prices. By owner: open PnL, and the
+    symbol whose price is the oldest, with when it was heard (monotonic)."""
+
+    key: _Key
+    orders_key: int
+    held: list[Held]
+    open_pnl: dict[str, Decimal]
+    heard: dict[str, tuple[float, str]]
+    pending: list[Held]
+    _by_owner: dict[str | None, Exposure] = field(default_factory=dict)
+
+    def exposure(self, owner: str | None) -> Exposure:
+        """Of one owner, or of all."""
+        known = self._by_owner.get(owner)
+        if known is None:
+            known = self._by_owner[owner] = Exposure()
+            for one in self.held:
+                if owner in (None, one.owner):
+                    known.hold((one.account, one.owner, one.symbol), one.value)
+            for one in self.pending:
+                if owner in (None, one.owner):
+                    known.enter((one.account, one.owner, one.symbol), one.value)
+        return known
+
+
+class Pictures:
+    """Pictures of accounts, made anew when something has changed."""
+
+    def __init__(
+        self,
+        services: Mapping[str, AccountService],
+        clock: Clock,
+        *,
+        quote: Callable[[str], Quote | None],
+        revision: Callable[[], int],
+        fresh_s: float,
+    ) -> None:
+        self._services = services
+        self._clock = clock
+        self._quote = quote
+        self._revision = revision
+        self._fresh_s = fresh_s
+        self._pictures: dict[str, Picture] = {}
+        self._marks: dict[str, Quote] = {}
+        self._marks_revision = 0
+        self._wallets: dict[str, tuple[object, float]] = {}
+        #: Symbols whose price is asked for, by account: nobody streams it.
+        self.unquoted: dict[str, set[str]] = {}
+
+    def note_mark(self, symbol: str, price: Decimal) -> None:
+        """A price that was asked for."""
+        self._marks[symbol] = (price, self._clock.monotonic())
+        self._marks_revision += 1
+
+    def price(self, symbol: str) -> Quote | None:
+        """The newest of what is streamed and what was asked for."""
+        streamed, asked = self._quote(symbol), self._marks.get(symbol)
+        if streamed is None or (asked is not None and asked[1] > streamed[1]):
+            return asked
+        return streamed
+
+    def of(self, name: str) -> Picture:
+        account = self._services[name].account
+        prices = self._revision() + self._marks_revision
+        key, orders_key = (
+            (account.revision, prices, account.balance.revision),
+            account.tracker.revision,
+        )
+        known = self._pictures.get(name)
+        if known is None or known.key != key:
+            known = Picture(key, orders_key, *self._held(account), self._pending(account))
+        elif known.orders_key != orders_key:
+            pending = self._pending(account)
+            known = Picture(key, orders_key, known.held, known.open_pnl, known.heard, pending)
+        self._pictures[name] = known
+        return known
+
+    def _held(
+        self, account: Account
+    ) -> tuple[list[Held], dict[str, Decimal], dict[str, tuple[float, str]]]:
+        held: list[Held] = []
+        open_pnl: dict[str, Decimal] = {}
+        heard: dict[str, tuple[float, str]] = {}
+        unquoted = self.unquoted[account.name] = set()
+        late = self._clock.monotonic() - self._fresh_s / 2
+        for symbol, book in account.books.items():
+            owners = book.positions()
+            if not owners:
+                continue
+            quote = self.price(symbol)
+            price, at = quote if quote is not None else (None, float("-inf"))
+            if at < late:
+                unquoted.add(symbol)
+            for owner, position in owners.items():
+                entry = position.avg_price or ZERO
+                shown = price if price is not None else entry
+                qty = position.signed_qty
+                held.append(Held(account.name, owner, symbol, qty, qty * shown))
+                open_pnl[owner] = open_pnl.get(owner, ZERO) + (shown - entry) * qty
+                if at < heard.get(owner, (float("inf"), ""))[0]:
+                    heard[owner] = (at, symbol)
+        return held, open_pnl, heard
+
+    def _pending(self, account: Account) -> list[Held]:
+        """Entries of bots that may still trade: pending, sent, open, unknown."""
+        found = []
+        tracker = account.tracker
+        for row in tracker.working():
+            if row.purpose != "entry":
+                continue
+            left = row.qty - tracker.executed_qty(row.client_order_id)
+            quote = self.price(row.symbol)
+            price = quote[0] if quote is not None else row.price
+            if left > 0 and price is not None:
+                signed = left if row.side == "Buy" else -left
+                found.append(Held(account.name, row.bot_id, row.symbol, signed, signed * price))
+        return found
+
+    # -- freshness ----------------------------------------------------------------------------
+
+    def stale(self, scope: Scope, symbol: str | None = None) -> str:
+        """What is too old, or not known, to judge the scope by; empty when all is fresh. `symbol`
+        is one that is about to be entered."""
+        oldest = self._clock.monotonic() - self._fresh_s
+        for name in scope.accounts:
+            service = self._services.get(name)
+            if service is None or not service.account.live:
+                return f"account {name} is not live"
+            wallet = self.wallet_at(service.account)
+            if wallet is None or wallet < oldest:
+                return f"the wallet of account {name} is older than {self._fresh_s:g} s"
+            heard = self.of(name).heard
+            for owner, (at, held) in heard.items():
+                if at < oldest and scope.covers(name, owner):
+                    return f"the price of {held} is older than {self._fresh_s:g} s"
+        if symbol is not None:
+            quote = self.price(symbol)
+            if quote is None or quote[1] < oldest:
+                return f"the price of {symbol} is older than {self._fresh_s:g} s"
+        return ""
+
+    def wallet_at(self, account: Account) -> float | None:
+        """When the wallet was told (monotonic), as far as it was noticed."""
+        told = account.balance.told
+        if told is None:
+            return None
+        known = self._wallets.get(account.name)
+        if known is None or known[0] is not told:
+            known = self._wallets[account.name] = (told, self._clock.monotonic())
+        return known[1]
+
+    # -- money --------------------------------------------------------------------------------
+
+    def money(self, scope: Scope) -> tuple[Decimal, Decimal]:
+        """Equity and result in USDT. The result is what trades, fees and funding have moved since
+        the ledger began, with open PnL: no transfer changes it."""
+        equity = result = ZERO
+        for name in scope.accounts:
+            service, picture = self._services[name], self.of(name)
+            account = service.account
+            if scope.bot_id is None:
+                open_pnl = sum(picture.open_pnl.values(), ZERO)
+                wallet, cash = account.balance.usdt, sum(account.balance.cash.values(), ZERO)
+            else:
+                open_pnl = picture.open_pnl.get(scope.bot_id, ZERO)
+                session = service.sessions.get(scope.bot_id)
+                wallet = session.wallet if session is not None else account.balance.usdt
+                cash = account.balance.cash.get(scope.bot_id, ZERO)
+            equity += wallet + open_pnl
+            result += cash + open_pnl
+        return equity, result
+
+    def exposure(self, scope: Scope) -> Exposure:
+        if len(scope.accounts) == 1:
+            return self.of(scope.accounts[0]).exposure(scope.bot_id)
+        total = Exposure()
+        for name in scope.accounts:
+            one = self.of(name).exposure(None)
+            total.gross += one.gross
+            total.net += one.net
+            total.buying += one.buying
+            total.selling += one.selling
+            for symbol, size in one.by_symbol.items():
+                total.by_symbol[symbol] = total.by_symbol.get(symbol, ZERO) + size
+            total.places |= one.places
+        return total
+
+    def held(self, scope: Scope) -> list[Held]:
+        return [
+            one
+            for name in scope.accounts
+            if name in self._services
+            for one in self.of(name).held
+            if scope.covers(name, one.owner)
+        ]
+
+    def pending(self, scope: Scope) -> list[Held]:
+        return [
+            one
+            for name in scope.accounts
+            if name in self._services
+            for one in self.of(name).pending
+            if scope.covers(name, one.owner)
+        ]

@@ -14,7 +14,7 @@ from alpha.clock import Clock
 from alpha.core.book import BEGINNING_MS, Book
 from alpha.core.events import Execution
 from alpha.core.reasons import BUILTIN, ReasonBook
-from alpha.core.records import AttributionRules, Commit
+from alpha.core.records import AttributionRules, Commit, Marks
 from alpha.core.steps import NO_STEPS
 from alpha.ledger.batch import Batch
 from alpha.ledger.lease import Lease
@@ -46,6 +46,8 @@ async def book_executions(
                 rules = await stored_rules(reader, account, symbol, reasons)
                 since = min(row.exec_time for row in mine)
                 commits.append(await refolded(reader, rules, symbol, since, mine))
+            seen = Marks(account, max(row.exec_time for row in rows), 0)
+            commits.append(Commit(account, marks=seen))
             await write_batch(connection, Batch.of(commits), lease, reasons)
     finally:
         await lease.release()

@@ -18,18 +18,20 @@ _CENT = Decimal("0.01")
 def show(report: Report) -> None:
     from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=True)
+    console, found = Console(highlight=False, soft_wrap=True), report.found
     would = "would bring" if report.dry_run else "brought"
     console.print(f"{report.source}: {would} {report.new_rows} new rows", markup=False)
     console.print(_tables(report))
-    rejects = report.found.rejects
-    for row in rejects[:SHOWN]:
-        console.print(f"rejected {row.table} {row.place} ({row.key}): {row.reason}", markup=False)
-    if len(rejects) > SHOWN:
-        console.print(f"and {len(rejects) - SHOWN} more rejected (--json shows them)")
-    for table, reasons in sorted(report.found.left_out.items()):
+    console.print(_brought(report))
+    for word, rows in (("rejected", found.rejects), ("no round trip", found.unpaired)):
+        for row in rows[:SHOWN]:
+            line = f"{word}: {row.table} {row.place} ({row.key}): {row.reason}"
+            console.print(line, markup=False)
+        if len(rows) > SHOWN:
+            console.print(f"{word}: and {len(rows) - SHOWN} more (--json shows them)")
+    for table, reasons in sorted(found.left_out.items()):
         for reason, tally in reasons.items():
-            console.print(f"left out {table}: {tally.rows} rows, {reason}", markup=False)
+            console.print(f"left out: {tally.rows} of {table}: {reason}", markup=False)
     for note in report.notes:
         console.print(f"note: {note}", markup=False)
     if report.before or report.after:
@@ -41,41 +43,41 @@ def show(report: Report) -> None:
 
 
 def _tables(report: Report) -> object:
-    from rich.table import Table
+    """What the source held."""
+    from rich.table import Column, Table
 
     found = report.found
-    table = Table("source table", "read", "rejected", "left out", "net PnL", "fees")
-    for name in sorted(found.read):
-        read = found.read[name]
+    table = Table(
+        Column("in the source", no_wrap=True), "rows", "rejected", "left out", "net PnL", "fees"
+    )
+    for name, read in sorted(found.read.items()):
         left = sum(tally.rows for tally in found.left_out.get(name, {}).values())
-        gone = found.rejected.get(name)
-        table.add_row(
-            name,
-            str(read.rows),
-            str(gone.rows if gone else 0),
-            str(left),
-            _money(read.net_pnl),
-            _money(read.fees),
-        )
+        gone = found.rejected[name].rows if name in found.rejected else 0
+        counts = (str(count) for count in (read.rows, gone, left))
+        table.add_row(name, *counts, _money(read.net_pnl), _money(read.fees))
+    return table
+
+
+def _brought(report: Report) -> object:
+    """What became of it."""
+    from rich.table import Table
+
+    table = Table("history", "new", "known before", "net PnL", "fees")
     for what, tally in report.brought.items():
-        if tally.rows or report.known[what]:
-            word = "known" if not tally.rows else "new"
-            table.add_row(
-                f"-> {what} ({word}, {report.known[what]} known before)",
-                str(tally.rows),
-                "",
-                "",
-                _money(tally.net_pnl),
-                _money(tally.fees),
-            )
+        counts = (str(tally.rows), str(report.known[what]))
+        table.add_row(what, *counts, _money(tally.net_pnl), _money(tally.fees))
     return table
 
 
 def _sums(report: Report) -> object:
     """Before and after by bot and symbol."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("history of", "symbol", "what", "rows", "quantity", "net PnL", "fees")
+    table = Table(
+        Column("history of", no_wrap=True),
+        Column("symbol", no_wrap=True),
+        *("what", "rows", "quantity", "net PnL", "fees"),
+    )
     for what, bot, symbol in sorted({*report.before, *report.after}, key=lambda key: key[1:]):
         key = (what, bot, symbol)
         cells = zip(_cells(report.before, key), _cells(report.after, key), strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +12,6 @@ from alpha.cli.options import ConfigOption, JsonOption, ModeOption, settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from alpha.control.importing import Importer
     from alpha.imports.report import Report
@@ -24,6 +24,10 @@ DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")
 ]
 LiveOption = Annotated[bool, typer.Option("--live", help="Allow it in mode live.")]
+BotOption = Annotated[
+    str | None,
+    typer.Option("--bot", metavar="NAME", help="Whose history it is; default: who runs it."),
+]
 BesideOption = Annotated[
     bool, typer.Option("--beside", help="Also while a daemon holds the accounts.")
 ]
@@ -46,6 +50,83 @@ def platform(
 ) -> None:
     """Import the earlier platform: a plain SQL dump (.sql, .sql.gz), or postgresql://..."""
     _run(config, mode, lambda it: it.platform(source), (dry_run, live, beside), as_json=as_json)
+
+
+@app.command("momentum")
+def momentum(
+    file: Annotated[Path, typer.Argument(metavar="FILE.db")],
+    source_tz: Annotated[
+        str | None,
+        typer.Option(
+            "--source-tz",
+            metavar="ZONE",
+            help="Zone of its local times, such as Europe/Athens; default: as created_at shows.",
+        ),
+    ] = None,
+    bot: BotOption = None,
+    dry_run: DryRunOption = False,
+    config: ConfigOption = None,
+    mode: ModeOption = None,
+    live: LiveOption = False,
+    beside: BesideOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Import Momentum's SQLite file."""
+    from alpha.imports.zones import zone_named
+
+    try:
+        zone = None if source_tz is None else zone_named(source_tz)
+    except ValueError as error:
+        raise typer.BadParameter(f"--source-tz: {error}") from None
+    _run(
+        config,
+        mode,
+        lambda it: it.momentum(file, bot=bot, zone=zone),
+        (dry_run, live, beside),
+        as_json=as_json,
+    )
+
+
+@app.command("shortseller")
+def shortseller(
+    source: Annotated[str, typer.Argument(metavar="DUMP|URL")],
+    bot: BotOption = None,
+    dry_run: DryRunOption = False,
+    config: ConfigOption = None,
+    mode: ModeOption = None,
+    live: LiveOption = False,
+    beside: BesideOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Import ShortSeller's own database: a plain SQL dump, or postgresql://..."""
+    _run(
+        config,
+        mode,
+        lambda it: it.shortseller(source, bot=bot),
+        (dry_run, live, beside),
+        as_json=as_json,
+    )
+
+
+@app.command("lxalgo")
+def lxalgo(
+    file: Annotated[Path, typer.Argument(metavar="trade_log.json")],
+    bot: BotOption = None,
+    dry_run: DryRunOption = False,
+    config: ConfigOption = None,
+    mode: ModeOption = None,
+    live: LiveOption = False,
+    beside: BesideOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Import LXAlgo's trade log."""
+    _run(
+        config,
+        mode,
+        lambda it: it.lxalgo(file, bot=bot),
+        (dry_run, live, beside),
+        as_json=as_json,
+    )
 
 
 def _run(

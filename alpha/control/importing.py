@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
 
 from alpha.clock import Clock, SystemRandomness
 from alpha.config import Config
+from alpha.control import audit, socket
 from alpha.control.databases import READER_WAIT_S, is_migrated, stores
+from alpha.control.desk import CommandRecord
 from alpha.errors import ConfigError, NeedsOperator
 from alpha.imports.dump import read_dump
 from alpha.imports.found import Found, Home
 from alpha.imports.homes import Bot, Homes
+from alpha.imports.known import Known, ask
+from alpha.imports.lxalgo import read_log, read_lxalgo
+from alpha.imports.momentum import WANTED as MOMENTUM_TABLES
+from alpha.imports.momentum import read_momentum
 from alpha.imports.platform import WANTED as PLATFORM_TABLES
 from alpha.imports.platform import read_platform
 from alpha.imports.report import Report
 from alpha.imports.rows import Tables
 from alpha.imports.server import is_url, read_server
+from alpha.imports.shortseller import WANTED as SHORTSELLER_TABLES
+from alpha.imports.shortseller import read_shortseller
+from alpha.imports.sqlite import read_sqlite
 from alpha.imports.store import Origin, bring
 from alpha.installation import installation_id
 from alpha.ledger import migrations
@@ -43,8 +54,36 @@ class Importer:
     async def platform(self, source: str) -> Report:
         """The earlier platform, from a plain dump or from its server."""
         tables = await self._tables(source, PLATFORM_TABLES)
-        found = read_platform(tables, self._homes())
-        return await self._bring(found, Origin(tables.name, tables.sha256))
+        found = read_platform(tables, self._homes(), self.config.mode)
+        return await self._bring(lambda _: found, Origin(tables.name, tables.sha256))
+
+    async def momentum(self, file: Path, *, bot: str | None, zone: tzinfo | None) -> Report:
+        """Momentum's SQLite file; `zone` is that of its local times, None to find it out."""
+        self.check()
+        home = self._homes().named(bot, "momentum")
+        tables = await asyncio.to_thread(read_sqlite, file, MOMENTUM_TABLES)
+        return await self._bring(
+            lambda known: read_momentum(tables, home, zone, known, self.config.mode),
+            Origin(tables.name, tables.sha256),
+        )
+
+    async def shortseller(self, source: str, *, bot: str | None) -> Report:
+        """ShortSeller's own database, from a plain dump or from its server."""
+        home = self._homes().named(bot, "shortseller")
+        tables = await self._tables(source, SHORTSELLER_TABLES)
+        return await self._bring(
+            lambda known: read_shortseller(tables, home, known),
+            Origin(tables.name, tables.sha256),
+        )
+
+    async def lxalgo(self, file: Path, *, bot: str | None) -> Report:
+        """LXAlgo's trade log."""
+        self.check()
+        home = self._homes().named(bot, "lxalgo")
+        log = await asyncio.to_thread(read_log, file)
+        return await self._bring(
+            lambda known: read_lxalgo(log, home, known), Origin(log.name, log.sha256)
+        )
 
     # -- around all of them -----------------------------------------------------------------------
 
@@ -70,21 +109,31 @@ class Importer:
             return await read_server(source, wanted)
         return await asyncio.to_thread(read_dump, Path(source), wanted)
 
-    async def _bring(self, found: Found, origin: Origin) -> Report:
-        homes = sorted(found.homes(), key=lambda home: home.bot_id)
-        async with self._pool() as pool, self._lease(pool, homes) as lease:
-            report = await bring(
-                pool,
-                found,
-                homes,
-                origin,
-                mode=self.config.mode,
-                dry_run=self.dry_run,
-                lease=lease,
-            )
+    async def _bring(self, read: Callable[[Known], Found], origin: Origin) -> Report:
+        async with self._pool() as pool:
+            found = read(await ask(pool))
+            homes = sorted(found.homes(), key=lambda home: home.bot_id)
+            async with self._lease(pool, homes) as lease:
+                report = await bring(
+                    pool,
+                    found,
+                    homes,
+                    origin,
+                    mode=self.config.mode,
+                    dry_run=self.dry_run,
+                    lease=lease,
+                )
             if report.import_id is not None:
                 await Summaries(pool, self.clock).refresh_days()
+                await self._audit(pool, report)
             return report
+
+    async def _audit(self, pool: Pool, report: Report) -> None:
+        operator = socket.user_named(os.getuid())
+        told = {"source": report.source, "import": str(report.import_id)}
+        result = f"{report.new_rows} new rows"
+        row = CommandRecord("cli", operator, f"import {report.kind}", told, result=result)
+        await audit.record(pool, row)
 
     @asynccontextmanager
     async def _pool(self) -> AsyncIterator[Pool]:

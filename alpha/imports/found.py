@@ -116,13 +116,15 @@ def one(
 
 @dataclass(slots=True)
 class Found:
-    """Every row of the source, accounted for once: it is taken, rejected, left out or merged."""
+    """Every row of the source, accounted for once: it is taken, rejected or left out."""
 
     kind: Kind
     trades: list[Trade] = field(default_factory=list)
     fills: list[Fill] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    #: rows that are kept, but are no part of a round trip
+    unpaired: list[Reject] = field(default_factory=list)
     read: dict[str, Tally] = field(default_factory=dict)
     rejected: dict[str, Tally] = field(default_factory=dict)
     #: table -> reason -> sums, for rows that are not to be imported at all
@@ -156,6 +158,9 @@ class Found:
     def reject(self, table: str, place: str, key: str, reason: str, tally: Tally) -> None:
         self.rejects.append(Reject(table, place, key, reason))
         self.rejected.setdefault(table, Tally()).add(tally)
+
+    def leave_unpaired(self, table: str, place: str, key: str, reason: str) -> None:
+        self.unpaired.append(Reject(table, place, key, reason))
 
     def leave_out(self, table: str, reason: str, tally: Tally) -> None:
         self.left_out.setdefault(table, {}).setdefault(reason, Tally()).add(tally)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -23,7 +23,8 @@ from alpha.core.events import PositionSide, Side
 from alpha.imports.found import Fill, Found, Home, Plain, Record, Tally, Trade, one
 from alpha.imports.homes import Homes
 from alpha.imports.rows import SourceRow, Tables, ms, shown
-from alpha.imports.words import EXTERNAL, is_test, reason_of
+from alpha.imports.words import EXTERNAL, is_test, reason_of, word_of
+from alpha.ledger.registry import Mode
 
 BOTS, FILLS, TRADES = "trading.bots", "trading.fills", "trading.completed_trades"
 #: What is read at all.
@@ -58,34 +59,65 @@ _TWIN_WITHIN = timedelta(seconds=5)
 _NO_HOLD = timedelta(seconds=1)
 
 
-def read_platform(tables: Tables, homes: Homes) -> Found:
-    """Raises Unreadable for another database, or a value that its column cannot hold."""
+def read_platform(tables: Tables, homes: Homes, mode: Mode) -> Found:
+    """Rows of another mode than the database's are rejected, except in paper.
+
+    Raises Unreadable for another database, or a value that its column cannot hold."""
     tables.expect("a database of the earlier platform", _NEEDED)
     if TRADES in tables.columns:
         tables.expect("a database of the earlier platform", {TRADES: _TRADE_COLUMNS})
     found = Found("platform")
+    owners = _Owners(homes, mode, _modes(tables.rows[BOTS]))
     for row in tables.rows[BOTS]:
-        _bot(row, homes, found)
-    _Fills(homes, found).take(tables.rows[FILLS])
+        _bot(row, owners, found)
+    _Fills(owners, found).take(tables.rows[FILLS])
     for row in tables.rows.get(TRADES, ()):
-        _trade(row, homes, found)
+        _trade(row, owners, found)
     if found.moved:
-        found.notes.append(f"{found.moved} round trips of ShortSeller in altcoins are LXAlgo's")
+        found.notes.append(f"round trips of ShortSeller in altcoins are LXAlgo's: {found.moved}")
     for table, count in sorted(tables.counts.items()):
         if table not in WANTED and count:
             found.leave_out(table, _NOT_IMPORTED.get(table, "not imported"), Tally(count))
     return found
 
 
-def _bot(row: SourceRow, homes: Homes, found: Found) -> None:
+def _modes(rows: Iterable[SourceRow]) -> dict[str, str]:
+    """In which mode each bot traded, as far as the source says."""
+    return {row.word("bot_id"): word_of(row.text("deployment_mode")) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class _Owners:
+    """Whose a row is: by the bot that it names, or by its symbol."""
+
+    homes: Homes
+    mode: Mode
+    modes: Mapping[str, str]
+
+    def of(self, bot: str, symbol: str | None = None) -> Home | str:
+        """The home, or why there is none."""
+        modes = {self.modes[bot]} if bot in self.modes else set(self.modes.values())
+        if self.mode != "paper" and modes - {self.mode, ""}:
+            return f"traded in mode {min(modes)[:20]}, the database is of mode {self.mode}"
+        by_symbol = symbol is not None and (bot == _UNKNOWN or is_others(bot, symbol))
+        found = self.homes.running(_owner_of(symbol or "")) if by_symbol else self.homes.of_id(bot)
+        return found or NO_BOT
+
+
+def is_others(bot: str, symbol: str) -> bool:
+    """ShortSeller trades three coins; what stands under its name in others is LXAlgo's."""
+    return bot.startswith("shortseller") and symbol not in _SHORTSELLERS
+
+
+def _bot(row: SourceRow, owners: _Owners, found: Found) -> None:
     """Its capital and equity as the platform knew them; the registry keeps its own."""
     bot_id = row.word("bot_id")
     found.saw(BOTS, bot_id, "", one())
-    home = homes.of_id(bot_id)
+    home = owners.of(bot_id)
     if is_test(bot_id):
         found.leave_out(BOTS, TEST, one())
-    elif home is None:
-        found.reject(BOTS, row.place, shown(bot_id), NO_BOT, one())
+    elif isinstance(home, str):
+        found.reject(BOTS, row.place, shown(bot_id), home, one())
     elif not found.is_first(BOTS, bot_id):
         found.reject(BOTS, row.place, shown(bot_id), "the same key as a row before", one())
     else:
@@ -138,7 +170,7 @@ class _Row:
 
 @dataclass(frozen=True, slots=True)
 class _Fills:
-    homes: Homes
+    owners: _Owners
     found: Found
 
     def take(self, source: Iterable[SourceRow]) -> None:
@@ -160,13 +192,13 @@ class _Fills:
         free = sum(not fill.fee for fill in self.found.fills)
         if free:
             self.found.notes.append(
-                f"{free} fills carry no commission: the source recorded none for them"
+                f"no commission is recorded in the source for {free} of the fills"
             )
 
     def _keep(self, row: _Row) -> None:
-        home = self._home(row)
-        if home is None:
-            self.found.reject(FILLS, row.place, row.key, NO_BOT, row.tally)
+        home = self.owners.of(row.bot, row.symbol if row.bot == _UNKNOWN else None)
+        if isinstance(home, str):
+            self.found.reject(FILLS, row.place, row.key, home, row.tally)
         elif row.qty <= 0 or row.price <= 0:
             why = "expected a quantity and a price above 0"
             self.found.reject(FILLS, row.place, row.key, why, row.tally)
@@ -192,11 +224,6 @@ class _Fills:
                     quality=quality,
                 )
             )
-
-    def _home(self, row: _Row) -> Home | None:
-        if row.bot == _UNKNOWN:
-            return self.homes.running(_owner_of(row.symbol))
-        return self.homes.of_id(row.bot)
 
 
 def _owner_of(symbol: str) -> str:
@@ -258,15 +285,13 @@ class _Reported:
 # -- round trips ----------------------------------------------------------------------------------
 
 
-def _trade(row: SourceRow, homes: Homes, found: Found) -> None:
+def _trade(row: SourceRow, owners: _Owners, found: Found) -> None:
     key, bot_id, symbol = row.word("trade_id"), row.word("bot_id"), row.symbol()
     fees = [row.amount_or_none(f"{leg}_commission") or Decimal(0) for leg in ("entry", "exit")]
     quantity, net_pnl = row.amount("entry_qty"), row.amount("net_pnl")
     tally = one(quantity, net_pnl, sum(fees, Decimal(0)))
     found.saw(TRADES, bot_id, symbol, tally)
-    is_others = bot_id.startswith("shortseller") and symbol not in _SHORTSELLERS
-    by_symbol = is_others or bot_id == _UNKNOWN
-    home = homes.running(_owner_of(symbol)) if by_symbol else homes.of_id(bot_id)
+    home = owners.of(bot_id, symbol)
     entered, left = row.moment("entry_time"), row.moment("exit_time")
     why = None
     if any(is_test(text) for text in (bot_id, row.text("entry_reason"), row.text("exit_reason"))):
@@ -274,21 +299,21 @@ def _trade(row: SourceRow, homes: Homes, found: Found) -> None:
         return
     if key.startswith(f"{bot_id}:"):
         why = BY_HAND
-    elif home is None:
-        why = NO_BOT
+    elif isinstance(home, str):
+        why = home
     elif quantity <= 0:
         why = "expected a quantity above 0"
     elif left < entered:
         why = "expected an exit after the entry"
     elif not found.is_first(TRADES, key):
         why = "the same key as a row before"
-    if why is not None or home is None:
+    if why is not None or isinstance(home, str):
         found.reject(TRADES, row.place, shown(key), why or NO_BOT, tally)
         return
-    if is_others:
+    if is_others(bot_id, symbol):
         found.moved += 1
     is_mapped = _MAPPED.fullmatch(key) is not None
-    gross, percent = row.amount_or_none("gross_pnl"), row.amount_or_none("pnl_pct")
+    gross, percent = row.amount_or_none("gross_pnl"), row.share_or_none("pnl_pct")
     found.trades.append(
         Trade(
             source_id=key,

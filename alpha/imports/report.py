@@ -45,6 +45,7 @@ class Report:
             "imported": {what: _sums(tally) for what, tally in self.brought.items()},
             "duplicates": dict(self.known),
             "rejected": [_reject(row) for row in found.rejects],
+            "unpaired": [_reject(row) for row in found.unpaired],
             "source_sums": [
                 {"table": table, "bot": bot, "symbol": symbol, **_sums(tally)}
                 for (table, bot, symbol), tally in sorted(found.by_symbol.items())

@@ -13,6 +13,7 @@ from alpha.errors import AlphaError
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _QUANTUM = Decimal("0.000000000001")
 _TOO_LARGE = Decimal(10) ** 15
+_LARGEST_SHARE = Decimal(10) ** 6
 _SYMBOL = re.compile(r"[A-Z0-9]{2,30}")
 _WORD = re.compile(r"[\x21-\x7e]{1,120}")
 #: How much of an unreadable value a message shows.
@@ -24,7 +25,11 @@ class Unreadable(AlphaError):
 
 
 class BadValue(Unreadable):
-    """A value that cannot be what its column holds."""
+    """A value that cannot be what its column holds. `what` says it without the place."""
+
+    def __init__(self, where: str, what: str) -> None:
+        super().__init__(f"{where}: {what}; nothing was changed")
+        self.what = what
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +55,7 @@ class SourceRow:
         value = self.values.get(column)
         shown = "nothing" if value is None else repr(value[:_SHOWN])
         return BadValue(
-            f"{self.table} {self.place}: expected {expected} as {column}, was {shown}; "
-            "nothing was changed"
+            f"{self.table} {self.place}", f"expected {expected} as {column}, was {shown}"
         )
 
     def amount(self, column: str) -> Decimal:
@@ -64,6 +68,13 @@ class SourceRow:
         if not number.is_finite() or abs(number) >= _TOO_LARGE:
             raise self.bad(column, "a number below 1e15")
         return number.quantize(_QUANTUM)
+
+    def share_or_none(self, column: str) -> Decimal | None:
+        """A fraction, or a percentage, that a column for fractions can hold."""
+        found = self.amount_or_none(column)
+        if found is not None and abs(found) >= _LARGEST_SHARE:
+            raise self.bad(column, "a share below 1e6")
+        return found
 
     def amount_or_none(self, column: str) -> Decimal | None:
         return None if self.values.get(column) in (None, "") else self.amount(column)
@@ -84,18 +95,20 @@ class SourceRow:
     def word_or_none(self, column: str) -> str | None:
         return None if self.values.get(column) in (None, "") else self.word(column)
 
-    def moment(self, column: str, zone: tzinfo = UTC) -> datetime:
-        """An aware UTC time; one without an offset is in `zone`. Raises BadValue."""
-        value = self.need(column).strip()
+    def written(self, column: str) -> datetime:
+        """A time as it is written: naive where it names no offset. Raises BadValue."""
         try:
-            found = datetime.fromisoformat(value)
-            found = found.replace(tzinfo=zone) if found.tzinfo is None else found
-            found = found.astimezone(UTC)
-        except (ValueError, OverflowError):
+            found = datetime.fromisoformat(self.need(column).strip())
+        except ValueError:
             raise self.bad(column, "a time") from None
         if not 2000 <= found.year <= 2100:
             raise self.bad(column, "a time after the year 2000")
         return found
+
+    def moment(self, column: str, zone: tzinfo = UTC) -> datetime:
+        """An aware UTC time; one without an offset is in `zone`. Raises BadValue."""
+        found = self.written(column)
+        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
 
     def moment_or_none(self, column: str, zone: tzinfo = UTC) -> datetime | None:
         return None if self.values.get(column) in (None, "") else self.moment(column, zone)

@@ -100,7 +100,23 @@ SELECT 'records', bot_id, '', count(*), 0, 0, 0
 INSERT INTO audit.imports (id, kind, source, sha256, report)
 VALUES ($1, $2, $3, $4, $5::text::jsonb);
 
--- name: exchange_position
--- What the exchange last said about a symbol: positive for long.
-SELECT signed_size FROM trading.exchange_positions
- WHERE account = $1 AND symbol = $2 AND position_idx = 0;
+-- name: exchange_positions
+-- What the exchange last said: positive for long.
+SELECT account, symbol, sum(signed_size) AS signed_size
+  FROM trading.exchange_positions GROUP BY account, symbol;
+
+-- name: first_executions
+-- From when the ledger has each symbol: one look at the index for each, however many rows there are.
+WITH RECURSIVE place(account, symbol) AS (
+    (SELECT account, symbol FROM trading.executions ORDER BY account, symbol LIMIT 1)
+    UNION ALL
+    SELECT e.account, e.symbol
+      FROM place p
+     CROSS JOIN LATERAL (SELECT account, symbol FROM trading.executions
+                          WHERE (account, symbol) > (p.account, p.symbol)
+                          ORDER BY account, symbol LIMIT 1) e
+)
+SELECT p.account, p.symbol,
+       (SELECT min(e.exec_time) FROM trading.executions e
+         WHERE e.account = p.account AND e.symbol = p.symbol) AS exec_time
+  FROM place p;

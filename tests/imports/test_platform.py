@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.imports.conftest import Run
-from tests.imports.old_platform import ERROR, KEY_ID, Dump, trades
+from tests.imports.old_platform import ERROR, KEY_ID, Dump, bots, trades
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
 
@@ -119,8 +119,13 @@ def test_what_the_ledger_has_itself_counts_once(run: Run, ask: Ask, dump: Path) 
     assert ask("SELECT count(*) FROM trading.imported_trades") == [(3,)]
 
 
-def test_a_second_run_brings_nothing(run: Run, everything: Callable[[], str], dump: Path) -> None:
+def test_a_second_run_brings_nothing(
+    run: Run, ask: Ask, everything: Callable[[], str], dump: Path
+) -> None:
     first: Any = run("platform", str(dump))
+    assert ask("SELECT command, result FROM audit.command_log") == [
+        ("import platform", "11 new rows")
+    ]
     before = everything()
     again: Any = run("platform", str(dump))
     assert (again["new_rows"], again["import_id"]) == (0, None)
@@ -180,6 +185,10 @@ def with_a_word_as_price(text: str) -> str:
     return text.replace("\t60000\t", "\tsixty\t", 1)
 
 
+def with_a_share_that_no_column_holds(text: str) -> str:
+    return text.replace("1.250000", "125000000000.0", 1)
+
+
 def without_fills(text: str) -> str:
     return text.replace("trading.fills", "trading.trades")
 
@@ -191,6 +200,7 @@ def without_fills(text: str) -> str:
         (cut_between_tables, ["line ", "cut off"]),
         (with_a_value_less, ["line ", "expected 12 values, was 11"]),
         (with_a_word_as_price, ["line ", "a number as exec_price, was 'sixty'"]),
+        (with_a_share_that_no_column_holds, ["line ", "a share below 1e6 as pnl_pct"]),
         (without_fills, ["earlier platform", "trading.fills"]),
         (lambda _: "hello\n", ["no data of any table"]),
     ],
@@ -242,5 +252,13 @@ def test_live_asks_for_its_flag(run: Run, ask: Ask, dump: Path, settings: Path) 
     )
     refused = run("platform", str(dump), fails=True)
     assert refused["code"] == 4 and "--live" in str(refused["message"])
+    # What was traded with play money is no history of real money.
+    report: Any = run("platform", str(dump), "--live")
+    reasons = {row["reason"] for row in report["rejected"]}
+    assert report["new_rows"] == 0
+    assert "traded in mode demo, the database is of mode live" in reasons
+    live = Dump()
+    live.tables["bots"] = [{**bot, "deployment_mode": "live"} for bot in bots()]
+    dump.write_bytes(gzip.compress(live.text().encode()))
     assert run("platform", str(dump), "--live")["new_rows"] == 11
     assert ask("SELECT DISTINCT mode FROM trading.accounts") == [("live",)]

@@ -2,7 +2,8 @@
 
 Run it with the code of that release, on an empty database of PostgreSQL 15:
 
-    git worktree add OLD COMMIT && cp tests/releases/make_dump.py tests/ledger/fifo.py OLD/tests/ledger
+    git worktree add OLD COMMIT
+    cp tests/releases/make_dump.py tests/ledger/fifo.py OLD/tests/ledger
     cd OLD && python -m tests.ledger.make_dump DSN /usr/lib/postgresql/15/bin > schema_0008.sql
 
 Everything in it is made up, by a seed.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import structlog
 
+from alpha.backup.duty import BackupDuty
 from alpha.clock import Clock, VenueClock
-from alpha.config import Config
+from alpha.config import Config, RunOptions
 from alpha.control.daemons import daemons_on
 from alpha.crew import report_crew
 from alpha.ledger import observations
@@ -32,6 +33,7 @@ class Duties:
     def __init__(
         self,
         config: Config,
+        options: RunOptions,
         stores: Stores,
         live: Live,
         clock: Clock,
@@ -51,6 +53,8 @@ class Duties:
             is_busy=lambda: stores.writer.queued > 0,
         )
         self._recording = Recording(stores, live)
+        live.backups = BackupDuty(config, options.config_file, stores.pool, clock)
+        self._backups = live.backups
 
     def begin(self, schedule: Schedule) -> None:
         schedule.add(Duty("risk", Every(RISK_EVERY_S), self._live.watch_risk, at_start=True))
@@ -60,6 +64,7 @@ class Duties:
         self._candles.begin(schedule)
         self._recording.begin(schedule)
         self._syncing.begin(schedule)
+        self._backups.begin(schedule)
 
     async def end(self) -> None:
         """What a clean stop leaves behind for readers."""

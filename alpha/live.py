@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from alpha import pictures
 from alpha.alerts import Alerts
 from alpha.announcements import alert_message
+from alpha.backup.duty import BackupDuty
 from alpha.clock import Clock, Randomness, iso
 from alpha.config import Config
 from alpha.control.desk import DaemonStatus, Degraded, Row, Status
@@ -54,6 +55,7 @@ class Live:
         #: Portfolio limits and halts that hold; and the regular look at them.
         self.risk_holds: Callable[[], list[Row]] = list
         self.watch_risk: Callable[[], Awaitable[None]] = _nothing
+        self.backups: BackupDuty | None = None
         self._config = config
         self._clock = clock
         self._stores = stores
@@ -195,6 +197,7 @@ class Live:
             pid=os.getpid(),
             daemons=self.daemons,
             risk=self.risk_holds(),
+            backup_age_s=self.backups.age_s if self.backups is not None else None,
         )
 
     def _parts(self) -> Iterator[Degraded]:
@@ -211,6 +214,10 @@ class Live:
             yield {"part": part, "since": at, "why": writer.degraded_why}
         if mirror is not None and mirror.away_since is not None:
             yield {"part": "redis", "since": since(mirror.away_since), "why": mirror.away_why}
+        late_ms = self.backups.overdue_since_ms if self.backups is not None else None
+        if late_ms is not None:
+            why = "no backup has been made for over 26 h: see the log, and `alpha backup create`"
+            yield {"part": "backup", "since": iso(late_ms), "why": why}
         if self.no_exchange is not None:
             since_ms, why = self.no_exchange
             yield {"part": "exchange", "since": iso(since_ms), "why": why}

@@ -214,6 +214,7 @@ def status(
     pid: int,
     daemons: list[DaemonStatus],
     risk: list[Row],
+    backup_age_s: float | None,
 ) -> Status:
     """`sessions` by the bots' names in the settings; `idle_bots` are those not run."""
     return {
@@ -234,6 +235,7 @@ def status(
         },
         "daemons": daemons,
         "risk": risk,
+        "backup_age_s": backup_age_s,
     }
 
 

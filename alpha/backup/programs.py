@@ -114,19 +114,23 @@ def with_database(dsn: str, database: str) -> str:
 
 
 async def output_of(*commands: Command, source: Path | None = None) -> str:
-    """What a chain prints. Raises AlphaError with its own words when it fails."""
+    """What the last of a chain prints. Raises AlphaError with its words when it fails."""
     with tempfile.TemporaryFile() as printed:
-        await run_chain(commands, source=source, sink=printed.fileno())
+        await run_chain(commands, source=source, sink=printed.fileno(), early=True)
         printed.seek(0)
         return printed.read().decode("utf-8", "replace")
 
 
 async def run_chain(
-    commands: Sequence[Command], *, source: Path | None = None, sink: int | None = None
+    commands: Sequence[Command],
+    *,
+    source: Path | None = None,
+    sink: int | None = None,
+    early: bool = False,
 ) -> None:
     """Runs programs with pipes between them: the first reads the file `source`, the last writes to
-    the descriptor `sink`. Raises AlphaError with the words of the last that failed: the earlier
-    ones fail because it does. All have ended when this returns."""
+    the descriptor `sink`. Raises AlphaError with the words of the one that failed first; with
+    `early` the last may stop reading before its end. All have ended when this returns."""
     started: list[asyncio.subprocess.Process] = []
     with ExitStack() as stack:
         errors = [stack.enter_context(tempfile.TemporaryFile()) for _ in commands]
@@ -150,10 +154,16 @@ async def run_chain(
                     with suppress(ProcessLookupError):
                         process.kill()
                     await process.wait()
-        for number in reversed(range(len(commands))):
-            if statuses[number] != 0:
+        if statuses[-1] == 0 and (early or not any(statuses)):
+            return
+        failures = []
+        for number, status in enumerate(statuses):
+            if status != 0:
                 errors[number].seek(0)
-                raise AlphaError(_failed(commands[number], statuses[number], errors[number].read()))
+                failures.append(_failed(commands[number], status, errors[number].read()))
+        # The first of a chain tells why, unless it only lost its reader.
+        told = [one for one in failures if "Broken pipe" not in one and "status -13" not in one]
+        raise AlphaError((told or failures)[0])
 
 
 def _open(source: Path) -> BinaryIO:

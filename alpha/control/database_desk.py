@@ -94,6 +94,7 @@ class DatabaseDesk:
             bots=bots,
             daemons=await daemons_on(self._pool),
             risk=[row for row in await self.risk() if row["since"] is not None],
+            backup_age_s=None,
         )
 
     async def _bot_status(self, name: str, row: LedgerRow | None) -> BotStatus:

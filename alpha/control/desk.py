@@ -51,7 +51,7 @@ class BotStatus(TypedDict):
 
 
 class Degraded(TypedDict):
-    """Something that is not as it should be. `part`: postgres, redis, exchange, disk, or
+    """Something that is not as it should be. `part`: postgres, redis, exchange, disk, backup, or
     `account:NAME`; `since` is ISO 8601, UTC."""
 
     part: str
@@ -107,7 +107,9 @@ class RiskAnswer(TypedDict):
 
 
 class Status(TypedDict):
-    """The whole picture. Money is Decimal where it was read, text once it went over a wire."""
+    """The whole picture. `backup_age_s`: of the newest backup, or of the database while it has
+    none; None where no daemon keeps them. Money is Decimal where it was read, text once it
+    went over a wire."""
 
     source: Source
     mode: str
@@ -121,6 +123,7 @@ class Status(TypedDict):
     bots: dict[str, BotStatus]
     daemons: list[DaemonStatus]
     risk: list[Row]  # portfolio limits and halts that hold, as `alpha risk show` has them
+    backup_age_s: float | None
 
 
 @dataclass(frozen=True, slots=True)

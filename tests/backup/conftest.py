@@ -1,4 +1,4 @@
-"""A ledger of a thousand fills, made once, and a copy of it for each test."""
+"""A ledger of some hundred fills, made once, and a copy of it for each test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from alpha.embedded.postgres import dsn
 from bench.million import Shape, make
 from tests.conftest import ROOT
 
-FILLS = 1_200
+FILLS = 600
 _numbers = count(1)
 
 
@@ -43,7 +43,7 @@ def filled(postgres_template: tuple[Place, str]) -> Iterator[str]:
     place, template = postgres_template
     with asyncio.Runner() as runner:
         runner.run(execute(dsn(place, "postgres"), f"CREATE DATABASE filled TEMPLATE {template}"))
-        shape = Shape(fills=FILLS, accounts=2, bots=3)
+        shape = Shape(fills=FILLS, accounts=1, bots=3)
         runner.run(make(dsn(place, "filled"), shape, candles=200, jobs=1))
     yield "filled"
 

@@ -100,6 +100,7 @@ class MemoryDesk:
             bots=bots,
             daemons=[],
             risk=self.limits,
+            backup_age_s=120.0,
         )
 
     async def reconcile(self) -> Sequence[Row]:

@@ -1,0 +1,101 @@
+"""What the daemon does by itself: what is due, by a process of its own, and what it tells."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from alpha.backup.duty import BackupDuty
+from alpha.clock import ManualClock, SystemClock
+from alpha.config.load import load
+from alpha.errors import AlphaError
+from alpha.ledger.pool import Pool, open_pool
+from tests.backup.conftest import execute
+
+HOUR = 3_600_000
+DAY_AGO = "UPDATE config.schema_migrations SET applied_at = applied_at - interval '25 hours'"
+
+
+@pytest.fixture
+async def pool(ledger_dsn: str) -> AsyncIterator[Pool]:
+    opened = await open_pool(ledger_dsn, clock=SystemClock(), max_size=1)
+    yield opened
+    await opened.close()
+
+
+def duty_of(
+    url: str, redis_url: str, pool: Pool, clock: ManualClock, folder: Path, **backup: object
+) -> BackupDuty:
+    file = folder / "config.toml"
+    keys = "".join(f"{key} = {value!r}\n" for key, value in backup.items())
+    file.write_text(
+        f"data_dir = '{folder}'\n[postgres]\nurl = '{url}'\n[redis]\nurl = '{redis_url}'\n"
+        f"[backup]\n{keys}"
+    )
+    return BackupDuty(load(file, {}, {}), file, pool, clock)
+
+
+async def test_what_is_due_is_made_once(
+    ledger_dsn: str, redis_url: str, pool: Pool, tmp_path: Path
+) -> None:
+    await execute(ledger_dsn, DAY_AGO)
+    clock = ManualClock(SystemClock().now_ms())
+    duty = duty_of(ledger_dsn, redis_url, pool, clock, tmp_path)
+    await duty.look()
+    # A day without one: the daily one, which is an hourly one, too, and what Redis holds.
+    made = sorted(path.name for path in (tmp_path / "backups").rglob("*.dump"))
+    assert len(made) == 4, made  # and its links
+    assert len(list((tmp_path / "backups" / "redis").glob("*.rdb"))) == 1
+    await duty.look()
+    assert len(list((tmp_path / "backups" / "last").glob("*.dump"))) == 1
+    assert duty.age_s == 0
+    # Another process, as after a restart, knows what lies there.
+    again = duty_of(ledger_dsn, redis_url, pool, clock, tmp_path)
+    await again.look()
+    assert len(list((tmp_path / "backups" / "last").glob("*.dump"))) == 1
+    clock.advance(HOUR)
+    assert again.due(clock.now_ms()) in ("hourly", "daily")
+    assert again.overdue_since_ms is None
+    clock.advance(26 * HOUR)
+    assert again.overdue_since_ms is not None
+    assert again.age_s == pytest.approx(27 * 3600, abs=120)
+
+
+async def test_a_failure_is_told_and_tried_again_later(
+    ledger_dsn: str, redis_url: str, pool: Pool, tmp_path: Path
+) -> None:
+    await execute(ledger_dsn, DAY_AGO)
+    clock = ManualClock(SystemClock().now_ms())
+    nothing = tmp_path / "nothing"
+    nothing.mkdir()
+    duty = duty_of(ledger_dsn, redis_url, pool, clock, tmp_path, programs=str(nothing))
+    with pytest.raises(AlphaError, match=r"pg_dump.*postgresql-client"):
+        await duty.look()
+    await duty.look()  # not each minute
+    clock.advance(15 * 60_000)
+    with pytest.raises(AlphaError, match="pg_dump"):
+        await duty.look()
+
+
+async def test_when_something_is_due(
+    ledger_dsn: str, redis_url: str, pool: Pool, tmp_path: Path
+) -> None:
+    """A database that was made at half past one."""
+    await execute(
+        ledger_dsn, "UPDATE config.schema_migrations SET applied_at = '2026-03-01T01:30Z'"
+    )
+
+    def at(hour: int, minute: int) -> int:
+        return round(datetime(2026, 3, 1, hour, minute, tzinfo=UTC).timestamp() * 1000)
+
+    duty = duty_of(ledger_dsn, redis_url, pool, ManualClock(at(1, 40)), tmp_path)
+    await duty.look()
+    asked = [duty.due(at(*time)) for time in ((1, 59), (2, 0), (2, 30), (23, 0))]
+    assert asked == [None, "daily", "daily", "daily"]
+    only = duty_of(ledger_dsn, redis_url, pool, ManualClock(at(1, 40)), tmp_path, daily_at="05:15")
+    await only.look()
+    asked = [only.due(at(*time)) for time in ((1, 59), (2, 0), (5, 14), (5, 15))]
+    assert asked == [None, "hourly", "hourly", "daily"]

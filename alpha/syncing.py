@@ -11,11 +11,12 @@ from alpha.clock import Clock
 from alpha.errors import AlphaError, NotFound, RetryLater
 from alpha.ledger.pool import CONNECTION_ERRORS
 from alpha.ledger.syncs import Kind, Run, SyncStore
+from alpha.ledger.wallet_audits import AuditStore
 from alpha.live import Live
-from alpha.schedule import Duty, Every, Schedule
+from alpha.schedule import Daily, Duty, Every, Schedule
 from alpha.stores import Stores
 from alpha.supervision import Supervisor
-from alpha.sync.account import AccountSync
+from alpha.sync.account import PASSING, AccountSync
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +24,8 @@ HOUR_S = 3_600.0
 #: Five past every hour, spread over a minute.
 OFFSET_S = 300.0
 JITTER_S = 60.0
+#: When the wallets are audited, UTC.
+AUDIT_HOUR, AUDIT_MINUTE = 0, 35
 #: Without a success for this long `alpha status` says so.
 OLD_AFTER_S = 26 * HOUR_S
 
@@ -41,6 +44,7 @@ class Syncing:
         self._alerts = alerts
         self._supervisor = supervisor
         self._store = SyncStore(stores.pool)
+        self._audits = AuditStore(stores.pool)
         self._accounts: dict[str, AccountSync] = {}
         #: Accounts on which a run is under way.
         self.busy: set[str] = set()
@@ -49,6 +53,8 @@ class Syncing:
     def begin(self, schedule: Schedule) -> None:
         hourly = Every(HOUR_S, OFFSET_S)
         schedule.add(Duty("trade-sync", hourly, self._hourly, jitter_s=JITTER_S))
+        nightly = Daily(AUDIT_HOUR, AUDIT_MINUTE)
+        schedule.add(Duty("wallet-audit", nightly, self._nightly, jitter_s=JITTER_S))
         schedule.add(Duty("trade-sync-watch", Every(60.0), self._watch, at_start=True))
 
     # -- every hour ---------------------------------------------------------------------------
@@ -57,6 +63,22 @@ class Syncing:
         for name in set(self._live.services) - self.busy:
             self.busy.add(name)
             await self._carry_out(name, "hourly", lambda one: one.sync("hourly"))
+
+    async def _nightly(self) -> None:
+        """Every account's cash. One that cannot be asked is told of and does not keep the others
+        waiting; the next audit covers its time too."""
+        for name in list(self._live.services):
+            try:
+                await self._account(name).audit()
+            except PASSING as error:
+                words = str(error) or type(error).__name__
+                self._alerts.tell(
+                    "wallet_not_audited",
+                    f"expected account {name} to be audited, was {words}; the next audit covers "
+                    f"this time too, `alpha sync run` makes one now",
+                    level="ERROR",
+                    account=name,
+                )
 
     async def _carry_out(self, name: str, kind: Kind, work: Work) -> None:
         try:
@@ -156,6 +178,7 @@ class Syncing:
                 service.recovery.catch_up,
                 self._stores.reader,
                 self._store,
+                self._audits,
                 self._clock,
                 waits_until_live=True,
             )

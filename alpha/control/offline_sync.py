@@ -9,6 +9,7 @@ from alpha.config.show import secrets_of
 from alpha.control.truth import exchange_reader
 from alpha.errors import AlphaError, NotFound, NotRunning
 from alpha.installation import installation_id
+from alpha.ledger.alert_journal import AlertJournal
 from alpha.ledger.pool import Pool
 from alpha.sync.stored import stored_accounts
 
@@ -31,17 +32,21 @@ async def sync_stored(
         wanted = names if account is None else [account]
         if not wanted:
             return []
+        alerts = Alerts(clock, secrets=secrets_of(config))
         async with stored_accounts(
             pool,
             exchange.clients,
             wanted,
             installation=installation_id(config.data_dir, SystemRandomness()),
             clock=clock,
-            alerts=Alerts(clock, secrets=secrets_of(config)),
+            alerts=alerts,
         ) as accounts:
             for one in accounts.values():
                 try:
                     await (one.sync("manual") if months is None else one.backfill(months))
                 except AlphaError as error:
                     await one.not_begun("manual" if months is None else "backfill", error)
+        journal = AlertJournal(pool, clock)
+        for alert in alerts.recent:
+            await journal.record(alert)
         return wanted

@@ -6,8 +6,8 @@ Small writes through a pool: nothing of the books is computed from them.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
@@ -101,64 +101,6 @@ class Total:
     def agrees(self) -> bool:
         pnl, fees = self.ledger_pnl - self.exchange_pnl, self.ledger_fees - self.exchange_fees
         return abs(pnl) <= self.tolerance and abs(fees) <= self.tolerance
-
-
-@dataclass(frozen=True, slots=True)
-class Movement:
-    """Cash that no execution has moved. `change` > 0 was received."""
-
-    id: str
-    kind: str
-    trade_id: str
-    category: str
-    symbol: str
-    change: Decimal
-    balance: Decimal | None
-    at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class AuditBase:
-    """What the next audit builds on: the exchange's balance at `until_ms`, what was open then, and
-    how many executions the ledger had up to there."""
-
-    id: int
-    since_ms: int
-    until_ms: int
-    balance: Decimal
-    executions: int
-    open_costs: Mapping[str, tuple[Decimal, Decimal]]  # symbol -> signed size, entry value
-
-
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """Ledger cash against the exchange's, in USDT, from `since_ms` to `until_ms`."""
-
-    account: str
-    since_ms: int
-    until_ms: int
-    opening: Decimal
-    realised: Decimal
-    fees: Decimal
-    funding: Decimal
-    moved: Decimal
-    rounding: Decimal
-    log_balance: Decimal
-    wallet: Decimal
-    compared: int
-    differing: int
-    first_difference: str
-    executions: int
-    open_costs: Mapping[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
-
-    @property
-    def ledger_balance(self) -> Decimal:
-        return self.opening + self.realised - self.fees + self.funding + self.moved
-
-    @property
-    def difference(self) -> Decimal:
-        """What the exchange has more than the ledger explains."""
-        return self.wallet - self.ledger_balance - self.rounding
 
 
 class SyncStore:

@@ -216,12 +216,11 @@ ON CONFLICT (account, id, kind, trade_id) DO NOTHING;
 INSERT INTO trading.wallet_audits (
     account, since, until, opening_balance, realised, fees, funding, moved, rounding, log_balance,
     wallet_balance, rows_compared, rows_differing, first_difference, executions, open_costs)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16::text::jsonb)
-RETURNING id, ledger_balance, difference;
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16::text::jsonb);
 
 -- name: audits
 -- The newest first.
-SELECT id, since, until, wallet_balance, executions, open_costs::text AS open_costs
+SELECT id, until, wallet_balance, executions, open_costs::text AS open_costs
   FROM trading.wallet_audits WHERE account = $1 ORDER BY id DESC LIMIT $2;
 
 -- name: newest_audits

@@ -25,6 +25,8 @@ from alpha.errors import AlphaError, RetryLater
 from alpha.ledger.pool import CONNECTION_ERRORS
 from alpha.ledger.stored import trimmed
 from alpha.ledger.syncs import ClosedRow, Kind, Run, SyncStore
+from alpha.ledger.wallet_audits import Audit, AuditStore
+from alpha.sync.audit import WalletAudit, is_of_ledger, movement
 from alpha.sync.history import Cycles, past_of
 from alpha.sync.totals import compare_totals
 from alpha.sync.windows import Window, count_windows, windows
@@ -50,6 +52,8 @@ _SLICE = 100
 _TRIES = 5
 _LIVE_WITHIN_S = 60.0
 _LOOK_AGAIN_S = 1.0
+#: A note for each of so many executions.
+_NAMED = 20
 
 PASSING: tuple[type[BaseException], ...] = (AlphaError, *CONNECTION_ERRORS)
 Key = tuple[str, str]
@@ -73,6 +77,7 @@ class AccountSync:
         catch_up: CatchUp,
         ledger: Ledger,
         store: SyncStore,
+        audits: AuditStore,
         clock: Clock,
         *,
         waits_until_live: bool,
@@ -85,6 +90,8 @@ class AccountSync:
         self._store = store
         self._clock = clock
         self._waits_until_live = waits_until_live
+        self._audits = audits
+        self._wallet = WalletAudit(self.name, rest, catch_up, audits, clock, account.alerts)
         self._one_at_a_time = asyncio.Lock()
 
     async def sync(self, kind: Kind) -> Run:
@@ -98,6 +105,13 @@ class AccountSync:
             count = count_windows(start_ms, until_ms)
             run = await self._store.begin(self.name, kind, start_ms, until_ms, count)
             return await self._carried_out(run, self._sync)
+
+    async def audit(self) -> Audit | None:
+        """The ledger's cash against the exchange's since the audit before. None: there is nothing
+        to compare yet. Raises AlphaError or a connection error when a side could not be asked."""
+        async with self._one_at_a_time:
+            await self._until_live()
+            return await self._wallet.run()
 
     async def backfill(self, months: int) -> Run:
         """Everything of the last `months` months. One that was interrupted goes on where it was."""
@@ -350,8 +364,37 @@ class AccountSync:
             yield run
         await self._catch_up.drain()
         differing = await compare_totals(self._store, self.name, start_ms, run.end_ms)
-        if differing:
-            yield run.noting(*differing)
+        run = run.noting(*differing)
+        yield run
+        async for step in self._cash(run, since_ms):
+            run = step
+            yield run
+        if run.kind == "manual":
+            await self._wallet.run()
+
+    async def _cash(self, run: Run, since_ms: int) -> AsyncIterator[Run]:
+        """The transaction log: every execution in it has to be in the ledger, and what moved cash
+        beside executions is kept."""
+        mark = await self._store.watermark(self.name, "transactions")
+        start_ms = min(mark.high_ms - OVERLAP_MS, since_ms) if mark else since_ms
+        for window in windows(start_ms, run.end_ms):
+            rows = await self._rest.transactions(window.start_ms, window.end_ms)
+            others = [movement(row) for row in rows if not is_of_ledger(row)]
+            if others:
+                await self._audits.put_movements(self.name, others)
+            named = {(row.symbol, row.trade_id): row for row in rows if is_of_ledger(row)}
+            if named and run.kind != "backfill":  # which may have left some out, and said so
+                lacking = await self._ledger.missing_exec_ids(self.name, list(named))
+                run = run.noting(
+                    *(
+                        f"{symbol}: the transaction log names {exec_id}, which the ledger lacks"
+                        for symbol, exec_id in sorted(lacking)[:_NAMED]
+                        if not self.account.knows((symbol, exec_id))
+                    )
+                )
+            await self._store.advance(self.name, "transactions", window.end_ms)
+            run = replace(run, cash_rows=run.cash_rows + len(rows))
+            yield run
 
 
 def _bounds(cursor: str) -> Window | None:

@@ -14,6 +14,7 @@ from alpha.ledger.lease import Lease
 from alpha.ledger.pool import Pool
 from alpha.ledger.reader import LedgerReader
 from alpha.ledger.syncs import SyncStore
+from alpha.ledger.wallet_audits import AuditStore
 from alpha.ledger.writer import LedgerWriter
 from alpha.sync.account import AccountSync
 from alpha.trading.account import Account
@@ -59,6 +60,7 @@ async def stored_accounts(
                 CatchUp(account, reader, writer),
                 reader,
                 SyncStore(pool),
+                AuditStore(pool),
                 clock,
                 waits_until_live=False,
             )

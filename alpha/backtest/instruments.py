@@ -7,10 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 
 from alpha.candles.files import Candles
-from alpha.candles.instruments import FILE, read_instruments
+from alpha.candles.instruments import Rules
 from alpha.core.instruments import Instrument
 
 #: symbol: tick, quantity step, which is the smallest quantity too.
@@ -27,10 +26,8 @@ _MIN_NOTIONAL = Decimal(5)
 _MAX_LEVERAGE = Decimal(100)
 
 
-def instruments_of(folder: Path, candles: Iterable[Candles]) -> dict[str, Instrument]:
-    """The filters of every symbol that has candles."""
-    path = folder / FILE
-    rows = read_instruments(path) if path.is_file() else {}
+def instruments_of(rows: Rules, candles: Iterable[Candles]) -> dict[str, Instrument]:
+    """The filters of every symbol that has candles; `rows` are those told beside them."""
     found: dict[str, Instrument] = {}
     for one in candles:
         values = rows.get(one.symbol, {})

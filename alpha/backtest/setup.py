@@ -10,14 +10,16 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import get_origin
 
-from alpha.backtest.engine import Engine
-from alpha.backtest.funding import read_funding
+from alpha.backtest.engine import Engine, FundingRate
+from alpha.backtest.funding import funding_of
 from alpha.backtest.instruments import instruments_of
 from alpha.backtest.seat import HookRaised, Seat
 from alpha.backtest.tape import Folder, Tape
 from alpha.backtest.venue import Terms
 from alpha.bots.discovery import AnyPlugin, Catalog
 from alpha.bots.settings import nearest
+from alpha.candles.files import Candles
+from alpha.candles.instruments import Rules
 from alpha.clock import iso
 from alpha.config import Config
 from alpha.config.settings import BotSettings
@@ -121,26 +123,14 @@ def prepare(
     unknown names and empty folders, ConfigError for wrong settings, CandleError for faulty
     files."""
     request = with_own(request)
-    folder = folder or Folder(request.data)
     bots, seats = _seated(config, catalog, request)
-    notes: list[str] = []
-    for seat in seats:
-        declared = [one.symbol for one in seat.subscriptions]
-        seat.choose(folder.symbols)
-        _keep_what_is_there(seat, declared, folder, notes)
-    symbols = list(dict.fromkeys(one.symbol for seat in seats for one in seat.subscriptions))
-    interval_ms = folder.finest(symbols)
-    candles = {
-        symbol: folder.read(symbol, interval_ms, repair=request.repair) for symbol in symbols
-    }
-    for one in candles.values():
-        notes += [f"{fault}; dropped" if fault.dropped else str(fault) for fault in one.faults]
-    tape = Tape(candles, interval_ms, request.to_ms)
+    found = _read(seats, folder or Folder(request.data), repair=request.repair)
+    tape = Tape(found.candles, found.interval_ms, request.to_ms)
     _check_window(request, tape)
     engine = Engine(
         seats,
         tape,
-        instruments_of(folder.path, candles.values()),
+        instruments_of(found.rules, found.candles.values()),
         Terms(
             balance=request.balance,
             slippage_bps=request.slippage_bps,
@@ -149,10 +139,49 @@ def prepare(
         ),
         capital={name: bot.capital for name, bot in bots.items() if bot.capital is not None},
         from_ms=request.from_ms,
-        funding=read_funding(folder.path, symbols),
+        funding=found.funding,
         progress=progress,
     )
-    return Prepared(engine, tuple(bots), tape, notes)
+    return Prepared(engine, tuple(bots), tape, found.notes)
+
+
+def read_for(config: Config, catalog: Catalog, request: Request, folder: Folder) -> None:
+    """Has the folder read all that `prepare` will ask of it; errors as there."""
+    request = with_own(request)
+    _, seats = _seated(config, catalog, request)
+    _read(seats, folder, repair=request.repair)
+
+
+def plugins_of(config: Config, request: Request) -> tuple[str, ...]:
+    """Names of the plugins behind the bots, each once."""
+    names = request.bots or tuple(config.enabled_bots)
+    return tuple(dict.fromkeys(_bot(config, name).plugin or name for name in names))
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a folder has for the bots."""
+
+    candles: Mapping[str, Candles]
+    interval_ms: int
+    rules: Rules
+    funding: list[FundingRate]
+    notes: list[str]
+
+
+def _read(seats: Sequence[Seat], folder: Folder, *, repair: bool) -> _Found:
+    """Lets the bots choose their symbols, and reads what is there of them."""
+    notes: list[str] = []
+    for seat in seats:
+        declared = [one.symbol for one in seat.subscriptions]
+        seat.choose(folder.symbols)
+        _keep_what_is_there(seat, declared, folder, notes)
+    symbols = list(dict.fromkeys(one.symbol for seat in seats for one in seat.subscriptions))
+    interval_ms = folder.finest(symbols)
+    candles = {symbol: folder.read(symbol, interval_ms, repair=repair) for symbol in symbols}
+    for one in candles.values():
+        notes += [f"{fault}; dropped" if fault.dropped else str(fault) for fault in one.faults]
+    return _Found(candles, interval_ms, folder.rules(), funding_of(folder, symbols), notes)
 
 
 def check_settings(config: Config, catalog: Catalog, request: Request) -> None:

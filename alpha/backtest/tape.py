@@ -5,11 +5,14 @@ sets of bars, and time cut into stretches in which the same symbols have bars.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
 from itertools import pairwise, repeat
 from operator import mul
 from pathlib import Path
+from typing import TypeVar
 
 from alpha.candles.files import (
     CandleError,
@@ -19,8 +22,13 @@ from alpha.candles.files import (
     name_parts,
     read_candles,
 )
+from alpha.candles.funding import funding_files, read_rates
+from alpha.candles.instruments import FILE, Rules, read_instruments
 from alpha.core.events import Bar
 from alpha.errors import NotFound
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 def bars_of(candles: Candles, low: int, high: int) -> Iterator[Bar]:
@@ -47,8 +55,9 @@ def bars_of(candles: Candles, low: int, high: int) -> Iterator[Bar]:
 
 
 class Folder:
-    """The candle files of a folder (or the one file), by symbol and interval. Each is read once,
-    when it is asked for: runs that share a folder share its candles."""
+    """The candle files of a folder (or the one file), by symbol and interval, and what lies beside
+    them. Each file is read once, when it is asked for: runs that share a folder share its candles,
+    and where a folder is sent to, all that was read before is there without the files."""
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
@@ -58,7 +67,9 @@ class Folder:
         self.path = path if path.is_dir() else path.parent
         files = [path] if path.is_file() else candle_files(path)
         self._files: dict[str, dict[int, Path]] = {}
-        self._read: dict[tuple[Path, bool], Candles] = {}
+        self._candles: dict[tuple[Path, bool], Candles | CandleError] = {}
+        self._rules: dict[Path, Rules | CandleError] = {}
+        self._rates: dict[Path, dict[int, Decimal] | CandleError] = {}
         for file in files:
             symbol, interval_ms = name_parts(file)
             other = self._files.setdefault(symbol, {}).get(interval_ms)
@@ -73,6 +84,7 @@ class Folder:
                 f"{path}: expected files like bybit-linear-BTCUSDT-5m.csv.gz, found none; "
                 "check --data"
             )
+        self._funding = funding_files(self.path)
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -93,10 +105,33 @@ class Folder:
         return min(common)
 
     def read(self, symbol: str, interval_ms: int, *, repair: bool = False) -> Candles:
-        key = (self._files[symbol][interval_ms], repair)
-        if key not in self._read:
-            self._read[key] = read_candles(key[0], repair=repair)
-        return self._read[key]
+        path = self._files[symbol][interval_ms]
+        return _once(self._candles, (path, repair), partial(read_candles, path, repair=repair))
+
+    def rules(self) -> Rules:
+        """Instrument filters by symbol; empty without a file of them."""
+        path = self.path / FILE
+        return _once(self._rules, path, lambda: read_instruments(path) if path.is_file() else {})
+
+    def rates(self, symbols: Iterable[str]) -> Iterator[tuple[str, dict[int, Decimal]]]:
+        """Funding rates by time in ms, of those of `symbols` that have a file of them."""
+        wanted = set(symbols)
+        for path, symbol in self._funding.items():
+            if symbol in wanted:
+                yield symbol, _once(self._rates, path, partial(read_rates, path))
+
+
+def _once(kept: dict[K, V | CandleError], key: K, read: Callable[[], V]) -> V:
+    """What was read for the key; an error is kept as well, and raised every time."""
+    if key not in kept:
+        try:
+            kept[key] = read()
+        except CandleError as error:
+            kept[key] = error
+    found = kept[key]
+    if isinstance(found, CandleError):
+        raise found.with_traceback(None)
+    return found
 
 
 def aggregate(candles: Candles, interval_ms: int, until: int) -> dict[int, Bar]:

@@ -157,7 +157,7 @@ def lay_out(candidate: Candidate, data: Path | None = None, closes: int = CLOSES
         tape=tape,
         subscriptions=wanted,
         choice=choice,
-        instruments=instruments_of(Path() if folder is None else folder.path, candles.values()),
+        instruments=instruments_of({} if folder is None else folder.rules(), candles.values()),
         bars=bars,
         begin_ms=begin_ms,
         end_ms=end_ms,

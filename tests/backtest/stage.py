@@ -133,7 +133,7 @@ def run(
     engine = Engine(
         [seat(strategy, name) for name, strategy in strategies.items()],
         tape,
-        instruments_of(Path(), market),
+        instruments_of({}, market),
         Terms(Decimal(balance), Decimal(slippage_bps), netting),
         capital=capital,
         from_ms=from_ms,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alpha.backtest.funding import read_funding
+from alpha.backtest.funding import funding_of
 from alpha.backtest.instruments import instruments_of
 from alpha.backtest.tape import Folder
 from alpha.candles.files import CandleError
@@ -56,10 +56,11 @@ def test_one_file_is_a_folder_too(tmp_path: Path) -> None:
 
 def test_filters_come_from_the_table_the_file_or_the_decimals(tmp_path: Path) -> None:
     rows: list[Row] = [(0.0123, 0.0130, 0.012, 0.0125)]
+    save(tmp_path, BTC, "5m", STEP)
     market = [candles(BTC, flat(1.0, 1)), candles(ETH, flat(1.0, 1)), candles("ABCUSDT", rows)]
     rules = {"ETHUSDT": {"qty_step": "0.5", "taker_fee": "0.001"}}
     (tmp_path / "instruments.json").write_text(json.dumps(rules))
-    found = instruments_of(tmp_path, market)
+    found = instruments_of(Folder(tmp_path).rules(), market)
     assert (found[BTC].tick, found[BTC].qty_step, found[BTC].min_qty) == (
         D("0.1"),
         D("0.001"),
@@ -82,6 +83,6 @@ def test_rates_beside_the_candles_are_found(tmp_path: Path) -> None:
     save(tmp_path, BTC, "5m", STEP)
     (tmp_path / "bybit-linear-BTCUSDT-funding.csv").write_text("time_ms,rate\n300000,0.0001\n")
     (tmp_path / "bybit-linear-ETHUSDT-funding.csv").write_text("time_ms,rate\n300000,0.0002\n")
-    (found,) = read_funding(tmp_path, [BTC])
+    (found,) = funding_of(Folder(tmp_path), [BTC])
     assert (found.symbol, found.at_ms, found.rate) == (BTC, STEP, D("0.0001"))
     assert Folder(tmp_path).symbols == (BTC,)

@@ -74,7 +74,7 @@ def backtest(
     step = next(iter(market.values())).interval_ms
     filters = {
         symbol: replace(one, tick=TICK, qty_step=LOT, min_qty=LOT)
-        for symbol, one in instruments_of(Path(), market.values()).items()
+        for symbol, one in instruments_of({}, market.values()).items()
     }
     terms = Terms(slippage_bps=Decimal(slippage))
     return Engine([seat], Tape(market, step), filters, terms).run()

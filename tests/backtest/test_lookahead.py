@@ -46,7 +46,7 @@ def signals(
     seat = Seat(bot, bot, plugin.maker(settings, bot=bot), plugin=bot)
     seat.choose(sorted(market))
     seat.keep([one for one in seat.subscriptions if one.symbol in market])
-    filters = instruments_of(Path(), market.values())
+    filters = instruments_of({}, market.values())
     return Engine([seat], Tape(market, STEP), filters, Terms()).run().signals
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -77,7 +76,7 @@ class Recorded:
 def _run(strategy: object, market: Mapping[str, Candles], slippage: str = "0") -> Result:
     seat = Seat("bot", "bot", lambda: strategy, plugin="bot")
     terms = Terms(slippage_bps=Decimal(slippage))
-    filters = instruments_of(Path(), market.values())
+    filters = instruments_of({}, market.values())
     return Engine([seat], Tape(market, STEP), filters, terms).run()
 
 

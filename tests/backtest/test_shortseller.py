@@ -67,7 +67,7 @@ def backtest(
     engine = Engine(
         [seat],
         Tape(market, STEP),
-        instruments_of(Path(), market.values()),
+        instruments_of({}, market.values()),
         Terms(slippage_bps=Decimal(slippage_bps)),
     )
     return engine.run()

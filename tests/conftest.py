@@ -32,8 +32,8 @@ from alpha.ledger.migrations import migrate
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
-#: Tests with an environment of their own: script/test --peers.
-collect_ignore = ["peers"]
+#: Tests with environments of their own: script/test --peers, script/test --scale.
+collect_ignore = ["peers", "scale"]
 #: What a finished test may still be finishing, e.g. the closing of a socket.
 GRACE_S = 2.0
 

@@ -68,7 +68,7 @@ def test_documents_that_are_named_exist(texts: dict[Path, str]) -> None:
 def test_the_locks_hold_names_versions_and_hashes_only(texts: dict[Path, str]) -> None:
     package = r"[a-z0-9-]+(\[[a-z,]+\])?==[\w.+]+( ; [\w .<>='()!]+)? \\"
     line = re.compile(rf"#.*|{package}|    --hash=sha256:[0-9a-f]{{64}}( \\)?")
-    for group in ("runtime", "dev", "peers", "fuzz"):
+    for group in ("runtime", "dev", "peers", "scale", "fuzz"):
         lock = texts[Path(f"requirements/{group}.txt")]
         assert [found for found in lock.splitlines() if not line.fullmatch(found)] == []
         assert "//" not in lock

@@ -82,13 +82,13 @@ def test_what_runs_imports_what_is_declared() -> None:
 
 
 def test_tests_import_what_is_declared() -> None:
-    groups = ("runtime", "dev", "peers", "fuzz", "extras")
+    groups = ("runtime", "dev", "peers", "scale", "fuzz", "extras")
     declared = {name_of(one) for group in groups for one in requirements(group)}
     used = imported("tests", "bench")
     assert {name: where for name, where in used.items() if name not in declared} == {}
 
 
-@pytest.mark.parametrize("group", ["runtime", "dev", "peers"])
+@pytest.mark.parametrize("group", ["runtime", "dev", "peers", "scale"])
 def test_the_lock_fits_what_is_declared(group: str) -> None:
     versions = locked(group)
     wanted = requirements(group)
@@ -98,13 +98,14 @@ def test_the_lock_fits_what_is_declared(group: str) -> None:
         assert versions[name_of(requirement)] >= floor_of(requirement), requirement
 
 
-@pytest.mark.parametrize("group", ["runtime", "dev", "peers"])
+@pytest.mark.parametrize("group", ["runtime", "dev", "peers", "scale"])
 def test_a_lock_names_no_address(group: str) -> None:
     text = (ROOT / "requirements" / f"{group}.txt").read_text("ascii")
     assert "://" not in text and "--index" not in text and "--find-links" not in text
     assert text.count("==") <= text.count("--hash=sha256:"), "every package needs its hashes"
 
 
-def test_both_locks_hold_the_same_versions() -> None:
-    runtime, dev = locked("runtime"), locked("dev")
-    assert {name: dev.get(name) for name in runtime} == runtime
+@pytest.mark.parametrize("group", ["dev", "scale"])
+def test_what_runs_is_locked_to_the_same_versions(group: str) -> None:
+    runtime, other = locked("runtime"), locked(group)
+    assert {name: other.get(name) for name in runtime} == runtime

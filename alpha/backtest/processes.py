@@ -7,19 +7,15 @@ ends them; should the parent be killed, each ends after the point at hand.
 
 from __future__ import annotations
 
-import logging
 import signal
-import sys
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-import structlog
-
 from alpha.backtest.grid import Point
-from alpha.backtest.sweep import Job, Outcome, SweepFailed, Worker
+from alpha.backtest.sweep import Job, Outcome, SweepFailed, Worker, hush
 
 #: How long a worker that was ended may take to be gone, in seconds.
 PATIENCE_S = 5.0
@@ -100,10 +96,7 @@ def _received(line: Connection, process: BaseProcess, point: Point) -> Outcome:
 
 
 def _work(job: Job, line: Connection) -> None:
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    hush()
     worker = Worker(job)
     try:
         while True:

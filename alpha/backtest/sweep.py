@@ -7,17 +7,21 @@ lies before as warm-up, and only shown: it ranks nothing.
 
 from __future__ import annotations
 
+import logging
+import sys
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+import structlog
+
 from alpha.backtest.grid import Axis, Point, neighbours, points
 from alpha.backtest.metrics import Figure, metrics
 from alpha.backtest.seat import HookRaised
-from alpha.backtest.setup import Prepared, Request, check_settings, prepare
+from alpha.backtest.setup import Prepared, Request, check_settings, prepare, read_for
 from alpha.backtest.tape import Folder, Tape
 from alpha.bots.discovery import Catalog
 from alpha.clock import iso
@@ -86,13 +90,26 @@ class Swept:
     warnings: list[str] = field(default_factory=list)
 
 
+def hush() -> None:
+    """In a worker's process: a bot's every step is no news in a sweep."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
 class Worker:
     """Runs points one after the other; the candles are read once."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, folder: Folder | None = None) -> None:
         self._job = job
         self._catalog = Catalog(job.plugin_folders, job.environ)
-        self._folder = Folder(job.request.data)
+        self._folder = folder or Folder(job.request.data)
+
+    def load(self, plugins: Sequence[str]) -> None:
+        """Imports plugins; raises as `Catalog.get` does."""
+        for name in plugins:
+            self._catalog.get(name)
 
     def prepared(self, request: Request, point: Point) -> Prepared:
         return prepare(self._job.config, self._catalog, _at(request, point), folder=self._folder)
@@ -106,6 +123,15 @@ class Worker:
         except AlphaError as error:
             return error
         return None
+
+    def gathered(self, points: Sequence[Point]) -> Folder:
+        """The folder with all that running the points reads. An error is that of its point and
+        comes again when that is run."""
+        for point in points:
+            with suppress(Exception):
+                request = _at(self._job.request, point)
+                read_for(self._job.config, self._catalog, request, self._folder)
+        return self._folder
 
     def run(self, point: Point) -> Outcome:
         """Both parts of the time. What is wrong is in the outcome: nothing is raised."""

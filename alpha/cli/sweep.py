@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,10 +20,14 @@ from alpha.cli.options import (
     ToOption,
     settings,
 )
+from alpha.errors import NotFound
 
 if TYPE_CHECKING:
-    from alpha.backtest.sweep import Swept
+    from alpha.backtest.sweep import Executor, Swept
 
+#: What Ray reads as it is imported: its makers are told nothing, and the terminal gets nothing of
+#: what the cluster has to say about its workers.
+RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS_SKIP_REGEX": "."}
 #: Points left out that are named on the terminal.
 NAMED = 5
 
@@ -44,6 +49,10 @@ def sweep(
     jobs: Annotated[
         int | None, typer.Option("--jobs", metavar="N", min=1, help="Processes; default: CPUs.")
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option("--ray", metavar="ADDRESS", help="Run on this Ray cluster instead."),
+    ] = None,
     split: Annotated[
         float,
         typer.Option("--split", metavar="PART", help="Part of the time that ranks; 1: all of it."),
@@ -52,13 +61,10 @@ def sweep(
     repair: RepairOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Backtest a grid of settings on all CPUs; rank in sample, show what came of it later."""
-    import os
-
+    """Backtest a grid of settings on all CPUs or a Ray cluster; rank in sample, show the rest."""
     from alpha import resources
     from alpha.backtest import sweep as sweeps
     from alpha.backtest.grid import parse_axes
-    from alpha.backtest.processes import Processes
     from alpha.backtest.setup import Request, amount, parse_changes
     from alpha.backtest.sweep_summary import document
     from alpha.bots.discovery import RESTRICTION
@@ -86,7 +92,7 @@ def sweep(
         request,
     )
     axes = usage(lambda: parse_axes(grid))
-    executor = Processes(jobs or os.cpu_count() or 1)
+    executor = _executor(ray, jobs)
     try:
         with progress("points") as (expect, advance):
             swept = sweeps.sweep(job, axes, executor, split=split, expect=expect, advance=advance)
@@ -104,6 +110,24 @@ def sweep(
             write(json_file, raw)
     if str(json_file) != "-":
         _summary(swept)
+
+
+def _executor(ray: str | None, jobs: int | None) -> Executor:
+    if ray is None:
+        from alpha.backtest.processes import Processes
+
+        return Processes(jobs or os.cpu_count() or 1)
+    os.environ.update(RAY)
+    try:
+        from alpha.backtest.cluster import Cluster
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise NotFound(
+            "--ray: expected the package ray, found none; pip install 'alpha[ray]' installs it, on "
+            "this machine and on those of the cluster"
+        ) from None
+    return Cluster(ray, jobs)
 
 
 def _remarks(swept: Swept) -> None:

@@ -327,6 +327,16 @@ def test_a_worker_that_dies_is_told_of(data: Path, odd: Path) -> None:
         sweep(one, parse_axes(["odd.act=none,die,fine"]), Processes(1))
 
 
+def test_ray_without_its_package_names_what_installs_it(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With it: tests/scale."""
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "alpha.backtest.cluster", raising=False)
+    assert run(data, "--grid", f"{SLOW}=3,4", "--ray", "auto") == 2
+    assert "pip install 'alpha[ray]'" in capsys.readouterr().err
+
+
 def test_ctrl_c_ends_the_workers(data: Path, odd: Path, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     pids.mkdir()

@@ -28,6 +28,8 @@ class Crew:
 
     handles: Mapping[str, BotHandle]
     reasons: ReasonBook
+    #: The plugins' effective settings, by the bots' names.
+    settings: Mapping[str, Mapping[str, object]]
 
 
 def open_crew(config: Config, clock: Clock, environ: Mapping[str, str], alerts: Alerts) -> Crew:
@@ -58,7 +60,11 @@ def open_crew(config: Config, clock: Clock, environ: Mapping[str, str], alerts: 
             )
         except BotFault as error:
             raise ConfigError(f"bot {name} could not be made: {error}") from None
-    return Crew(handles, book)
+    settings = {
+        name: plugin.effective(config.bots[name].settings, bot=name)
+        for name, plugin in plugins.items()
+    }
+    return Crew(handles, book, settings)
 
 
 async def past_of(reader: LedgerReader, bot_id: str, account: str) -> Past:

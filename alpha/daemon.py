@@ -222,7 +222,14 @@ class Daemon:
         )
         wall, venue_clock = self._clock, self._venue_clock
         self._duties = Duties(
-            config, self._options, stores, self._live, wall, venue_clock, self._syncing
+            config,
+            self._options,
+            stores,
+            self._live,
+            self._journal,
+            wall,
+            venue_clock,
+            self._syncing,
         )
         await self._open_faces()
         venue = await open_exchange(self._stack, config, accounts, self._clock)
@@ -442,7 +449,7 @@ class Daemon:
         drained = await self._stores.writer.drain(SETTLE_S)
         if not drained:
             log.error("ledger_not_drained", queued=self._stores.writer.queued)
-        await self._duties.end()
+        await self._duties.end(self.why)
         await self._report(
             self._live.status(),
             [service.gateway.frame_to_order_us for service in self._live.services.values()],

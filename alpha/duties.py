@@ -10,12 +10,13 @@ from alpha.config import Config, RunOptions
 from alpha.control.daemons import daemons_on
 from alpha.crew import report_crew
 from alpha.ledger import observations
+from alpha.ledger.alert_journal import AlertJournal
 from alpha.ledger.lease import LeaseLost
 from alpha.ledger.pool import CONNECTION_ERRORS
 from alpha.ledger.summaries import Summaries
 from alpha.live import Live
 from alpha.market.retention import CandleRetention
-from alpha.recording import Recording
+from alpha.recording.recorder import Recorder
 from alpha.schedule import Duty, Every, Schedule
 from alpha.stores import Stores
 from alpha.syncing import Syncing
@@ -36,6 +37,7 @@ class Duties:
         options: RunOptions,
         stores: Stores,
         live: Live,
+        journal: AlertJournal,
         clock: Clock,
         venue: VenueClock,
         syncing: Syncing,
@@ -52,7 +54,7 @@ class Duties:
             keep_short_days=config.candles.keep_short_days,
             is_busy=lambda: stores.writer.queued > 0,
         )
-        self._recording = Recording(stores, live)
+        self._recorder = Recorder(config, stores, live, journal, clock, venue)
         live.backups = BackupDuty(config, options.config_file, stores.pool, clock)
         self._backups = live.backups
 
@@ -62,14 +64,14 @@ class Duties:
         schedule.add(Duty("daemons", Every(LOOK_EVERY_S), self._look_around, at_start=True))
         self._summaries.begin(schedule)
         self._candles.begin(schedule)
-        self._recording.begin(schedule)
+        self._recorder.begin(schedule)
         self._syncing.begin(schedule)
         self._backups.begin(schedule)
 
-    async def end(self) -> None:
+    async def end(self, why: str) -> None:
         """What a clean stop leaves behind for readers."""
         await self.beat(stopped=True)
-        await self._recording.end()
+        await self._recorder.end(why)
         await self._summaries.finish()
 
     async def beat(self, *, stopped: bool = False) -> None:

@@ -56,10 +56,12 @@ class Live:
         self.risk_holds: Callable[[], list[Row]] = list
         self.watch_risk: Callable[[], Awaitable[None]] = _nothing
         self.backups: BackupDuty | None = None
+        #: Told the account whose status is another one.
+        self.status_changed: Callable[[str], None] = lambda name: None
         self._config = config
         self._clock = clock
         self._stores = stores
-        self._crew = crew
+        self.crew = crew
         self._alerts = alerts
         self._started = started
         self._names: dict[str, str] = {}  # bot id -> name in the settings
@@ -155,6 +157,7 @@ class Live:
 
     def account_changed(self, name: str) -> None:
         """Bots of an account that is not live take no entries."""
+        self.status_changed(name)
         service = self.services[name]
         status = service.account.status.value
         self.publish(keys.EVENTS, {"event": "account_status", "account": name, "status": status})
@@ -188,7 +191,7 @@ class Live:
         return pictures.status(
             self.services,
             self.sessions,
-            pictures.idle_bots(self._config, self._crew.handles, self.sessions, self.services),
+            pictures.idle_bots(self._config, self.crew.handles, self.sessions, self.services),
             pictures.Health(writer.state, redis, self._degraded(), tuple(self._parts())),
             mode=self._config.mode,
             clock=self._clock,

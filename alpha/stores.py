@@ -42,6 +42,8 @@ class Stores:
     redis_url: str
     frame_to_commit_ms: Latencies
     servers: embedded.Servers | None
+    #: Files of the migrations that this start has applied.
+    migrated: tuple[str, ...] = ()
 
 
 async def open_stores(
@@ -75,7 +77,7 @@ async def open_stores(
             return None
         await _refuse_to_migrate_under_others(direct, lease)
     point = restore_point(config, direct, clock)
-    await migrate(
+    applied = await migrate(
         direct, resources.migrations_folder(), clock=clock, before=partial(_holding, lease, point)
     )
     await registry.register(
@@ -87,7 +89,8 @@ async def open_stores(
     writer = LedgerWriter(
         pool, clock=clock, lease=lease, reasons=reasons, frame_to_commit=latencies, alerts=alerts
     )
-    return Stores(pool, LedgerReader(pool), writer, lease, redis_url, latencies, servers)
+    migrated = tuple(f"{one.version:04d}_{one.name}" for one in applied)
+    return Stores(pool, LedgerReader(pool), writer, lease, redis_url, latencies, servers, migrated)
 
 
 async def _holding(lease: Lease, work: Before) -> None:

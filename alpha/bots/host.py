@@ -64,6 +64,8 @@ class BotHandle:
         self.version = version
         #: Why the strategy has stopped entries by its own rule; `start` lifts it.
         self.halt: str | None = None
+        #: Told of each change of the state or of the reason for it.
+        self.state_changed: Callable[[BotHandle], None] = lambda handle: None
         self._make = make
         self._shown: Snapshot | None = None  # the newest picture
         #: What the strategy has chosen among last.
@@ -220,6 +222,7 @@ class BotHandle:
 
     def _told(self) -> bool:
         log.info("bot_state", bot=self.name, state=self.state, reason=self.state_reason)
+        self.state_changed(self)
         return True
 
     # -- restart ------------------------------------------------------------------------------

@@ -56,6 +56,10 @@ class Plugin(Generic[S]):
                 raise ConfigError(f"plugin {self.name}: {error}") from None
         return book
 
+    def effective(self, raw: Mapping[str, object], *, bot: str) -> dict[str, object]:
+        """A bot's settings with profile and defaults applied, as JSON has them."""
+        return build_settings(self.settings, raw, bot=bot).model_dump(mode="json")
+
     def maker(self, raw: Mapping[str, object], *, bot: str) -> Callable[[], object]:
         """Checks a bot's settings; the answer makes its strategy object, as often as asked."""
         settings = build_settings(self.settings, raw, bot=bot)

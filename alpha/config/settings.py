@@ -205,6 +205,15 @@ class CandleSettings(Section):
     keep_short_days: Annotated[int, Field(ge=1, le=36_500)] = 90
 
 
+class RecordingSettings(Section):
+    """What is written down beside the ledger, and for how long."""
+
+    #: Days that system events are kept.
+    keep_events_days: Annotated[int, Field(ge=1, le=36_500)] = 180
+    #: Days that balances and equity are kept as they were written; then one row an hour.
+    keep_balances_days: Annotated[int, Field(ge=1, le=36_500)] = 30
+
+
 class RecordSettings(Section):
     """A recording of what bots see and decide, for `alpha parity`."""
 
@@ -261,6 +270,7 @@ class Config(Section):
     candles: CandleSettings = CandleSettings()
     record: RecordSettings = RecordSettings()
     backup: BackupSettings = BackupSettings()
+    recording: RecordingSettings = RecordingSettings()
     log: LogSettings = LogSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import asyncpg
 import structlog
 
-from alpha.alerts import Alert
+from alpha.alerts import Alert, Detail
 from alpha.clock import Clock
 from alpha.ledger.columns import storable
-from alpha.ledger.observations import record_event
+from alpha.ledger.observations import Level, record_event
 from alpha.ledger.pool import CONNECTION_ERRORS, Pool
 from alpha.ledger.writer import is_refusal
 
@@ -29,6 +31,22 @@ _EXPECTED: tuple[type[BaseException], ...] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class SystemEvent:
+    """What nobody has to act on: written down like an alert, told to nobody."""
+
+    kind: str
+    level: Level
+    message: str
+    at_ms: int
+    component: str | None = None
+    account: str | None = None
+    bot_id: str | None = None
+    symbol: str | None = None
+    details: Mapping[str, Detail] = field(default_factory=dict)
+    repeated: int = 0
+
+
 class AlertJournal:
     """A bounded queue and the task that empties it. The oldest gives way when it is full; that is
     counted in `dropped`."""
@@ -36,7 +54,7 @@ class AlertJournal:
     def __init__(self, pool: Pool, clock: Clock) -> None:
         self._pool = pool
         self._clock = clock
-        self._waiting: deque[Alert] = deque()
+        self._waiting: deque[Alert | SystemEvent] = deque()
         self._filled = asyncio.Event()
         self.dropped = 0
 
@@ -45,7 +63,7 @@ class AlertJournal:
         """How many are not in the database yet."""
         return len(self._waiting)
 
-    def put(self, alert: Alert) -> None:
+    def put(self, alert: Alert | SystemEvent) -> None:
         if len(self._waiting) >= MAX_WAITING:
             self._waiting.popleft()
             self.dropped += 1
@@ -60,7 +78,17 @@ class AlertJournal:
             self._filled.clear()
             await self._filled.wait()
 
-    async def _write(self, alert: Alert) -> None:
+    async def drain(self, within_s: float) -> bool:
+        """Writes what waits, now that `run` has ended; False when that took too long."""
+        try:
+            async with asyncio.timeout(within_s):
+                while self._waiting:
+                    await self._write(self._waiting[0])
+        except TimeoutError:
+            return False
+        return True
+
+    async def _write(self, alert: Alert | SystemEvent) -> None:
         """Again and again while the server is away. The alert stays in the queue until then."""
         pause = _FIRST_PAUSE_S
         while self._waiting and self._waiting[0] is alert:
@@ -79,7 +107,7 @@ class AlertJournal:
             if self._waiting and self._waiting[0] is alert:
                 self._waiting.popleft()
 
-    async def record(self, alert: Alert) -> None:
+    async def record(self, alert: Alert | SystemEvent) -> None:
         """Writes one now, or raises what the database says."""
         await record_event(
             self._pool,
@@ -96,7 +124,7 @@ class AlertJournal:
                     name: storable(value) if isinstance(value, str) else value
                     for name, value in alert.details.items()
                 },
-                "repeated": alert.repeated,
+                **({"repeated": alert.repeated} if isinstance(alert, Alert) else {}),
             },
         )
 

@@ -6,7 +6,12 @@ Small writes that nothing waits for; no projection of the ledger is computed fro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
 
 from alpha.ledger.pool import Connection
 from alpha.ledger.queries import load
@@ -27,6 +32,162 @@ async def settle_signals(connection: Connection, accounts: Sequence[str]) -> int
 async def reopen_signals(connection: Connection, account: str, symbol: str, since_ms: int) -> int:
     """The books of the symbol have changed from `since_ms` (event time) on."""
     return _changed(await connection.execute(_SQL["reopen_signals"], account, symbol, since_ms))
+
+
+SnapshotType = Literal[
+    "periodic", "wallet", "trade_open", "trade_close", "deposit", "withdrawal", "manual"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceRow:
+    """Of an account, or of one of its bots (`bot_id`). USDT; `at_ms` is the exchange's clock."""
+
+    account: str
+    bot_id: str | None
+    kind: SnapshotType
+    wallet: Decimal
+    equity: Decimal
+    source: Literal["stream", "rest", "books"]
+    at_ms: int
+    available: Decimal | None = None
+    margin_used: Decimal | None = None
+    realised: Decimal | None = None
+    amount: Decimal | None = None
+    position_id: str | None = None
+
+
+async def save_balances(connection: Connection, rows: Sequence[BalanceRow]) -> None:
+    """In their order. Of a position one row is kept for its beginning and one for its end."""
+    if rows:
+        await connection.execute(
+            _SQL["insert_balances"],
+            *zip(
+                *(
+                    (
+                        row.account,
+                        row.bot_id,
+                        row.kind,
+                        row.wallet,
+                        row.equity,
+                        row.available,
+                        row.margin_used,
+                        row.realised,
+                        row.amount,
+                        row.position_id,
+                        row.source,
+                        row.at_ms,
+                    )
+                    for row in rows
+                ),
+                strict=True,
+            ),
+        )
+
+
+async def last_wallet(connection: Connection, account: str) -> tuple[Decimal, int] | None:
+    """What the exchange has told last of the account's wallet, and when; None if nothing was
+    written down."""
+    row = await connection.fetchrow(_SQL["last_wallet"], account)
+    return None if row is None else (row["total_balance"], row["timestamp"])
+
+
+async def cash_between(
+    connection: Connection, account: str, after_ms: int, until_ms: int
+) -> Decimal:
+    """What executions have moved in the account's wallet meanwhile, USDT."""
+    found: Decimal = await connection.fetchval(_SQL["cash_between"], account, after_ms, until_ms)
+    return found
+
+
+async def thin_balances(connection: Connection, before_ms: int) -> int:
+    """Leaves one row an hour of what is older; how many are gone."""
+    return _changed(await connection.execute(_SQL["thin_balances"], before_ms))
+
+
+async def closed_since(
+    connection: Connection, bot_ids: Sequence[str], day_ms: int, week_ms: int, month_ms: int
+) -> tuple[Decimal, Decimal, Decimal]:
+    """The net result of what the bots have closed since each of the moments."""
+    row = await connection.fetchrow(_SQL["closed_since"], list(bot_ids), day_ms, week_ms, month_ms)
+    assert row is not None, "an aggregate has one row"
+    return row["day"], row["week"], row["month"]
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioRow:
+    """Everything of one daemon at one moment, USDT; `at_ms` is the exchange's clock."""
+
+    at_ms: int
+    installation: str
+    equity: Decimal
+    wallet: Decimal
+    realised: Decimal
+    margin_used: Decimal | None
+    gross: Decimal
+    net: Decimal
+    active_bots: int
+    bots_in_trade: int
+    open_positions: int
+    bots: Mapping[str, Mapping[str, str | int]]
+
+
+async def save_portfolio(
+    connection: Connection,
+    row: PortfolioRow,
+    closed: tuple[Decimal, Decimal, Decimal],
+    value_at_risk: Decimal | None,
+) -> None:
+    """`closed` is the net result since midnight, Monday and the first of the month (UTC)."""
+    leverage = row.gross / row.equity if row.equity > 0 else None
+    await connection.execute(
+        _SQL["insert_portfolio"],
+        row.at_ms,
+        row.installation,
+        row.equity,
+        row.wallet,
+        row.equity - row.wallet,
+        row.realised,
+        row.margin_used,
+        row.gross,
+        row.net,
+        None if leverage is None or leverage >= 1_000_000 else leverage,
+        value_at_risk,
+        row.active_bots,
+        row.bots_in_trade,
+        row.open_positions,
+        *closed,
+        json.dumps(row.bots),
+    )
+
+
+ConfigType = Literal["strategy_params", "risk_params", "trading_params"]
+
+
+async def save_configuration(
+    connection: Connection,
+    bot_id: str,
+    account: str,
+    key: str,
+    kind: ConfigType,
+    value: Mapping[str, object],
+) -> tuple[int, Mapping[str, object] | None] | None:
+    """Makes it the version in force. None when it already is; else its number, and the value
+    before it (None: it is the first). `value` is JSON, without secrets."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    checksum = hashlib.sha256(text.encode()).hexdigest()
+    before = await connection.fetchrow(_SQL["close_configuration"], bot_id, account, key, checksum)
+    version: int | None = await connection.fetchval(
+        _SQL["open_configuration"], bot_id, account, key, kind, text, checksum
+    )
+    if version is None:
+        return None
+    return version, None if before is None else json.loads(before["config_value"])
+
+
+async def forget_events(connection: Connection, days: int) -> int:
+    """Drops system events that are older; how many."""
+    return _changed(await connection.execute(_SQL["forget_events"], days))
 
 
 def _changed(status: str) -> int:

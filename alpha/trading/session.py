@@ -343,6 +343,15 @@ class BotSession:
                 total += (price - position.avg_price) * position.signed_qty
         return total
 
+    def exposures(self) -> dict[str, Decimal]:
+        """What its positions are worth at the latest closes, by symbol: USDT, < 0 for a short. Of
+        one without a close the entry price counts."""
+        found = {}
+        for symbol, position in self._positions().items():
+            price = self._last_close(symbol) or position.avg_price or ZERO
+            found[symbol] = price * position.signed_qty
+        return found
+
     def last_close(self, interval_ms: int, symbol: str | None) -> int | None:
         """The close behind which this bot goes on; None for one that starts afresh. A bot
         without any saved decision may still have sent orders before a crash: it goes on with the
@@ -372,6 +381,11 @@ class BotSession:
         """The bot's wallet and equity, in USDT."""
         wallet = self.wallet
         return wallet, wallet + self.open_pnl(self._positions())
+
+    @property
+    def owns_wallet(self) -> bool:
+        """It is alone on its account, whose wallet is its own."""
+        return self._capital is None
 
     @property
     def wallet(self) -> Decimal:

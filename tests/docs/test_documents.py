@@ -194,6 +194,16 @@ def test_every_rule_that_refuses_an_intent_is_named() -> None:
     assert tuple(re.findall(r"`(\w+)`", names)) == REJECTED_BY
 
 
+def test_every_system_event_is_named() -> None:
+    told = {
+        kind
+        for path in ROOT.glob("alpha/recording/*.py")
+        for kind in re.findall(r'"([A-Z]+(?:_[A-Z]+)*)"', path.read_text(encoding="utf-8"))
+    }
+    named = LEDGER.partition("Beside alerts: ")[2].partition("\n* ")[0]
+    assert set(re.findall(r"`(\w+)`", named)) == told - {"INFO", "WARNING", "ERROR"}
+
+
 def test_the_hash_is_described_field_by_field() -> None:
     (fields,) = re.findall(r"<!-- fields -->(.*?)<!-- /fields -->", LEDGER, re.DOTALL)
     assert tuple(re.findall(r"`(\w+)`", fields)) == EXECUTION_FIELDS

@@ -1,0 +1,1 @@
+"""What a running daemon writes down beside the ledger."""

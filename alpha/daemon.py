@@ -220,16 +220,9 @@ class Daemon:
             alerts=self._alerts,
             supervisor=self._supervisor,
         )
-        wall, venue_clock = self._clock, self._venue_clock
+        wall, venue_clock, live = self._clock, self._venue_clock, self._live
         self._duties = Duties(
-            config,
-            self._options,
-            stores,
-            self._live,
-            self._journal,
-            wall,
-            venue_clock,
-            self._syncing,
+            config, self._options, stores, live, self._journal, wall, venue_clock, self._syncing
         )
         await self._open_faces()
         venue = await open_exchange(self._stack, config, accounts, self._clock)

@@ -116,6 +116,9 @@ def test_what_the_ledger_has_itself_counts_once(run: Run, ask: Ask, dump: Path) 
         "'', '2025-10-25T14:30:00Z', 1, 'rest')"
     )
     assert ask("SELECT bot_id FROM trading.trades_pnl") == [("lxalgo_001",)] * 2
+    # Found by index for each row, never by reading all executions for all of them.
+    plan = "\n".join(row[0] for row in ask("EXPLAIN SELECT * FROM trading.trades_pnl"))
+    assert "SubPlan" in plan and "hashed" not in plan
     assert ask("SELECT count(*) FROM trading.imported_trades") == [(3,)]
 
 

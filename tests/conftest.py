@@ -1,17 +1,21 @@
 """What every test has: real servers of its own, and guards that fail it for what it leaves behind.
 
 `postgres_dsn` is a database of the test's own with the migrations applied, `redis_url` an empty
-Redis; one server of each serves the whole run, and starts when a test first asks for it.
+Redis; one server of each serves the whole run, and starts when a test first asks for it. They are
+the programs that come with Alpha, or with TEST_SERVERS=system (script/test --servers system) those
+of the system. Daemons in tests have servers of their own, as those of users have.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -36,6 +40,27 @@ SHARED_DATA = ROOT.parent / "shared" / "data"
 collect_ignore = ["peers", "scale"]
 #: What a finished test may still be finishing, e.g. the closing of a socket.
 GRACE_S = 2.0
+
+#: Where Debian puts the servers.
+SYSTEM_POSTGRES = ("/usr/lib/postgresql", "*/bin/postgres")
+SYSTEM_REDIS = ("/usr/bin", "redis-server")
+
+
+def system_program(where: tuple[str, str]) -> Path | None:
+    """The newest of the system's programs; None: those that come with Alpha."""
+    if os.environ.get("TEST_SERVERS", "embedded") == "embedded":
+        return None
+    folder, pattern = where
+    found = sorted(
+        Path(folder).glob(pattern), key=lambda path: [int(n) for n in re.findall(r"\d+", str(path))]
+    )
+    if not found:
+        pytest.fail(
+            f"expected {folder}/{pattern}, found none; "
+            "apt-get install postgresql-15 redis-server, or leave out --servers system"
+        )
+    return found[-1]
+
 
 # A shared machine of two cores makes any deadline per example a coin toss.
 _SLOW = [hypothesis.HealthCheck.too_slow]
@@ -126,7 +151,12 @@ def postgres_template(server_place: Place) -> Iterator[tuple[Place, str]]:
     """The server, and the name of a database with the migrations applied. Its data need not
     survive a power cut."""
     fast = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-    with _stay(lambda: start_postgres(server_place, SystemClock(), settings=fast)) as runner:
+    program = system_program(SYSTEM_POSTGRES)
+    programs = program.parent if program else None
+    starting = partial(
+        start_postgres, server_place, SystemClock(), settings=fast, programs=programs
+    )
+    with _stay(starting) as runner:
         runner.run(_execute(server_place, "CREATE DATABASE migrated"))
         runner.run(migrate(dsn(server_place, "migrated"), ROOT / "migrations"))
         yield server_place, "migrated"
@@ -155,7 +185,8 @@ async def _execute(place: Place, statement: str) -> None:
 
 @pytest.fixture(scope="session")
 def _redis_server(server_place: Place) -> Iterator[str]:
-    with _stay(lambda: start_valkey(server_place, "test", SystemClock())):
+    program = system_program(SYSTEM_REDIS)
+    with _stay(partial(start_valkey, server_place, "test", SystemClock(), program=program)):
         yield url(server_place, "test")
 
 

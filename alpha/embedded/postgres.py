@@ -45,11 +45,16 @@ _STARTING = (
 
 
 async def start_postgres(
-    place: Place, clock: Clock, *, settings: dict[str, str] | None = None
+    place: Place,
+    clock: Clock,
+    *,
+    settings: dict[str, str] | None = None,
+    programs: Path | None = None,
 ) -> Stay:
     """Starts or joins the server of a place; returns when it answers. `settings` override
-    PostgreSQL's, for this start."""
-    programs = await asyncio.to_thread(postgres_programs, place)
+    PostgreSQL's, for this start; `programs` is a folder with others than the wheel's (tests)."""
+    if programs is None:
+        programs = await asyncio.to_thread(postgres_programs, place)
     data = place.home / "pg"
     await asyncio.to_thread(_check_version, data, programs)
     order = _order(place, programs, data, {**_SETTINGS, **(settings or {})})

@@ -31,9 +31,13 @@ _SETTINGS = {
 }
 
 
-async def start_valkey(place: Place, mode: str, clock: Clock) -> Stay:
-    """Starts or joins the mode's server of a place; returns when it answers."""
-    program = await asyncio.to_thread(valkey_program, place)
+async def start_valkey(
+    place: Place, mode: str, clock: Clock, *, program: Path | None = None
+) -> Stay:
+    """Starts or joins the mode's server of a place; returns when it answers. `program` is another
+    than the wheel's (tests)."""
+    if program is None:
+        program = await asyncio.to_thread(valkey_program, place)
     order = _order(place, program, mode)
     stay = await join(order, place.home / f"redis-{mode}.lock", clock)
     try:

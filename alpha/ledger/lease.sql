@@ -3,11 +3,12 @@
 -- name: before
 -- Locks the row as it is before `acquire`. How long the last requests of an earlier owner may
 -- still be on their way: counted from the end of its lease, or, when this installation restarts
--- soon after it has taken the account from somebody, from then ($3 is that wait).
+-- soon after it has taken the account from somebody, from then ($3 is that wait). NULL, not an
+-- infinite time: nothing can be subtracted from one in PostgreSQL 15.
 SELECT greatest(0, extract(epoch FROM
            CASE WHEN installation <> $2 THEN expires_at
                 WHEN epoch > 1 THEN acquired_at
-                ELSE '-infinity' END
+                ELSE NULL END
            + $3::integer * interval '1 millisecond' - clock_timestamp()) * 1000)::float8 AS quiet_ms
   FROM config.leases
  WHERE account = $1

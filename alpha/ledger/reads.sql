@@ -269,7 +269,7 @@ SELECT bot_id, sum(cash) AS cash_flow
 -- name: stop_plan
 -- The order id of a lot names the decision that it comes from, also while the order's own row is
 -- not stored yet.
-SELECT i.value -> 'stops' AS stops
+SELECT i.value ->> 'stops' AS stops
   FROM trading.position_entries e
   JOIN config.decisions d
     ON d.bot_id = e.bot_id AND d.account = e.account

@@ -128,7 +128,8 @@ class PortfolioRisk:
                 if found.rule.action is Action.REDUCE:
                     found = None  # it makes entries smaller, from now on
             if found is not None:
-                return f"risk limit of {scope.label}: {found.words} with this entry"
+                after = "" if found.rule.kind in LOSSES else " with this entry"
+                return f"risk limit of {scope.label}: {found.words}{after}"
         now_ms = self._now()
         for scope in chain:
             if scope.rule(Kind.ORDERS_PER_MINUTE) is not None:

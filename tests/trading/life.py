@@ -34,6 +34,7 @@ from alpha.trading.account import Account
 from alpha.trading.fence import LeaseFence
 from alpha.trading.service import AccountService, Tools
 from alpha.trading.session import BotSession
+from alpha.trading.sizing import Portfolio
 from tests.trading.exchange import KEY, SPECS, START_MS, SYMBOLS, HandExchange
 from tests.until import until
 
@@ -178,6 +179,7 @@ class Life:
         bots: Mapping[str, Beat] | None = None,
         netting: bool = False,
         default_leverage: Decimal | None = None,
+        portfolio: Portfolio | None = None,
     ) -> None:
         self.exchange = exchange
         self.clock = clock
@@ -186,6 +188,7 @@ class Life:
         self.netting = netting
         self.doubted: list[str] = []  # symbols whose rules were doubted
         self.default_leverage = default_leverage
+        self.portfolio = portfolio
         self.pool = pool
         self.reader = LedgerReader(pool)
         self.writer = LedgerWriter(pool, clock=clock, lease=lease, max_rows=1, max_queue=max_queue)
@@ -212,6 +215,7 @@ class Life:
             EntryRisk(),
             self.default_leverage,
             self.doubted.append,
+            portfolio=self.portfolio,
         )
         account = Account(
             ACCOUNT,

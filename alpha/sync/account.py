@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Protocol
 
@@ -51,6 +51,7 @@ MOST_ROWS = 10_000
 _SLICE = 100
 _TRIES = 5
 _LIVE_WITHIN_S = 60.0
+ZERO = Decimal(0)
 _LOOK_AGAIN_S = 1.0
 #: A note for each of so many executions.
 _NAMED = 20
@@ -58,6 +59,18 @@ _NAMED = 20
 PASSING: tuple[type[BaseException], ...] = (AlphaError, *CONNECTION_ERRORS)
 Key = tuple[str, str]
 Rows = tuple[Execution, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is put aside of a symbol: `old` lies before everything that the ledger has of it,
+    `missed` within. `before` is the account's real position between the two, `adjusted` what
+    adjustments have added since."""
+
+    old: Rows
+    missed: Rows
+    before: Decimal
+    adjusted: Decimal
 
 
 class Ledger(Protocol):
@@ -254,15 +267,8 @@ class AccountSync:
     async def _enter(self, run: Run, symbol: str) -> Run:
         """Puts the executions of a symbol that were fetched into the books."""
         await self._until_live()
-        rows = [
-            row
-            for row in await self._store.aside(self.name, symbol)
-            if not self.account.knows(row.key)
-        ]
-        before, adjusted, first_ms = await self._real_position(symbol)
-        old = [row for row in rows if first_ms is None or row.exec_time < first_ms]
-        missed = rows[len(old) :]  # within what is known; it has moved the position, too
-        before -= sum((row.signed_qty for row in missed if is_known(row)), Decimal(0))
+        look = await self._look(symbol)
+        old, missed, before, adjusted = look.old, look.missed, look.before, look.adjusted
         past = past_of(old, before)
         entering, left = past.rows, past.left
         if adjusted and before:
@@ -284,23 +290,28 @@ class AccountSync:
         if rest:
             await self._persist(lambda: self._catch_up.bring(rest))
         await self._catch_up.drain()
-        new = len(rows) - len(left)
+        new = len(old) + len(missed) - len(left)
         self.account.backfilled += new
         return replace(run, new=run.new + new, left=run.left + len(left))
 
-    async def _real_position(self, symbol: str) -> tuple[Decimal, Decimal, int | None]:
-        """The account's position before the first execution of the symbol that the ledger holds,
-        what adjustments have added since, and the time of that execution. Two looks have to agree:
-        both sides move."""
-        known: Decimal | None = None
+    async def _look(self, symbol: str) -> _Look:
+        """Both sides move while they are read: two looks in a row have to show the same."""
+        known: _Look | None = None
         for _ in range(4 * _TRIES):
             await self._catch_up.drain()
+            aside = await self._store.aside(self.name, symbol)
+            rows = [row for row in aside if not self.account.knows(row.key)]
             sums = await self._store.symbol_sums(self.name, symbol)
             shown = await self._rest.positions()
-            size = sum((one.signed_size for one in shown if one.symbol == symbol), Decimal(0))
-            if known == size - sums.net:
-                return known, sums.adjusted, sums.first_ms
-            known = size - sums.net
+            size = sum((one.signed_size for one in shown if one.symbol == symbol), ZERO)
+            first_ms = sums.first_ms
+            old = [row for row in rows if first_ms is None or row.exec_time < first_ms]
+            missed = rows[len(old) :]
+            moved = sum((row.signed_qty for row in missed if is_known(row)), sums.net)
+            look = _Look(tuple(old), tuple(missed), size - moved, sums.adjusted)
+            if look == known:
+                return look
+            known = look
             await self._clock.sleep(_LOOK_AGAIN_S)
         raise RetryLater(f"expected {symbol} to come to rest, did not; the backfill goes on later")
 

@@ -128,7 +128,7 @@ class CatchUp:
         """Writes history from before everything known of the symbol: in ledger order, from a
         moment at which everybody was flat to another one, so that nothing that follows changes.
         The bots' sums gain it. Raises RetryLater, with nothing done, when the ledger takes no
-        commits, ValueError when it does not end flat."""
+        commits or knows of something in between, ValueError when it does not end flat."""
         account = self._account
         account.tracker.tags.update(
             await self._answer(self._store.order_tags(account.name, symbol))
@@ -140,6 +140,10 @@ class CatchUp:
             raise ValueError(f"expected history that ends flat, was {book.positions()}")
         known = account.books.get(symbol)
         if known is not None:
+            if known.rows and known.rows[0].exec_time <= rows[-1].exec_time:
+                raise RetryLater(
+                    f"expected history of {symbol} before what is known, was not; again"
+                )
             known.begin_after(rows[-1].exec_time)
         for row in rows:
             account.remember([row.key], row.exec_time)

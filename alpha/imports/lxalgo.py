@@ -48,9 +48,10 @@ def read_log(path: Path) -> Log:
             f"{path.name}: expected whole JSON, was cut off or damaged at line {error.lineno} "
             f"column {error.colno}; nothing was changed"
         ) from None
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise Unreadable(
-            f"{path.name}: expected JSON in UTF-8, was {type(error).__name__}; nothing was changed"
+            f"{path.name}: expected JSON in UTF-8, was unreadable ({type(error).__name__}); "
+            "nothing was changed"
         ) from None
     events: object = document.get(EVENTS) if isinstance(document, dict) else document
     if not isinstance(events, list):

@@ -73,6 +73,15 @@ def read_platform(tables: Tables, homes: Homes, mode: Mode) -> Found:
     _Fills(owners, found).take(tables.rows[FILLS])
     for row in tables.rows.get(TRADES, ()):
         _trade(row, owners, found)
+    odd = sum(
+        trade.gross_pnl is not None
+        and trade.gross_pnl - trade.entry_fee - trade.exit_fee != trade.net_pnl
+        for trade in found.trades
+    )
+    if odd:
+        found.notes.append(
+            f"net PnL is kept as the source has it where it is not gross less fees: {odd}"
+        )
     if found.moved:
         found.notes.append(f"round trips of ShortSeller in altcoins are LXAlgo's: {found.moved}")
     for table, count in sorted(tables.counts.items()):

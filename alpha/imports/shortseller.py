@@ -91,6 +91,8 @@ class _Order:
     fee: Decimal
     pnl: Decimal | None
     order_id: str
+    #: the exchange's, None where the bot has not kept it
+    exchange_order_id: str | None
     reason: str | None
     time: datetime
 
@@ -112,8 +114,8 @@ class _Order:
             qty=self.qty,
             fee=self.fee,
             time_ms=ms(self.time),
-            order_id=self.order_id,
-            client_order_id=None,
+            order_id=self.exchange_order_id,
+            client_order_id=self.order_id,
             reason=self.reason,
             quality="estimated",
         )
@@ -124,8 +126,8 @@ class _Order:
             account=home.account,
             symbol=self.symbol,
             exec_id=self.key,
-            order_id=self.order_id,
-            order_link_id="",
+            order_id=self.exchange_order_id or "",
+            order_link_id=self.order_id,
             side=self.side,
             exec_type="Trade",
             price=self.price,
@@ -180,6 +182,7 @@ def _order(row: SourceRow, home: Home, found: Found) -> _Order | None:
         fee=fee,
         pnl=pnl,
         order_id=order_id,
+        exchange_order_id=row.word_or_none("exchange_order_id"),
         reason=_strategy(row.text("strategy")) if side == "sell" else None,
         time=executed,
     )
@@ -233,7 +236,8 @@ class _Shorts:
             pnl_pct=piece.net_pnl / (piece.entry_price * piece.qty),
             entry_fee=piece.entry_fee,
             exit_fee=piece.exit_fee,
-            entry_order_id=piece.entry_order_id,
+            entry_order_id=piece.entry_order_id or None,
+            exit_order_id=piece.exit_order_id or None,
         )
 
     def finish(self, known: Known, found: Found) -> None:

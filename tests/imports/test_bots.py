@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import pytest
 
 from alpha.clock import SystemClock
 from alpha.config import load
@@ -221,12 +220,12 @@ def test_lxalgo(run: Run, ask: Ask, tmp_path: Path) -> None:
     assert run("lxalgo", str(file))["new_rows"] == 0
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"trade_events": []}'])
-def test_logs_without_events_bring_nothing(run: Run, tmp_path: Path, content: str) -> None:
+def test_logs_without_events_bring_nothing(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "trade_log.json"
-    file.write_text(content, encoding="utf-8")
-    report: Any = run("lxalgo", str(file))
-    assert (report["new_rows"], report["notes"]) == (0, ["the log holds no events"])
+    for content in ("", "[]", '{"trade_events": []}'):
+        file.write_text(content, encoding="utf-8")
+        report: Any = run("lxalgo", str(file))
+        assert (report["new_rows"], report["notes"]) == (0, ["the log holds no events"])
 
 
 def test_logs_that_are_damaged_change_nothing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from collections.abc import Callable
 from decimal import Decimal
@@ -10,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from alpha.clock import SystemClock
+from alpha.config import load
+from alpha.control.importing import Importer
 from tests.imports.conftest import Run
 from tests.imports.old_platform import ERROR, KEY_ID, Dump, bots, trades
 
@@ -137,6 +141,12 @@ def test_a_second_run_brings_nothing(
     assert everything() == before
 
 
+async def test_two_at_once_bring_it_once(settings: Path, dump: Path) -> None:
+    importer = Importer(load(settings, {}, {}), SystemClock(), dry_run=False, beside=True)
+    reports = await asyncio.gather(importer.platform(str(dump)), importer.platform(str(dump)))
+    assert sorted(report.new_rows for report in reports) == [0, 11]
+
+
 def test_a_dry_run_says_the_same_and_changes_nothing(
     run: Run, everything: Callable[[], str], dump: Path
 ) -> None:
@@ -196,32 +206,28 @@ def without_fills(text: str) -> str:
     return text.replace("trading.fills", "trading.trades")
 
 
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        (cut_in_a_row, ["line ", "cut off"]),
-        (cut_between_tables, ["line ", "cut off"]),
-        (with_a_value_less, ["line ", "expected 12 values, was 11"]),
-        (with_a_word_as_price, ["line ", "a number as exec_price, was 'sixty'"]),
-        (with_a_share_that_no_column_holds, ["line ", "a share below 1e6 as pnl_pct"]),
-        (without_fills, ["earlier platform", "trading.fills"]),
-        (lambda _: "hello\n", ["no data of any table"]),
-    ],
+DAMAGES: tuple[tuple[Callable[[str], str], tuple[str, ...]], ...] = (
+    (cut_in_a_row, ("line ", "cut off")),
+    (cut_between_tables, ("line ", "cut off")),
+    (with_a_value_less, ("line ", "expected 12 values, was 11")),
+    (with_a_word_as_price, ("line ", "a number as exec_price, was 'sixty'")),
+    (with_a_share_that_no_column_holds, ("line ", "a share below 1e6 as pnl_pct")),
+    (without_fills, ("earlier platform", "trading.fills")),
+    (lambda _: "hello\n", ("no data of any table",)),
 )
+
+
 def test_damaged_and_foreign_dumps_change_nothing(
-    run: Run,
-    everything: Callable[[], str],
-    tmp_path: Path,
-    damage: Callable[[str], str],
-    words: list[str],
+    run: Run, everything: Callable[[], str], tmp_path: Path
 ) -> None:
     before = everything()
     file = tmp_path / "damaged.sql"
-    file.write_text(damage(Dump().text()), encoding="utf-8")
-    refused = run("platform", str(file), fails=True)
-    assert refused["code"] == 1
-    for word in [*words, "nothing was changed"]:
-        assert word in str(refused["message"])
+    for damage, words in DAMAGES:
+        file.write_text(damage(Dump().text()), encoding="utf-8")
+        refused = run("platform", str(file), fails=True)
+        assert refused["code"] == 1
+        for word in (*words, "nothing was changed"):
+            assert word in str(refused["message"])
     assert everything() == before
 
 

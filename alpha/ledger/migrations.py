@@ -23,6 +23,8 @@ from alpha.ledger.pool import Connection, connect
 log = structlog.get_logger(__name__)
 
 _NAME = re.compile(r"^(\d{4})_([a-z0-9_]+)\.sql$")
+#: A migration may rewrite the largest table.
+_WITHIN_S = 3600.0
 #: Who migrates, or replaces the database, holds this advisory lock.
 LOCK = 0x616C706861  # "alpha"
 
@@ -165,7 +167,7 @@ async def _apply(
             return None
         started = clock.perf_ns()
         try:
-            await connection.execute(migration.sql)
+            await connection.execute(migration.sql, timeout=_WITHIN_S)
         except asyncpg.PostgresError as error:
             raise NeedsOperator(
                 f"expected migration {migration.path.name} to apply, was refused: {error}; "

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Literal
 
@@ -183,6 +184,78 @@ async def save_configuration(
     if version is None:
         return None
     return version, None if before is None else json.loads(before["config_value"])
+
+
+@dataclass(frozen=True, slots=True)
+class RiskDay:
+    """A bot's day as the columns of trading.risk_metrics have it, in their order."""
+
+    day: date
+    starting_equity: Decimal
+    ending_equity: Decimal
+    cash_flow: Decimal
+    trades: int
+    wins: int
+    losses: int
+    breakeven: int
+    win_rate: Decimal | None
+    gross_profit: Decimal
+    gross_loss: Decimal
+    net_profit: Decimal
+    profit_factor: Decimal | None
+    avg_win: Decimal | None
+    avg_loss: Decimal | None
+    largest_win: Decimal | None
+    largest_loss: Decimal | None
+    max_drawdown: Decimal
+    max_drawdown_pct: Decimal
+    current_drawdown: Decimal
+    avg_leverage: Decimal | None
+    max_leverage: Decimal | None
+    avg_position_size: Decimal | None
+    max_exposure: Decimal | None
+    avg_hours: Decimal | None
+    shortest_hours: Decimal | None
+    longest_hours: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ratios:
+    sharpe: Decimal | None
+    sortino: Decimal | None
+    calmar: Decimal | None
+
+
+async def risk_since(connection: Connection, bot_id: str, account: str) -> date | None:
+    """The first day that has to be computed; None: all that there are."""
+    found: date | None = await connection.fetchval(_SQL["risk_since"], bot_id, account)
+    return found
+
+
+async def risk_days(
+    connection: Connection, bot_id: str, account: str, since: date | None
+) -> list[RiskDay]:
+    """Every day on which the bot's equity was written down, oldest first. Leverage and exposure are
+    known of those from `since` on."""
+    rows = await connection.fetch(_SQL["risk_days"], bot_id, account, since or date(2000, 1, 1))
+    return [RiskDay(*row.values()) for row in rows]
+
+
+async def save_risk_day(
+    connection: Connection, bot_id: str, account: str, day: RiskDay, ratios: Ratios
+) -> None:
+    await connection.execute(
+        _SQL["upsert_risk_day"], bot_id, account, *astuple(day), *astuple(ratios)
+    )
+
+
+async def value_at_risk(
+    connection: Connection, bot_ids: Sequence[str], today: date
+) -> Decimal | None:
+    """The historical value at risk of a day (95 %) as a fraction of equity, by the days before
+    `today`; None with less than thirty."""
+    found: Decimal | None = await connection.fetchval(_SQL["value_at_risk"], list(bot_ids), today)
+    return found
 
 
 async def forget_events(connection: Connection, days: int) -> int:

@@ -116,3 +116,127 @@ RETURNING version;
 
 -- name: forget_events
 DELETE FROM audit.system_events WHERE event_time < clock_timestamp() - $1::integer * interval '1 day';
+
+-- name: risk_since
+-- The first day of a bot to compute: the newest that was computed, or an earlier one whose round
+-- trips were written since; NULL: all of them.
+SELECT least(m.newest, (SELECT min((t.exit_time AT TIME ZONE 'UTC')::date)
+                          FROM trading.completed_trades t
+                         WHERE t.bot_id = $1 AND t.account = $2
+                           AND t.exit_time >= (m.newest - 60)::timestamp AT TIME ZONE 'UTC'
+                           AND greatest(t.created_at, t.updated_at) > m.calculated_at)) AS since
+  FROM (SELECT max(date) AS newest, max(calculated_at) AS calculated_at
+          FROM trading.risk_metrics WHERE bot_id = $1 AND account = $2) m
+ WHERE m.newest IS NOT NULL;
+
+-- name: risk_days
+-- Every day on which a bot's equity was written down, with its trades. Falls are from the highest
+-- equity before, with money from outside taken off.
+WITH points AS (
+    SELECT (timestamp AT TIME ZONE 'UTC')::date AS day, timestamp, id, equity, own_equity,
+           max(own_equity) OVER (ORDER BY timestamp, id) AS peak
+      FROM trading.equity_history
+     WHERE account = $2 AND bot_id = $1
+), days AS (
+    SELECT day,
+           (array_agg(equity ORDER BY timestamp, id))[1] AS first_equity,
+           (array_agg(equity ORDER BY timestamp DESC, id DESC))[1] AS last_equity,
+           (array_agg(peak - own_equity ORDER BY timestamp DESC, id DESC))[1] AS current_drawdown,
+           max(peak - own_equity) AS fall,
+           max((peak - own_equity) / nullif(peak, 0)) AS fall_pct
+      FROM points GROUP BY day
+), flows AS (
+    SELECT (timestamp AT TIME ZONE 'UTC')::date AS day, sum(amount) AS amount
+      FROM trading.account_balance
+     WHERE account = $2 AND bot_id = $1 AND amount IS NOT NULL GROUP BY 1
+), trades AS (
+    SELECT trade_date AS day, count(*) AS trades,
+           count(*) FILTER (WHERE net_pnl > 0) AS wins,
+           count(*) FILTER (WHERE net_pnl < 0) AS losses,
+           coalesce(sum(net_pnl) FILTER (WHERE net_pnl > 0), 0) AS gross_profit,
+           coalesce(-sum(net_pnl) FILTER (WHERE net_pnl < 0), 0) AS gross_loss,
+           avg(net_pnl) FILTER (WHERE net_pnl > 0) AS avg_win,
+           avg(net_pnl) FILTER (WHERE net_pnl < 0) AS avg_loss,
+           max(net_pnl) FILTER (WHERE net_pnl > 0) AS largest_win,
+           min(net_pnl) FILTER (WHERE net_pnl < 0) AS largest_loss,
+           sum(net_pnl) AS net,
+           extract(epoch FROM avg(held)) / 3600 AS avg_hours,
+           extract(epoch FROM min(held)) / 3600 AS shortest_hours,
+           extract(epoch FROM max(held)) / 3600 AS longest_hours
+      FROM trading.daily_trades
+     WHERE bot_id = $1 AND account = $2 GROUP BY 1
+), sizes AS (
+    SELECT (exit_time AT TIME ZONE 'UTC')::date AS day,
+           sum(quantity * entry_price) / count(DISTINCT entry_order_id) AS size
+      FROM trading.completed_trades
+     WHERE bot_id = $1 AND account = $2 GROUP BY 1
+), pictures AS (
+    SELECT (timestamp AT TIME ZONE 'UTC')::date AS day,
+           (bot_metrics -> $1 ->> 'exposure')::numeric AS exposure,
+           nullif((bot_metrics -> $1 ->> 'equity')::numeric, 0) AS equity
+      FROM analytics.portfolio_snapshots
+     WHERE timestamp >= $3::date::timestamp AT TIME ZONE 'UTC'
+       AND bot_metrics -> $1 ->> 'account' = $2
+), exposures AS (
+    SELECT day, max(exposure) AS max_exposure, max(exposure / equity) AS max_leverage,
+           avg(exposure / equity) AS avg_leverage
+      FROM pictures WHERE equity > 0 GROUP BY day
+)
+SELECT d.day,
+       coalesce(lag(d.last_equity) OVER (ORDER BY d.day), d.first_equity) AS starting_equity,
+       d.last_equity AS ending_equity, coalesce(f.amount, 0) AS cash_flow,
+       coalesce(t.trades, 0) AS trades, coalesce(t.wins, 0) AS wins,
+       coalesce(t.losses, 0) AS losses,
+       coalesce(t.trades - t.wins - t.losses, 0) AS breakeven,
+       t.wins::numeric / t.trades AS win_rate,
+       coalesce(t.gross_profit, 0) AS gross_profit, coalesce(t.gross_loss, 0) AS gross_loss,
+       coalesce(t.net, 0) AS net_profit, t.gross_profit / nullif(t.gross_loss, 0) AS profit_factor,
+       t.avg_win, t.avg_loss, t.largest_win, t.largest_loss,
+       max(d.fall) OVER (ORDER BY d.day) AS max_drawdown,
+       coalesce(max(d.fall_pct) OVER (ORDER BY d.day), 0) AS max_drawdown_pct,
+       d.current_drawdown, e.avg_leverage, e.max_leverage, s.size AS avg_position_size,
+       e.max_exposure, t.avg_hours, t.shortest_hours, t.longest_hours
+  FROM days d
+  LEFT JOIN flows f USING (day)
+  LEFT JOIN trades t USING (day)
+  LEFT JOIN sizes s USING (day)
+  LEFT JOIN exposures e USING (day)
+ ORDER BY d.day;
+
+-- name: upsert_risk_day
+INSERT INTO trading.risk_metrics (
+    bot_id, account, date, starting_equity, ending_equity, cash_flow, total_trades,
+    winning_trades, losing_trades, breakeven_trades, win_rate, gross_profit, gross_loss,
+    net_profit, profit_factor, avg_win, avg_loss, largest_win, largest_loss, max_drawdown,
+    max_drawdown_pct, current_drawdown, avg_leverage, max_leverage, avg_position_size,
+    max_exposure, avg_holding_hours, shortest_holding_hours, longest_holding_hours,
+    sharpe_ratio, sortino_ratio, calmar_ratio)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+        $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)
+ON CONFLICT (bot_id, account, date) DO UPDATE SET
+    starting_equity = excluded.starting_equity, ending_equity = excluded.ending_equity,
+    cash_flow = excluded.cash_flow, total_trades = excluded.total_trades,
+    winning_trades = excluded.winning_trades, losing_trades = excluded.losing_trades,
+    breakeven_trades = excluded.breakeven_trades, win_rate = excluded.win_rate,
+    gross_profit = excluded.gross_profit, gross_loss = excluded.gross_loss,
+    net_profit = excluded.net_profit, profit_factor = excluded.profit_factor,
+    avg_win = excluded.avg_win, avg_loss = excluded.avg_loss,
+    largest_win = excluded.largest_win, largest_loss = excluded.largest_loss,
+    max_drawdown = excluded.max_drawdown, max_drawdown_pct = excluded.max_drawdown_pct,
+    current_drawdown = excluded.current_drawdown, avg_leverage = excluded.avg_leverage,
+    max_leverage = excluded.max_leverage, avg_position_size = excluded.avg_position_size,
+    max_exposure = excluded.max_exposure, avg_holding_hours = excluded.avg_holding_hours,
+    shortest_holding_hours = excluded.shortest_holding_hours,
+    longest_holding_hours = excluded.longest_holding_hours,
+    sharpe_ratio = excluded.sharpe_ratio, sortino_ratio = excluded.sortino_ratio,
+    calmar_ratio = excluded.calmar_ratio, calculated_at = clock_timestamp();
+
+-- name: value_at_risk
+-- What was lost of all these bots' equity on the worst twentieth of the days (historical, 95 %), as
+-- a fraction; NULL with less than thirty days.
+SELECT CASE WHEN count(*) >= 30
+            THEN greatest(-percentile_disc(0.05) WITHIN GROUP (ORDER BY result), 0) END
+  FROM (SELECT sum(daily_pnl) / sum(starting_equity) AS result
+          FROM trading.risk_metrics
+         WHERE bot_id = ANY ($1::text[]) AND date < $2
+         GROUP BY date HAVING sum(starting_equity) > 0) days;

@@ -69,7 +69,7 @@ class Events:
         self.note(
             kind,
             f"bot {handle.name} is {state}" + (f": {why}" if why else ""),
-            level="ERROR" if state is BotState.FAILED else "INFO",
+            level="WARNING" if state is BotState.FAILED else "INFO",
             account=handle.account,
             bot_id=handle.bot_id,
             details={"before": before, "after": state, "why": why},
@@ -104,7 +104,7 @@ class Events:
             self.note("ACCOUNT_LIVE", words, account=name, details=details)
         elif status is AccountStatus.HALTED:
             words = f"account {name} is halted: {account.why}"
-            self.note("ACCOUNT_HALTED", words, level="ERROR", account=name, details=details)
+            self.note("ACCOUNT_HALTED", words, level="WARNING", account=name, details=details)
         elif before is AccountStatus.LIVE:
             words = f"account {name} has a gap: {account.why}"
             self.note("GAP", words, level="WARNING", account=name, details=details)

@@ -15,7 +15,7 @@ from decimal import Decimal
 import structlog
 
 import alpha
-from alpha.clock import Clock, VenueClock
+from alpha.clock import Clock, VenueClock, utc
 from alpha.config import Config
 from alpha.core.records import Commit
 from alpha.ledger import recording
@@ -24,10 +24,12 @@ from alpha.ledger.pool import CONNECTION_ERRORS, Connection
 from alpha.live import Live
 from alpha.recording import portfolio
 from alpha.recording.balances import Balances
+from alpha.recording.days import write_days
 from alpha.recording.events import Events
 from alpha.recording.settings import Changed, record_settings
 from alpha.schedule import Daily, Duty, Every, Schedule
 from alpha.stores import Stores
+from alpha.trading.session import BotSession
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +41,8 @@ SIGNAL_BEFORE_MS = 3_600_000
 #: What the last words of a daemon may take.
 END_WITHIN_S = 2.0
 DAY_MS = 86_400_000
+AFTER_MIDNIGHT_MS = 300_000
+DAYS_EVERY_S = 3_600.0
 
 
 class Recorder:
@@ -62,6 +66,8 @@ class Recorder:
         #: Account and symbol whose books have changed, and since when (event time).
         self._changed_books: dict[tuple[str, str], int] = {}
         self._pictured_ms: int | None = None
+        #: The day that the figures were computed up to, and when (monotonic).
+        self._counted: tuple[int, float] | None = None
         self._balances = Balances(live, venue)
         self._events = Events(journal.put, clock, live, live.crew.handles.values())
         stores.writer.on_commit(self._balances.look)
@@ -74,6 +80,7 @@ class Recorder:
             ("signals", self.settle),
             ("balances", self.write_balances),
             ("portfolio", self.write_portfolio),
+            ("days", self.write_days),
         ):
             schedule.add(Duty(name, Every(LOOK_EVERY_S), work, at_start=True))
         schedule.add(Duty("forgetting", Daily(0, 20), self.forget, jitter_s=600, at_start=True))
@@ -88,8 +95,9 @@ class Recorder:
                 await self._journal.drain(END_WITHIN_S)
                 await self.settle()
                 await self.write_balances()
-                self._pictured_ms = None
+                self._pictured_ms = self._counted = None
                 await self.write_portfolio()
+                await self.write_days()
 
     def _tell_start(self) -> None:
         config = self._config
@@ -147,6 +155,26 @@ class Recorder:
             self._balances.forget(written)
             self._balances.explain(explained)
 
+    async def write_days(self) -> None:
+        """Figures of the bots by day: five minutes after midnight (UTC, the exchange's clock) for
+        the day that has ended, and every hour for the one that lasts."""
+        if not self._venue.anchored:
+            return
+        now_ms, wall = self._venue.now_ms(), self._clock.monotonic()
+        day = (now_ms - AFTER_MIDNIGHT_MS) // DAY_MS
+        if self._counted is not None:
+            counted_day, counted_at = self._counted
+            if day == counted_day and wall - counted_at < DAYS_EVERY_S:
+                return
+        for session in list(self._live.sessions.values()):
+
+            async def work(connection: Connection, bot: BotSession = session) -> None:
+                await write_days(connection, bot.bot_id, bot.account.name)
+
+            if not await self._write("days", work):
+                return
+        self._counted = (day, wall)
+
     async def write_portfolio(self) -> None:
         """A picture of everything, every five minutes."""
         if not self._venue.anchored:
@@ -162,7 +190,9 @@ class Recorder:
         async def work(connection: Connection) -> None:
             bot_ids = list(row.bots)
             closed = await recording.closed_since(connection, bot_ids, *portfolio.periods(now_ms))
-            await recording.save_portfolio(connection, row, closed, None)
+            share = await recording.value_at_risk(connection, bot_ids, utc(now_ms).date())
+            at_risk = None if share is None else share * row.equity
+            await recording.save_portfolio(connection, row, closed, at_risk)
 
         if await self._write("portfolio", work):
             self._pictured_ms = now_ms

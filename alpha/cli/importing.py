@@ -38,6 +38,28 @@ def importing() -> None:
     """Import the history of earlier bots. See docs/import.md."""
 
 
+@app.command("list")
+def list_imports(
+    config: ConfigOption = None, mode: ModeOption = None, as_json: JsonOption = False
+) -> None:
+    """Show what was imported, and when."""
+    from alpha.clock import SystemClock
+    from alpha.control.importing import imports_so_far
+    from alpha.control.wire import encode
+
+    done = asyncio.run(imports_so_far(settings(config, {"mode": mode}), SystemClock()))
+    if as_json:
+        print(encode({"imports": done}))
+        return
+    for row in done:
+        print(
+            f"{row['id']}  {row['imported_at']}  {row['kind']}  {row['source']}: "
+            f"{row['new_rows']} rows"
+        )
+    if not done:
+        print("nothing was imported yet")
+
+
 @app.command("platform")
 def platform(
     source: Annotated[str, typer.Argument(metavar="DUMP|URL")],

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 
-from alpha.clock import Clock, SystemRandomness
+from alpha.clock import Clock, SystemRandomness, iso
 from alpha.config import Config
 from alpha.control import audit, socket
-from alpha.control.databases import READER_WAIT_S, is_migrated, stores
+from alpha.control.databases import READER_WAIT_S, database_pool, is_migrated, stores
 from alpha.control.desk import CommandRecord
 from alpha.errors import ConfigError, NeedsOperator
 from alpha.imports.dump import read_dump
@@ -36,6 +36,7 @@ from alpha.installation import installation_id
 from alpha.ledger import migrations
 from alpha.ledger.lease import Lease, LeaseHeld
 from alpha.ledger.pool import Pool, open_pool
+from alpha.ledger.queries import load
 from alpha.ledger.summaries import Summaries
 from alpha.resources import migrations_folder
 
@@ -172,10 +173,19 @@ class Importer:
             await lease.acquire()
         except LeaseHeld as error:
             raise LeaseHeld(
-                f"{error}; nothing was imported: stop the daemon, or import --beside it, which "
-                "is safe"
+                f"{error}. Nothing was imported; --beside imports while it runs, which is safe"
             ) from None
         try:
             yield lease
         finally:
             await lease.release()
+
+
+async def imports_so_far(config: Config, clock: Clock) -> list[dict[str, object]]:
+    """Every import that brought something, oldest first: `id`, `imported_at`, `kind`, `source`,
+    `sha256`, `new_rows`."""
+    async with database_pool(config, clock) as pool:
+        if not await pool.fetchval("SELECT to_regclass('audit.imports') IS NOT NULL"):
+            return []
+        rows = await pool.fetch(load("imports.sql")["imports"])
+    return [{**dict(row.items()), "imported_at": iso(row["imported_at"])} for row in rows]

@@ -120,3 +120,7 @@ SELECT p.account, p.symbol,
        (SELECT min(e.exec_time) FROM trading.executions e
          WHERE e.account = p.account AND e.symbol = p.symbol) AS exec_time
   FROM place p;
+
+-- name: imports
+SELECT id, imported_at, kind, source, sha256, (report ->> 'new_rows')::integer AS new_rows
+  FROM audit.imports ORDER BY id;

@@ -8,14 +8,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import asyncpg
-
-from alpha.clock import SystemClock
-from alpha.config import load
-from alpha.control.importing import Importer
-from alpha.embedded.place import Place
-from alpha.embedded.postgres import dsn
-from alpha.imports.dump import read_dump
 from tests.imports import old_bots
 from tests.imports.conftest import Run
 
@@ -166,37 +158,6 @@ def test_shortseller(run: Run, ask: Ask, tmp_path: Path, everything: Callable[[]
     assert ask("SELECT count(*) FROM trading.imported_fills") == [(5,)]
     assert "Qm7Zt" not in everything() + str(report)
     assert run("shortseller", str(file))["new_rows"] == 0
-
-
-async def test_a_server_is_read_like_its_dump(settings: Path, server_place: Place) -> None:
-    """The dump's own statements make the source; psql's part is played by COPY over the wire."""
-    file = settings.parent / "source.sql"
-    file.write_text(old_bots.shortseller(), encoding="utf-8")
-    wanted = ("trading.account_balance", "trading.signals", "trading.trades")
-    dumped = read_dump(file, wanted)
-    admin = await asyncpg.connect(dsn(server_place, "postgres"))
-    await admin.execute("CREATE DATABASE multiasset_trading")
-    source = await asyncpg.connect(dsn(server_place, "multiasset_trading"))
-    await source.execute("CREATE SCHEMA trading")
-    for table in wanted:
-        columns = ", ".join(f"{name} text" for name in dumped.columns[table])
-        await source.execute(f"CREATE TABLE {table} ({columns})")
-        rows = [tuple(row.values.values()) for row in dumped.rows[table]]
-        await source.copy_records_to_table(
-            table.partition(".")[2], schema_name="trading", records=rows
-        )
-    await source.close()
-    importer = Importer(load(settings, {}, {}), SystemClock(), dry_run=True)
-    try:
-        by_dump = (await importer.shortseller(str(file), bot=None)).as_json()
-        url = dsn(server_place, "multiasset_trading")
-        by_url = (await importer.shortseller(url, bot=None)).as_json()
-    finally:
-        await admin.execute("DROP DATABASE multiasset_trading WITH (FORCE)")
-        await admin.close()
-    assert by_url["imported"] == by_dump["imported"]
-    assert by_url["after"] == by_dump["after"]
-    assert by_url["new_rows"] == 11
 
 
 def test_lxalgo(run: Run, ask: Ask, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from alpha.live import Live
 from alpha.schedule import Daily, Duty, Every, Schedule
 from alpha.stores import Stores
 from alpha.supervision import Supervisor
-from alpha.sync.account import PASSING, AccountSync
+from alpha.sync.account import AccountSync
 
 log = structlog.get_logger(__name__)
 
@@ -65,27 +65,28 @@ class Syncing:
             await self._carry_out(name, "hourly", lambda one: one.sync("hourly"))
 
     async def _nightly(self) -> None:
-        """Every account's cash. One that cannot be asked is told of and does not keep the others
-        waiting; the next audit covers its time too."""
-        for name in list(self._live.services):
-            try:
-                await self._account(name).audit()
-            except PASSING as error:
-                words = str(error) or type(error).__name__
+        """Every account's cash, after what has happened until then was brought in. One that cannot
+        be asked is told of and does not keep the others waiting."""
+        for name in set(self._live.services) - self.busy:
+            self.busy.add(name)
+            run = await self._carry_out(name, "hourly", lambda one: one.sync("hourly", audit=True))
+            if run is None or run.status != "completed":
+                why = "the database was away" if run is None else run.error
                 self._alerts.tell(
                     "wallet_not_audited",
-                    f"expected account {name} to be audited, was {words}; the next audit covers "
+                    f"expected account {name} to be audited, was not: {why}; the next audit covers "
                     f"this time too, `alpha sync run` makes one now",
                     level="ERROR",
                     account=name,
                 )
 
-    async def _carry_out(self, name: str, kind: Kind, work: Work) -> None:
+    async def _carry_out(self, name: str, kind: Kind, work: Work) -> Run | None:
+        """The run, as far as it could be recorded."""
         try:
             run = await self._done(self._account(name), kind, work)
         except CONNECTION_ERRORS as error:
             log.warning("sync_not_recorded", account=name, error=type(error).__name__)
-            return
+            return None
         finally:
             self.busy.discard(name)
         if run.status == "completed":
@@ -108,6 +109,7 @@ class Syncing:
             executions=run.seen,
             new=run.new,
         )
+        return run
 
     async def _done(self, account: AccountSync, kind: Kind, work: Work) -> Run:
         """A run that could not even begin is one that has failed."""
@@ -150,12 +152,16 @@ class Syncing:
             )
 
         def work(one: AccountSync) -> Awaitable[Run]:
-            return one.sync("manual") if months is None else one.backfill(months)
+            return one.sync("manual", audit=True) if months is None else one.backfill(months)
 
         kind: Kind = "manual" if months is None else "backfill"
         self.busy.update(names)
+
+        async def carry_out(name: str) -> None:
+            await self._carry_out(name, kind, work)
+
         for name in names:
-            self._supervisor.spawn(self._carry_out(name, kind, work), f"sync:{name}")
+            self._supervisor.spawn(carry_out(name), f"sync:{name}")
         return names
 
     def _named(self, account: str | None) -> list[str]:

@@ -43,7 +43,9 @@ async def sync_stored(
         ) as accounts:
             for one in accounts.values():
                 try:
-                    await (one.sync("manual") if months is None else one.backfill(months))
+                    await (
+                        one.sync("manual", audit=True) if months is None else one.backfill(months)
+                    )
                 except AlphaError as error:
                     await one.not_begun("manual" if months is None else "backfill", error)
         journal = AlertJournal(pool, clock)

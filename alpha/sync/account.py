@@ -25,7 +25,7 @@ from alpha.errors import AlphaError, RetryLater
 from alpha.ledger.pool import CONNECTION_ERRORS
 from alpha.ledger.stored import trimmed
 from alpha.ledger.syncs import ClosedRow, Kind, Run, SyncStore
-from alpha.ledger.wallet_audits import Audit, AuditStore
+from alpha.ledger.wallet_audits import AuditStore
 from alpha.sync.audit import WalletAudit, is_of_ledger, movement
 from alpha.sync.history import Cycles, past_of
 from alpha.sync.totals import compare_totals
@@ -36,8 +36,8 @@ from alpha.trading.catchup import CatchUp
 log = structlog.get_logger(__name__)
 
 DAY_MS = 86_400_000
-#: What is younger than this may still be missing from the exchange's lists.
-UPPER_MS = 5_000
+#: What is younger than this, by the wall clock, may still be missing from the exchange's lists.
+SETTLE_S = 5.0
 #: Lists are asked again from this far behind what was asked completely.
 OVERLAP_MS = 2 * 3_600_000
 #: A first sync begins here, like the recovery's first sweep.
@@ -94,6 +94,7 @@ class AccountSync:
         clock: Clock,
         *,
         waits_until_live: bool,
+        settle_s: float = SETTLE_S,
     ) -> None:
         self.account = account
         self.name = account.name
@@ -103,13 +104,14 @@ class AccountSync:
         self._store = store
         self._clock = clock
         self._waits_until_live = waits_until_live
+        self._settle_s = settle_s
         self._audits = audits
         self._wallet = WalletAudit(self.name, rest, catch_up, audits, clock, account.alerts)
         self._one_at_a_time = asyncio.Lock()
 
-    async def sync(self, kind: Kind) -> Run:
-        """What has happened since the watermarks. Never raises what passes by itself: the run says
-        how far it came."""
+    async def sync(self, kind: Kind, *, audit: bool = False) -> Run:
+        """What has happened since the watermarks; with `audit` the wallet afterwards. Never raises
+        what passes by itself: the run says how far it came."""
         async with self._one_at_a_time:
             until_ms = await self._upper_time()
             mark = await self._store.watermark(self.name, "executions")
@@ -117,14 +119,14 @@ class AccountSync:
             start_ms = min(start_ms, until_ms)
             count = count_windows(start_ms, until_ms)
             run = await self._store.begin(self.name, kind, start_ms, until_ms, count)
-            return await self._carried_out(run, self._sync)
 
-    async def audit(self) -> Audit | None:
-        """The ledger's cash against the exchange's since the audit before. None: there is nothing
-        to compare yet. Raises AlphaError or a connection error when a side could not be asked."""
-        async with self._one_at_a_time:
-            await self._until_live()
-            return await self._wallet.run()
+            async def work(run: Run) -> AsyncIterator[Run]:
+                async for step in self._sync(run):
+                    yield step
+                if audit:
+                    await self._wallet.run(run.end_ms)
+
+            return await self._carried_out(run, work)
 
     async def backfill(self, months: int) -> Run:
         """Everything of the last `months` months. One that was interrupted goes on where it was."""
@@ -165,7 +167,9 @@ class AccountSync:
     async def _upper_time(self) -> int:
         """Raises when the exchange cannot be asked: there is no run then."""
         await self._until_live()
-        return await self._rest.server_time() - UPPER_MS
+        until_ms = await self._rest.server_time()
+        await self._clock.sleep(self._settle_s)
+        return until_ms
 
     async def _until_live(self) -> None:
         if not self._waits_until_live:
@@ -378,10 +382,7 @@ class AccountSync:
         run = run.noting(*differing)
         yield run
         async for step in self._cash(run, since_ms):
-            run = step
-            yield run
-        if run.kind == "manual":
-            await self._wallet.run()
+            yield step
 
     async def _cash(self, run: Run, since_ms: int) -> AsyncIterator[Run]:
         """The transaction log: every execution in it has to be in the ledger, and what moved cash

@@ -27,8 +27,6 @@ log = structlog.get_logger(__name__)
 
 ZERO = Decimal(0)
 Key = tuple[str, str]
-#: What is younger than this may still be missing from one of the lists.
-UPPER_MS = 5_000
 #: The cut lies so far from anything that has happened: the two sides' stamps may differ a little.
 QUIET_MS = 2_000
 _REACH_MS = 3_600_000
@@ -81,8 +79,9 @@ class WalletAudit:
         self._clock = clock
         self._alerts = alerts
 
-    async def run(self) -> Audit | None:
-        """None where the ledger has nothing yet. Raises AlphaError or a connection error when one
+    async def run(self, limit_ms: int) -> Audit | None:
+        """Up to `limit_ms` (the exchange's clock), up to which the ledger was brought. None where
+        it has nothing new. Raises AlphaError or a connection error when one
         of the sides could not be asked."""
         await self._catch_up.drain()
         first_ms = await self._store.first_ms(self._account)
@@ -90,7 +89,7 @@ class WalletAudit:
             return None
         base = await self._store.base(self._account)
         since_ms = base.until_ms if base is not None else first_ms - 1
-        until_ms = await self._cut()
+        until_ms = await self._cut(limit_ms)
         if until_ms <= since_ms:
             return None
         costs = AverageCost(base.open_costs if base is not None else None)
@@ -105,13 +104,13 @@ class WalletAudit:
         self._say(audit)
         return audit
 
-    async def _cut(self) -> int:
-        """A moment a little while ago, with nothing near it."""
-        now_ms = await self._rest.server_time()
-        shown = await self._rest.transactions(now_ms - _REACH_MS, now_ms + 1_000)
-        booked = await self._store.ledger_rows(self._account, now_ms - _REACH_MS, now_ms + 1_000)
+    async def _cut(self, limit_ms: int) -> int:
+        """The newest moment, not later than that, with nothing near it."""
+        span = limit_ms - _REACH_MS, limit_ms + QUIET_MS
+        shown = await self._rest.transactions(*span)
+        booked = await self._store.ledger_rows(self._account, *span)
         times = {row.at_ms for row in shown} | {row.exec_time for row in booked}
-        cut_ms = now_ms - UPPER_MS
+        cut_ms = limit_ms
         for at_ms in sorted(times, reverse=True):
             if at_ms < cut_ms - QUIET_MS:
                 break

@@ -16,7 +16,7 @@ from alpha.ledger.reader import LedgerReader
 from alpha.ledger.syncs import SyncStore
 from alpha.ledger.wallet_audits import AuditStore
 from alpha.ledger.writer import LedgerWriter
-from alpha.sync.account import AccountSync
+from alpha.sync.account import SETTLE_S, AccountSync
 from alpha.trading.account import Account
 from alpha.trading.catchup import CatchUp
 
@@ -30,6 +30,7 @@ async def stored_accounts(
     installation: str,
     clock: Clock,
     alerts: Alerts,
+    settle_s: float = SETTLE_S,
 ) -> AsyncIterator[dict[str, AccountSync]]:
     """Raises LeaseHeld while a daemon has one of the accounts, LeaseLost when one takes it."""
     lease = Lease(pool, names, f"{installation} trade sync", installation=installation, clock=clock)
@@ -63,6 +64,7 @@ async def stored_accounts(
                 AuditStore(pool),
                 clock,
                 waits_until_live=False,
+                settle_s=settle_s,
             )
             for name in names
         }

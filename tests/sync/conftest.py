@@ -51,6 +51,7 @@ class Site:
             installation="here",
             clock=CLOCK,
             alerts=self.alerts,
+            settle_s=0.3,
         ) as accounts:
             yield accounts[ACCOUNT]
 
@@ -73,10 +74,6 @@ class Site:
         assert answer["ok"] is True, answer
         return answer
 
-    async def settled(self) -> None:
-        """Everything that has happened is old enough for a sync to ask for it."""
-        await self.passed(6_000)
-
     async def truth(self) -> set[str]:
         """Ids of everything that the exchange has executed."""
         now = await self.rest.server_time()
@@ -97,7 +94,7 @@ class Site:
 
 @pytest.fixture
 async def site(start: Start, http: aiohttp.ClientSession, postgres_dsn: str) -> AsyncIterator[Site]:
-    venue = await start(speed=600.0, balance="100000")
+    venue = await start(speed=60.0, balance="100000")
     pool = await open_pool(postgres_dsn, clock=CLOCK, max_size=6)
     await register(
         pool, [AccountEntry(ACCOUNT, "paper")], [BotEntry(BOT, ACCOUNT, BOT, "beat", "paper")]

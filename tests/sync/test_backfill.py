@@ -21,7 +21,6 @@ async def test_history_enters_an_empty_ledger(site: Site) -> None:
     await round_trips(site, 3)
     await site.trade("Buy", "0.5", "BTCUSDT")  # still open
     await site.provoke(event="funding", rate="0.0001", symbol="BTCUSDT")
-    await site.settled()
     async with site.sync() as sync:
         run = await sync.backfill(1)
         assert (run.status, run.error, run.notes) == ("completed", "", ())
@@ -47,14 +46,11 @@ async def test_a_position_whose_beginning_is_not_known_stays_out(
 ) -> None:
     await site.trade("Buy", "5")  # older than what the exchange still has
     opened_ms = max(row.exec_time for row in await everything(site))
-    await site.settled()
     await site.trade("Sell", "2")
     await site.trade("Sell", "3")
     gone = await site.truth()
-    await site.settled()
     await round_trips(site, 1)
-    await site.settled()
-    until_ms = await site.rest.server_time() - 5_000
+    until_ms = await site.rest.server_time()
 
     async def upper() -> int:
         return until_ms

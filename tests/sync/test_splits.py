@@ -280,7 +280,8 @@ async def _ends_in_the_same_ledger(
     exchange = Exchange(happened, split.pages)
     late = [row for number, row in enumerate(heard) if number in split.late - split.last]
     exchange.refused = split.refused
-    account.receive([r for n, r in enumerate(heard) if n not in split.lost and n not in split.late])
+    unheard = split.lost | split.late | split.last
+    account.receive([row for number, row in enumerate(heard) if number not in unheard])
 
     def deliver() -> None:
         if late and exchange.requests % 2:

@@ -164,7 +164,8 @@ WITH points AS (
            extract(epoch FROM min(held)) / 3600 AS shortest_hours,
            extract(epoch FROM max(held)) / 3600 AS longest_hours
       FROM trading.daily_trades
-     WHERE bot_id = $1 AND account = $2 GROUP BY 1
+     WHERE bot_id = $1 AND account = $2 AND NOT is_estimated -- imported ones moved no equity here
+     GROUP BY 1
 ), sizes AS (
     SELECT (exit_time AT TIME ZONE 'UTC')::date AS day,
            sum(quantity * entry_price) / count(DISTINCT entry_order_id) AS size

@@ -30,18 +30,21 @@ def verify(
     account: Annotated[
         str | None, typer.Option("--account", metavar="NAME", help="Of this account only.")
     ] = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", metavar="N", min=1, max=64, help="Processes that compute.")
+    ] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Recompute everything from the executions and compare it with tables, Redis and the
     exchange. Exit code 0 only if all that could be asked agrees."""
     from alpha.control.wire import encode
 
-    result = asyncio.run(_verify(settings(config, {"mode": mode}), account))
+    result = asyncio.run(_verify(settings(config, {"mode": mode}), account, jobs))
     print(encode(result.as_json()) if as_json else _text(result))
     raise typer.Exit(0 if result.ok else 1)
 
 
-async def _verify(config: Config, account: str | None) -> VerifyResult:
+async def _verify(config: Config, account: str | None, jobs: int) -> VerifyResult:
     from alpha.clock import SystemClock
     from alpha.control.databases import is_migrated, stores
     from alpha.control.truth import exchange_reader, mirror_reader
@@ -64,6 +67,7 @@ async def _verify(config: Config, account: str | None) -> VerifyResult:
                     mirrored={bot.bot_id for bot in config.bots.values()},
                     exchange_reader=exchange,
                     clock=clock,
+                    jobs=jobs,
                 )
         finally:
             await pool.close()

@@ -89,6 +89,10 @@ class LedgerDigest:
             line = override_line(row) if isinstance(row, Override) else execution_line(row)
             self._digest.update(line.encode() + b"\n")
 
+    def add_lines(self, lines: bytes) -> None:
+        """The same, as lines that each end with a newline."""
+        self._digest.update(lines)
+
     def hexdigest(self) -> str:
         return self._digest.hexdigest()
 

@@ -113,6 +113,14 @@ def recompute(executions: Iterable[Execution], facts: Facts) -> Recomputed:
         return audit.result
 
 
+def names_itself(link_id: str, bots: frozenset[str], codes: Mapping[str, str]) -> bool:
+    """Whether an order id says bot and reason, so that nobody has to look for its order."""
+    if found := _OURS.fullmatch(link_id):
+        return found[1] in bots and found[2] in codes
+    found = _OLDER.fullmatch(link_id)
+    return found is not None and found[1] in bots
+
+
 def _ledger_order(row: Execution) -> tuple[int, int, str, Decimal, str]:
     return (row.exec_time, row.seq, row.order_id, -row.leaves_qty, row.exec_id)
 

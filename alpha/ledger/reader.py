@@ -161,9 +161,13 @@ class LedgerReader:
         rows = await self._fetch("overrides", account)
         return {row["exec_id"]: row["bot_id"] for row in rows}
 
-    async def order_tags(self, account: str, symbol: str | None = None) -> dict[str, OrderTag]:
-        """Exchange order id -> whose order it was and why; strangers' orders left out."""
-        rows = await self._fetch("order_tags", account, symbol)
+    async def order_tags(
+        self, account: str, symbol: str | None = None, order_ids: Collection[str] | None = None
+    ) -> dict[str, OrderTag]:
+        """Exchange order id -> whose order it was and why; strangers' orders left out. `order_ids`:
+        of these only."""
+        wanted = None if order_ids is None else list(order_ids)
+        rows = await self._fetch("order_tags", account, symbol, wanted)
         return {
             row["exchange_order_id"]: OrderTag(
                 row["bot_id"], row["reason"], "parent" if row["is_child"] else "order"

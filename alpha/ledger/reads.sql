@@ -70,6 +70,7 @@ SELECT DISTINCT ON (symbol, exec_id) exec_id, bot_id
 SELECT exchange_order_id, bot_id, reason, parent_order_link_id IS NOT NULL AS is_child
   FROM trading.orders
  WHERE account = $1 AND ($2::text IS NULL OR symbol = $2)
+   AND ($3::text[] IS NULL OR exchange_order_id = ANY ($3))
    AND exchange_order_id IS NOT NULL AND bot_id <> 'manual'
    AND (client_order_id IS NOT NULL
         OR starts_with(parent_order_link_id, bot_id || '-')

@@ -35,7 +35,7 @@ async def write_uncommitted(
     await connection.execute(_SQL["begin"])
     if lease is not None:
         await lease.check(connection, batch.accounts)
-    for name, rows in _statements(batch, reasons):
+    for name, rows in statements(batch, reasons):
         await connection.execute(_SQL[name], *rows)
     commit_no = await connection.fetchval(
         _SQL["advance_marks"], *columns.marks(batch.accounts, batch.marks)
@@ -43,8 +43,9 @@ async def write_uncommitted(
     return int(commit_no)
 
 
-def _statements(batch: Batch, reasons: ReasonBook) -> Iterator[tuple[str, Columns]]:
-    """Executions before what refers to them, deletions before what replaces them."""
+def statements(batch: Batch, reasons: ReasonBook = BUILTIN) -> Iterator[tuple[str, Columns]]:
+    """What is sent, by its name in `writes.sql`: executions before what refers to them, deletions
+    before what replaces them."""
     if batch.executions:
         yield "insert_executions", columns.executions(batch.executions.values())
     if batch.adjustments:

@@ -11,19 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Literal, Protocol
 
 from alpha.clock import Clock, SystemClock
-from alpha.core.canonical import ledger_hash, plain
-from alpha.core.events import ADJUSTMENT, Execution
-from alpha.core.reasons import BUILTIN
+from alpha.core.canonical import LedgerDigest, plain
 from alpha.core.records import MANUAL
-from alpha.core.steps import NO_STEPS
 from alpha.errors import AlphaError, NotFound
-from alpha.ledger.audit import KEYS, Facts, RowKey, TableRow, recompute
 from alpha.ledger.pool import Connection, connect
 from alpha.ledger.reader import LedgerReader
+from alpha.ledger.verify_books import BookFindings, Problem, check_books
 
 Verdict = Literal["ok", "differs", "not_asked"]
 
@@ -34,10 +31,6 @@ SETTLE_S = 2.0
 _POLL_S = 0.25
 _WINDOW_MS = 7 * 86_400_000
 _MOST_PROBLEMS = 200
-_SMALLEST = Decimal("0.000000000001")
-#: Ways of finding an owner that depend on which bots are configured: a bot added later may turn
-#: one into another without changing whose a row is.
-_BY_CONFIGURATION = frozenset({"sole_bot", "open_lot", "symbol"})
 
 
 class ExchangeTruth(Protocol):
@@ -52,13 +45,6 @@ class ExchangeTruth(Protocol):
     async def positions(self, account: str) -> Mapping[str, Decimal]:
         """Signed net size by symbol; flat ones may be absent."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    where: str
-    expected: str
-    found: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +85,7 @@ class VerifyResult:
 class _Findings:
     """What one snapshot of the database says."""
 
-    executions: list[Execution] = field(default_factory=list)
+    executions: int = 0
     fills: int = 0
     sha256: str = ""
     problems: list[Problem] = field(default_factory=list)
@@ -107,6 +93,14 @@ class _Findings:
     not_asked: dict[str, str] = field(default_factory=dict)
     #: account -> times of its first and its last execution
     span_ms: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def take(self, book: BookFindings) -> None:
+        self.executions += book.executions
+        self.fills += book.fills
+        self.problems += book.problems
+        if book.span_ms is not None:
+            first, last = self.span_ms.get(book.account, book.span_ms)
+            self.span_ms[book.account] = min(first, book.span_ms[0]), max(last, book.span_ms[1])
 
 
 async def verify(
@@ -117,16 +111,18 @@ async def verify(
     mirrored: Collection[str] | None = None,
     exchange_reader: ExchangeTruth | None = None,
     clock: Clock | None = None,
+    jobs: int = 1,
 ) -> VerifyResult:
     """Verifies one account, or all. `mirrored`: the bots that `mirror_reader` tells of, when
-    another daemon's are on the same database. Raises NotFound for an unknown account. A Redis or an
-    exchange that cannot be reached counts as not asked."""
+    another daemon's are on the same database. `jobs`: processes that work at the tables. Raises
+    NotFound for an unknown account. A Redis or an exchange that cannot be reached counts as not
+    asked."""
     wall = clock or SystemClock()
     connection = await connect(dsn)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             accounts = await _accounts(connection, account)
-            findings = await _read_cut(connection, accounts, account)
+            findings = await _read_cut(connection, dsn, accounts, account, jobs)
         tables: Verdict = "differs" if findings.problems else "ok"
         reader = LedgerReader(connection)
         redis = await _ask_redis(reader, accounts, mirror_reader, mirrored, findings, wall)
@@ -135,7 +131,7 @@ async def verify(
         await connection.close()
     return VerifyResult(
         ok=not findings.problems,
-        executions=sum(row.exec_type != ADJUSTMENT for row in findings.executions),
+        executions=findings.executions,
         fills=findings.fills,
         sha256=findings.sha256,
         tables=tables,
@@ -166,91 +162,21 @@ async def _accounts(connection: Connection, account: str | None) -> list[str]:
 # -- the tables ---------------------------------------------------------------------------------
 
 
-async def _read_cut(connection: Connection, accounts: list[str], account: str | None) -> _Findings:
-    reader, findings = LedgerReader(connection), _Findings()
+async def _read_cut(
+    connection: Connection, dsn: str, accounts: list[str], account: str | None, jobs: int
+) -> _Findings:
+    """The digest takes books by account and symbol, in the order of code points."""
+    reader, findings, digest = LedgerReader(connection), _Findings(), LedgerDigest()
     numbers = await reader.commit_numbers()
-    codes = {reason.code: reason.name for reason in BUILTIN.reasons()}
-    codes |= await reader.order_codes()
-    for name in accounts:
-        findings.commit_no[name] = numbers.get(name, 0)
-        bots = frozenset(await reader.known_bots(name))
-        steps = await reader.qty_steps(name)
-        owners, overrides = await reader.symbol_owners(name), await reader.overrides(name)
-        for symbol in await reader.booked_symbols(name):
-            tags = await reader.order_tags(name, symbol)
-            facts = Facts(
-                bots=bots,
-                owners=owners,
-                orders={key: (tag.bot_id, tag.reason, tag.source) for key, tag in tags.items()},
-                overrides=overrides,
-                codes=codes,
-                qty_steps=steps.get(symbol, NO_STEPS).known,
-            )
-            rows = await reader.executions_since(name, symbol, None)
-            findings.executions += rows
-            times = [row.exec_time for row in rows if row.exec_type != ADJUSTMENT] + list(
-                findings.span_ms.get(name, ())
-            )
-            if times:
-                findings.span_ms[name] = (min(times), max(times))
-            await _compare_symbol(connection, name, symbol, rows, facts, findings)
-    findings.sha256 = ledger_hash(findings.executions, await reader.all_overrides(account))
+    findings.commit_no = {name: numbers.get(name, 0) for name in accounts}
+    symbols = {name: await reader.booked_symbols(name) for name in accounts}
+    books = sorted((name, symbol) for name in accounts for symbol in symbols[name])
+    async for book in check_books(connection, dsn, books, jobs):
+        findings.take(book)
+        digest.add_lines(book.lines)
+    digest.add(await reader.all_overrides(account))
+    findings.sha256 = digest.hexdigest()
     return findings
-
-
-async def _compare_symbol(
-    connection: Connection,
-    account: str,
-    symbol: str,
-    rows: list[Execution],
-    facts: Facts,
-    findings: _Findings,
-) -> None:
-    expected = recompute(rows, facts)
-    for table, key in KEYS.items():
-        stored = await connection.fetch(
-            f"SELECT * FROM {table} WHERE account = $1 AND symbol = $2", account, symbol
-        )
-        found = {tuple(row[name] for name in key): dict(row.items()) for row in stored}
-        if table == "trading.fills":
-            findings.fills += len(found)
-        where = f"{table} {account} {symbol}"
-        findings.problems += _compare_table(where, expected.tables[table], found)
-
-
-def _compare_table(
-    where: str, expected: Mapping[RowKey, TableRow], found: Mapping[RowKey, TableRow]
-) -> list[Problem]:
-    problems = []
-    for key in sorted(expected.keys() | found.keys(), key=str):
-        place = f"{where} {'/'.join(str(part) for part in key)}"
-        if key not in found:
-            problems.append(Problem(place, "a row", "none"))
-        elif key not in expected:
-            problems.append(Problem(place, "no row", "one"))
-        else:
-            problems += _compare_row(place, expected[key], found[key])
-    return problems
-
-
-def _compare_row(place: str, expected: TableRow, found: TableRow) -> list[Problem]:
-    return [
-        Problem(f"{place} {column}", _shown(value), _shown(found[column]))
-        for column, value in expected.items()
-        if not _same(column, value, found[column])
-    ]
-
-
-def _same(column: str, expected: object, found: object) -> bool:
-    if isinstance(expected, Decimal) and isinstance(found, Decimal):
-        return expected.quantize(_SMALLEST, ROUND_HALF_UP) == found
-    if column == "attribution" and {expected, found} <= _BY_CONFIGURATION:
-        return True
-    return expected == found
-
-
-def _shown(value: object) -> str:
-    return plain(value) if isinstance(value, Decimal) else str(value)
 
 
 # -- Redis and the exchange ---------------------------------------------------------------------

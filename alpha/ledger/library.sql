@@ -51,7 +51,7 @@ SELECT id, exec_time, symbol, side, exec_qty, exec_price, commission, effect, cl
 -- name: pnl_of_days
 -- Round trips that ended on one of the last $3 UTC days, today included: net of fees, with their
 -- share of funding.
-SELECT coalesce(sum(net_pnl), 0) FROM trading.completed_trades
+SELECT coalesce(sum(net_pnl), 0) FROM trading.round_trips
  WHERE bot_id = $1
    AND exit_time >= (date_trunc('day', trading.venue_now($2) AT TIME ZONE 'UTC')
                      - ($3::integer - 1) * interval '1 day') AT TIME ZONE 'UTC';

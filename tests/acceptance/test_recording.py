@@ -50,6 +50,7 @@ async def test_a_whole_run_is_written_down(server_folder: Path) -> None:
             await _money(pool)
             await _days_and_pictures(pool)
             await _words(pool)
+            await _summaries(pool)
 
 
 async def _signals(pool: Pool) -> None:
@@ -138,3 +139,23 @@ async def _words(pool: Pool) -> None:
     assert {"ACCOUNT_LIVE", "BOT_START"} <= set(kinds)
     active = "SELECT count(*) FROM config.bot_configurations WHERE is_active"
     assert await pool.fetchval(active) == 3
+
+
+async def _summaries(pool: Pool) -> None:
+    """What is materialized was refreshed at the end, and months of candles are there."""
+    for view, live in (
+        ("analytics.daily_performance_summary", "trading.bot_daily_performance"),
+        ("analytics.exit_reason_summary", "trading.exit_reason_analysis"),
+    ):
+        rows = await pool.fetch(f"SELECT * FROM {view}")
+        assert rows
+        assert sorted(map(repr, rows)) == sorted(
+            map(repr, await pool.fetch(f"SELECT * FROM {live}"))
+        )
+    held = "SELECT bot_id, symbol, side, size FROM {} ORDER BY 1, 2"
+    shown = await pool.fetch(held.format("analytics.active_positions_summary"))
+    assert shown == await pool.fetch(held.format("trading.position_summaries"))
+    months = await pool.fetchval(
+        "SELECT count(*) FROM pg_inherits WHERE inhparent = 'trading.market_data'::regclass"
+    )
+    assert months >= 4, "this month, the next two, and the default"

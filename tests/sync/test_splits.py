@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from alpha.bybit.http import HttpAnswer
@@ -28,7 +28,18 @@ from alpha.sync.account import AccountSync
 from alpha.trading.catchup import CatchUp
 from tests.core import oracle
 from tests.core.examples import thorough
-from tests.core.histories import ACCOUNT, STEP, SYMBOL, T0, Model, histories, knowledge
+from tests.core.histories import (
+    ACCOUNT,
+    BOTS,
+    STEP,
+    SYMBOL,
+    T0,
+    Model,
+    by,
+    histories,
+    knowledge,
+    rules,
+)
 from tests.trading.life import NOWHERE
 from tests.trading.test_arrival import Written, account_of
 
@@ -244,14 +255,38 @@ SPLITS = st.builds(
     since=st.integers(0, 14),
     lost=st.frozensets(st.integers(0, 24), max_size=5),
     late=st.frozensets(st.integers(0, 24), max_size=5),
-    last=st.frozensets(st.integers(0, 24), max_size=3),
+    last=st.frozensets(st.integers(0, 8), max_size=2),
     pages=st.lists(st.integers(1, 7), min_size=1, max_size=4).map(tuple),
     refused=st.one_of(st.none(), st.integers(2, 40)),
 )
 
 
+@st.composite
+def round_trips(draw: st.DrawFn) -> list[Execution]:
+    """One after the other, each of one bot, so that everybody is flat at every second row."""
+    rows = []
+    for number in range(draw(st.integers(1, 7))):
+        bot = draw(st.sampled_from(BOTS))
+        rows.append(by(bot, f"e{2 * number}", "Buy", "0.02"))
+        rows.append(by(bot, f"e{2 * number + 1}", "Sell", "0.02"))
+    return rows
+
+
+def trips_of(bot: str, count: int) -> list[Execution]:
+    return [
+        by(bot, f"e{number}", "Sell" if number % 2 else "Buy", "0.02")
+        for number in range(2 * count)
+    ]
+
+
 @thorough
-@given(rows=histories(), known=knowledge(), split=SPLITS)
+# History that ends flat, and then an execution that belongs before everything heard so far.
+@example(
+    rows=trips_of(BOTS[0], 4),
+    known=rules(),
+    split=Split(1, 4, frozenset(), frozenset(), frozenset({0}), (3,), None),
+)
+@given(rows=st.one_of(histories(), round_trips()), known=knowledge(), split=SPLITS)
 def test_any_split_ends_in_the_same_ledger(
     rows: list[Execution], known: AttributionRules, split: Split
 ) -> None:

@@ -167,6 +167,7 @@ class AccountSync:
     async def _upper_time(self) -> int:
         """Raises when the exchange cannot be asked: there is no run then."""
         await self._until_live()
+        await self._store.end_interrupted(self.name)
         until_ms = await self._rest.server_time()
         await self._clock.sleep(self._settle_s)
         return until_ms

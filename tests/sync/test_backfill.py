@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from alpha.core.events import Execution
+from alpha.errors import RetryLater
+from alpha.ledger.lease import Lease, LeaseHeld
 from alpha.sync import account as syncing
-from tests.sync.conftest import D, Site
+from tests.sync.conftest import ACCOUNT, CLOCK, D, Site
 
 
 async def round_trips(site: Site, count: int, symbol: str = "ETHUSDT") -> None:
@@ -67,6 +71,52 @@ async def test_a_position_whose_beginning_is_not_known_stays_out(
     assert len(run.notes) == 1 and "with a position of 5; " in run.notes[0]
     await site.verified()
     assert await site.pool.fetchval("SELECT count(*) FROM trading.adjustments") == 0
+
+
+async def test_a_backfill_that_was_cut_off_goes_on_where_it_was(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await round_trips(site, 1)
+    real, asked = site.rest.executions, list[int]()
+
+    async def failing(start_ms: int, end_ms: int) -> AsyncIterator[list[Execution]]:
+        asked.append(start_ms)
+        if len(asked) == 3:
+            raise RetryLater("expected an answer of the exchange, was none")
+        async for page in real(start_ms, end_ms):
+            yield page
+
+    monkeypatch.setattr(site.rest, "executions", failing)
+    async with site.sync() as sync:
+        run = await sync.backfill(1)
+    assert (run.status, run.windows, run.windows_done) == ("partial", 5, 2)
+    assert run.error == "expected an answer of the exchange, was none"
+    # A process that was killed leaves its run behind as one that goes on.
+    await site.pool.execute("UPDATE trading.sync_status SET status = 'running', error = ''")
+    async with site.sync() as sync:
+        again = await sync.backfill(1)
+        assert (again.status, again.windows_done, again.left) == ("completed", 5, 0)
+        assert again.notes[0].startswith("resumed at ")
+        assert len(asked) == 6 and asked[3] == asked[2]  # what was fetched is not fetched again
+    assert await site.ledger() == {
+        row.exec_id for row in await everything(site) if row.exec_time <= run.end_ms
+    }
+    await site.verified()
+    states = await site.pool.fetch("SELECT status, error FROM trading.sync_status ORDER BY id")
+    assert [tuple(row.values()) for row in states] == [
+        ("partial", "the process ended before the run did"),
+        ("completed", ""),
+    ]
+    assert await site.pool.fetchval("SELECT count(*) FROM trading.sync_backlog") == 0
+
+
+async def test_an_account_that_a_daemon_holds_is_left_alone(site: Site) -> None:
+    daemon = Lease(site.pool, [ACCOUNT], "a daemon", installation="elsewhere", clock=CLOCK)
+    await daemon.acquire()
+    with pytest.raises(LeaseHeld, match="was held by a daemon"):
+        async with site.sync():
+            raise AssertionError("expected no sync without the lease")
+    await daemon.release()
 
 
 async def everything(site: Site) -> list[Execution]:

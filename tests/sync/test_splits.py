@@ -112,6 +112,8 @@ class Shelf(SyncStore):
 
     async def update(self, run: Run) -> None: ...
 
+    async def end_interrupted(self, account: str) -> None: ...
+
     async def watermark(self, account: str, endpoint: Endpoint) -> Watermark | None:
         return self._marks.get(endpoint)
 

@@ -8,11 +8,14 @@ that a deposit hides no loss and a withdrawal is none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from alpha.core.records import MANUAL
 from alpha.core.refusals import Refusal
@@ -111,9 +114,23 @@ FORMULAS: Mapping[Kind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
+    """`value` and `value_with` measure what the limit is compared with, as things stand and with
+    an entry that has traded."""
+
     kind: Kind
     limit: Decimal
     action: Action
+    is_loss: bool = field(init=False, compare=False, repr=False)
+    value: Callable[[Standing], Decimal] = field(init=False, compare=False, repr=False)
+    value_with: Callable[[Standing, Entry], Decimal] | None = field(
+        init=False, compare=False, repr=False
+    )
+
+    def __post_init__(self) -> None:
+        # Looked up once: an entry passes many rules.
+        object.__setattr__(self, "is_loss", self.kind in LOSSES)
+        object.__setattr__(self, "value", _MEASURES[self.kind])
+        object.__setattr__(self, "value_with", _WITH_ENTRY.get(self.kind))
 
 
 def fault_of(kind: Kind, limit: Decimal) -> bool:
@@ -145,8 +162,7 @@ def week_of(at_ms: int) -> int:
     return (at_ms + MONDAY_MS) // WEEK_MS
 
 
-@dataclass(frozen=True, slots=True)
-class Anchors:
+class Anchors(msgspec.Struct, frozen=True):
     """Where a scope stood: when its day and its week began, at its best, and last. `day` and
     `week` are numbers (`day_of`, `week_of`), `at_ms` is venue time; money in USDT."""
 
@@ -185,8 +201,6 @@ def follow(before: Anchors | None, at_ms: int, equity: Decimal, result: Decimal)
     if before is None:
         return begin(at_ms, equity, result)
     day, week = max(before.day, day_of(at_ms)), max(before.week, week_of(at_ms))
-    if day == before.day and week == before.week and result <= before.peak_result:
-        return replace(before, at_ms=max(at_ms, before.at_ms), equity=equity, result=result)
     new_day, new_week = day > before.day, week > before.week
     best = result > before.peak_result
     return Anchors(
@@ -259,25 +273,16 @@ class Exposure:
         self.by_symbol[symbol] = self.by_symbol.get(symbol, ZERO) + size
         self.places.add(place)
 
-    def copy(self) -> Exposure:
-        return Exposure(
-            self.gross,
-            self.net,
-            self.buying,
-            self.selling,
-            dict(self.by_symbol),
-            set(self.places),
-        )
-
     @property
     def most_net(self) -> Decimal:
         """The largest net exposure that entries on their way may lead to."""
         return max(abs(self.net + self.buying), abs(self.net - self.selling))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Standing:
-    """`entries` is how many were taken in the last minute."""
+    """`entries` is how many were taken in the last minute. `exposure` and `entries` grow with the
+    entries that are taken, until things are looked at anew."""
 
     equity: Decimal
     anchors: Anchors
@@ -305,54 +310,64 @@ def share(part: Decimal, of: Decimal) -> Decimal:
     return min(part / of, BEYOND) if of > ZERO else BEYOND
 
 
+#: By kind: the value as things stand.
+_MEASURES: Mapping[Kind, Callable[[Standing], Decimal]] = {
+    Kind.DAILY_LOSS: lambda at: share(
+        at.anchors.day_result - at.anchors.result, at.anchors.day_equity
+    ),
+    Kind.WEEKLY_LOSS: lambda at: share(
+        at.anchors.week_result - at.anchors.result, at.anchors.week_equity
+    ),
+    Kind.DRAWDOWN: lambda at: share(
+        at.anchors.peak_result - at.anchors.result, at.anchors.peak_equity
+    ),
+    Kind.GROSS_EXPOSURE: lambda at: at.exposure.gross,
+    Kind.NET_EXPOSURE: lambda at: at.exposure.most_net,
+    Kind.LEVERAGE: lambda at: share(at.exposure.gross, at.equity),
+    Kind.CONCENTRATION: lambda at: share(
+        max(at.exposure.by_symbol.values(), default=ZERO), at.equity
+    ),
+    Kind.OPEN_POSITIONS: lambda at: Decimal(len(at.exposure.places)),
+    Kind.ORDERS_PER_MINUTE: lambda at: Decimal(at.entries),
+}
+
+
 def measure(kind: Kind, at: Standing) -> Decimal:
     """The value that a limit of this kind is compared with, 0 or more."""
-    anchors, exposure = at.anchors, at.exposure
-    match kind:
-        case Kind.DAILY_LOSS:
-            return share(anchors.day_result - anchors.result, anchors.day_equity)
-        case Kind.WEEKLY_LOSS:
-            return share(anchors.week_result - anchors.result, anchors.week_equity)
-        case Kind.DRAWDOWN:
-            return share(anchors.peak_result - anchors.result, anchors.peak_equity)
-        case Kind.GROSS_EXPOSURE:
-            return exposure.gross
-        case Kind.NET_EXPOSURE:
-            return exposure.most_net
-        case Kind.LEVERAGE:
-            return share(exposure.gross, at.equity)
-        case Kind.CONCENTRATION:
-            return share(max(exposure.by_symbol.values(), default=ZERO), at.equity)
-        case Kind.OPEN_POSITIONS:
-            return Decimal(len(exposure.places))
-        case Kind.ORDERS_PER_MINUTE:
-            return Decimal(at.entries)
+    return _MEASURES[kind](at)
+
+
+def _net_with(at: Standing, entry: Entry) -> Decimal:
+    exposure, value = at.exposure, entry.value
+    buying = exposure.buying + max(value, ZERO)
+    selling = exposure.selling - min(value, ZERO)
+    return max(abs(exposure.net + buying), abs(exposure.net - selling))
+
+
+#: The same with an entry; a loss stays what it is.
+_WITH_ENTRY: Mapping[Kind, Callable[[Standing, Entry], Decimal]] = {
+    Kind.GROSS_EXPOSURE: lambda at, entry: at.exposure.gross + abs(entry.value),
+    Kind.NET_EXPOSURE: _net_with,
+    Kind.LEVERAGE: lambda at, entry: share(at.exposure.gross + abs(entry.value), at.equity),
+    Kind.CONCENTRATION: lambda at, entry: share(
+        at.exposure.by_symbol.get(entry.symbol, ZERO) + abs(entry.value), at.equity
+    ),
+    Kind.OPEN_POSITIONS: lambda at, entry: Decimal(
+        len(at.exposure.places) + (entry.place not in at.exposure.places)
+    ),
+    Kind.ORDERS_PER_MINUTE: lambda at, entry: Decimal(at.entries + 1),
+}
 
 
 def with_entry(kind: Kind, at: Standing, entry: Entry) -> Decimal:
     """The value once the entry has traded; of a concentration, that of its symbol."""
-    exposure, value = at.exposure, entry.value
-    match kind:
-        case Kind.GROSS_EXPOSURE:
-            return exposure.gross + abs(value)
-        case Kind.NET_EXPOSURE:
-            buying = exposure.buying + max(value, ZERO)
-            selling = exposure.selling - min(value, ZERO)
-            return max(abs(exposure.net + buying), abs(exposure.net - selling))
-        case Kind.LEVERAGE:
-            return share(exposure.gross + abs(value), at.equity)
-        case Kind.CONCENTRATION:
-            return share(exposure.by_symbol.get(entry.symbol, ZERO) + abs(value), at.equity)
-        case Kind.OPEN_POSITIONS:
-            return Decimal(len(exposure.places) + (entry.place not in exposure.places))
-        case Kind.ORDERS_PER_MINUTE:
-            return Decimal(at.entries + 1)
-    return measure(kind, at)
+    found = _WITH_ENTRY.get(kind)
+    return _MEASURES[kind](at) if found is None else found(at, entry)
 
 
 def is_broken(rule: Rule, value: Decimal) -> bool:
     """A loss may not reach its limit, everything else may and not exceed it."""
-    return value >= rule.limit if rule.kind in LOSSES else value > rule.limit
+    return value >= rule.limit if rule.is_loss else value > rule.limit
 
 
 class Breach(NamedTuple):
@@ -386,8 +401,8 @@ def refusal(rules: Iterable[Rule], at: Standing, entry: Entry) -> Breach | None:
     for rule in rules:
         if rule.action is Action.WARN:
             continue
-        value = with_entry(rule.kind, at, entry)
-        if not is_broken(rule, value):
+        value = rule.value(at) if rule.value_with is None else rule.value_with(at, entry)
+        if value < rule.limit or not is_broken(rule, value):
             continue
         if rule.kind is Kind.NET_EXPOSURE and value <= measure(rule.kind, at):
             continue  # it brings the two sides nearer to each other

@@ -42,8 +42,8 @@ from alpha.trading.risk_scopes import Picture, Pictures, Scope
 log = structlog.get_logger(__name__)
 
 Row = dict[str, object]
-#: What a standing was made of: pictures, day, entries of the last minute.
-_Seen = tuple[tuple[Picture, ...], int, int]
+#: What a standing was made of, pictures and day, and the standing.
+_Seen = tuple[tuple[Picture, ...], int, Standing]
 
 
 class PortfolioRisk:
@@ -69,7 +69,7 @@ class PortfolioRisk:
         self._randomness = randomness
         self._alerts = alerts
         self._chains: dict[tuple[str, str], tuple[Scope, ...]] = {}
-        self._seen: dict[tuple[str, str], tuple[_Seen, Standing]] = {}
+        self._seen: dict[tuple[str, str], _Seen] = {}
         self.act: Callable[[], None] = lambda: None
 
     def restore(self, stored: Stored) -> None:
@@ -113,15 +113,20 @@ class PortfolioRisk:
     def refusal(self, entry: Entry) -> str | None:
         """Why an entry is refused; None when it may go, which counts it."""
         chain = self._chain(entry.account, entry.owner)
+        judged: list[tuple[Scope, Standing]] = []
         for scope in chain:
             if scope.stops is not None:
                 return scope.stops
             if not scope.rules:
                 continue
-            stale = self.pictures.stale(scope, entry.symbol)
+            pictures = self.pictures.all_of(scope)
+            stale = self.pictures.stale(scope, pictures)
+            if not judged:
+                stale = stale or self.pictures.stale_price(entry.symbol)
             if stale:
                 return f"risk limits of {scope.label}: {stale}"
-            standing = self._standing(scope)
+            standing = self._standing(scope, pictures)
+            judged.append((scope, standing))
             found = refusal(scope.rules, standing, entry)
             if found is not None and found.rule.kind in LOSSES:
                 self._judge(scope, standing)
@@ -130,31 +135,40 @@ class PortfolioRisk:
             if found is not None:
                 after = "" if found.rule.kind in LOSSES else " with this entry"
                 return f"risk limit of {scope.label}: {found.words}{after}"
-        now_ms = self._now()
-        for scope in chain:
-            if scope.rule(Kind.ORDERS_PER_MINUTE) is not None:
-                scope.count_entry(now_ms)
+        if judged:
+            self._take(entry, judged)
         return None
+
+    def _take(self, entry: Entry, judged: Sequence[tuple[Scope, Standing]]) -> None:
+        """Counts an entry that is planned next: for those that follow it in the same turn."""
+        now_ms = self._now()
+        picture = self.pictures.of(entry.account)
+        picture.take(entry)
+        for scope, standing in judged:
+            if scope.counts_entries:
+                scope.count_entry(now_ms)
+                standing.entries += 1
+            if len(scope.accounts) > 1:  # the sum of several pictures is the standing's own
+                standing.exposure.enter(entry.place, entry.value)
 
     def _now(self) -> int:
         return self._venue.now_ms() if self._venue.anchored else self._clock.now_ms()
 
-    def _standing(self, scope: Scope) -> Standing:
+    def _standing(self, scope: Scope, pictures: tuple[Picture, ...]) -> Standing:
         """As things are now; the anchors follow."""
         now_ms = self._now()
         entries = scope.entries(now_ms)
-        pictures = tuple(self.pictures.of(name) for name in scope.accounts)
-        key = (pictures, day_of(now_ms), entries)
         seen = self._seen.get(scope.subject.key)
-        if seen is not None and seen[0] == key:
-            return seen[1]
+        if seen is not None and seen[0] == pictures and seen[1] == day_of(now_ms):
+            seen[2].entries = entries
+            return seen[2]
         equity, result = self.pictures.money(scope)
         before = scope.anchors
         scope.anchors = anchors = follow(before, now_ms, equity, result)
         if anchors is not before:
             self.journal.keep(scope.subject, anchors)
         standing = Standing(equity, anchors, self.pictures.exposure(scope), entries)
-        self._seen[scope.subject.key] = (key, standing)
+        self._seen[scope.subject.key] = (pictures, day_of(now_ms), standing)
         return standing
 
     # -- again and again ----------------------------------------------------------------------
@@ -164,9 +178,10 @@ class PortfolioRisk:
         for scope in self.scopes:
             if not scope.rules and not any(trip.kind for trip in scope.trips.values()):
                 continue
-            scope.blind = self.pictures.stale(scope)
+            pictures = self.pictures.all_of(scope)
+            scope.blind = self.pictures.stale(scope, pictures)
             if not scope.blind:
-                self._judge(scope, self._standing(scope))
+                self._judge(scope, self._standing(scope, pictures))
 
     def _judge(self, scope: Scope, standing: Standing) -> None:
         now_ms = self._now()
@@ -310,8 +325,9 @@ class PortfolioRisk:
         ended = self._over(chosen, operator, is_meant, "reset")
         for scope in chosen:
             if scope.anchors is not None:
-                if not self.pictures.stale(scope):
-                    self._standing(scope)
+                pictures = self.pictures.all_of(scope)
+                if not self.pictures.stale(scope, pictures):
+                    self._standing(scope, pictures)
                 scope.anchors = anew(scope.anchors, LOSSES if kind is None else {kind})
                 self.journal.keep(scope.subject, scope.anchors)
             self._seen.pop(scope.subject.key, None)
@@ -337,8 +353,9 @@ class PortfolioRisk:
         """Every limit with its value, and what persons have said."""
         found: list[Row] = []
         for scope in self.scopes:
-            stale = self.pictures.stale(scope) if scope.rules else ""
-            standing = None if stale or not scope.rules else self._standing(scope)
+            pictures = self.pictures.all_of(scope)
+            stale = self.pictures.stale(scope, pictures) if scope.rules else ""
+            standing = None if stale or not scope.rules else self._standing(scope, pictures)
             for rule in scope.rules:
                 value = None if standing is None else measure(rule.kind, standing)
                 trip = scope.trips.get(rule.kind.value)

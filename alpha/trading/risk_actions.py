@@ -59,7 +59,8 @@ class RiskActions:
 
     def _reduce(self, scope: Scope, trip: Trip) -> None:
         rule = scope.rule(trip.kind)
-        if rule is None or self._portfolio.pictures.stale(scope):
+        pictures = self._portfolio.pictures
+        if rule is None or pictures.stale(scope, pictures.all_of(scope)):
             return
         equity, _ = self._portfolio.pictures.money(scope)
         left = [self._left(one) for one in self._portfolio.pictures.held(scope)]

@@ -8,12 +8,14 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Protocol
 
 from alpha.clock import Clock
 from alpha.core.risk import (
     MINUTE_MS,
     ZERO,
     Anchors,
+    Entry,
     Exposure,
     Held,
     Kind,
@@ -22,10 +24,26 @@ from alpha.core.risk import (
 )
 from alpha.ledger.risk_journal import Subject
 from alpha.trading.account import Account
-from alpha.trading.service import AccountService
 
 #: A price and when it was heard (monotonic).
 Quote = tuple[Decimal, float]
+
+
+class Purse(Protocol):
+    """What is asked of a bot."""
+
+    @property
+    def wallet(self) -> Decimal: ...
+
+
+class Site(Protocol):
+    """What is asked of an account at work; bots by id."""
+
+    @property
+    def account(self) -> Account: ...
+
+    @property
+    def sessions(self) -> Mapping[str, Purse]: ...
 
 
 @dataclass(slots=True)
@@ -42,7 +60,11 @@ class Scope:
     blind: str = ""
     stops: str | None = None
     reduces: bool = False
+    counts_entries: bool = False
     _entries: deque[int] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        self.counts_entries = any(one.kind is Kind.ORDERS_PER_MINUTE for one in self.rules)
 
     @property
     def accounts(self) -> tuple[str, ...]:
@@ -70,11 +92,16 @@ class Scope:
 
     def entries(self, now_ms: int) -> int:
         """Taken within the last minute."""
+        if not self._entries:
+            return 0
         while self._entries and self._entries[0] <= now_ms - MINUTE_MS:
             self._entries.popleft()
         return len(self._entries)
 
 
+_NEVER = float("-inf")
+#: Symbol, and by owner: its name, signed quantity, cost, average price.
+_Holding = tuple[str, list[tuple[str, Decimal, Decimal, Decimal]]]
 #: What positions, open PnL and prices depend on.
 _Key = tuple[int, int, int]
 
@@ -105,13 +132,23 @@ class Picture:
                     known.enter((one.account, one.owner, one.symbol), one.value)
         return known
 
+    def take(self, entry: Entry) -> None:
+        """An entry that is planned next, which is the next thing that happens to orders: what
+        is known of the others stays true."""
+        self.pending.append(Held(entry.account, entry.owner, entry.symbol, ZERO, entry.value))
+        self.orders_key += 1
+        for owner in (None, entry.owner):
+            known = self._by_owner.get(owner)
+            if known is not None:
+                known.enter(entry.place, entry.value)
+
 
 class Pictures:
     """Pictures of accounts, made anew when something has changed."""
 
     def __init__(
         self,
-        services: Mapping[str, AccountService],
+        services: Mapping[str, Site],
         clock: Clock,
         *,
         quote: Callable[[str], Quote | None],
@@ -126,6 +163,8 @@ class Pictures:
         self._pictures: dict[str, Picture] = {}
         self._marks: dict[str, Quote] = {}
         self._marks_revision = 0
+        self._horizons: dict[tuple[str, str], tuple[tuple[Picture, ...], tuple[float, str]]] = {}
+        self._books: dict[str, tuple[int, list[_Holding]]] = {}
         self._wallets: dict[str, tuple[object, float]] = {}
         #: Symbols whose price is asked for, by account: nobody streams it.
         self.unquoted: dict[str, set[str]] = {}
@@ -166,23 +205,36 @@ class Pictures:
         heard: dict[str, tuple[float, str]] = {}
         unquoted = self.unquoted[account.name] = set()
         late = self._clock.monotonic() - self._fresh_s / 2
-        for symbol, book in account.books.items():
-            owners = book.positions()
-            if not owners:
-                continue
+        name = account.name
+        for symbol, owners in self._holdings(account):
             quote = self.price(symbol)
-            price, at = quote if quote is not None else (None, float("-inf"))
+            price, at = quote if quote is not None else (None, _NEVER)
             if at < late:
                 unquoted.add(symbol)
-            for owner, position in owners.items():
-                entry = position.avg_price or ZERO
-                shown = price if price is not None else entry
-                qty = position.signed_qty
-                held.append(Held(account.name, owner, symbol, qty, qty * shown))
-                open_pnl[owner] = open_pnl.get(owner, ZERO) + (shown - entry) * qty
-                if at < heard.get(owner, (float("inf"), ""))[0]:
+            for owner, qty, cost, entry in owners:
+                value = qty * (price if price is not None else entry)
+                held.append(Held(name, owner, symbol, qty, value))
+                open_pnl[owner] = open_pnl.get(owner, ZERO) + value - cost
+                oldest = heard.get(owner)
+                if oldest is None or at < oldest[0]:
                     heard[owner] = (at, symbol)
         return held, open_pnl, heard
+
+    def _holdings(self, account: Account) -> list[_Holding]:
+        """By symbol: owner, signed quantity, what it has cost, average price."""
+        known = self._books.get(account.name)
+        if known is not None and known[0] == account.revision:
+            return known[1]
+        found: list[_Holding] = []
+        for symbol, book in account.books.items():
+            owners = [
+                (owner, at.signed_qty, at.signed_qty * (at.avg_price or ZERO), at.avg_price or ZERO)
+                for owner, at in book.positions().items()
+            ]
+            if owners:
+                found.append((symbol, owners))
+        self._books[account.name] = (account.revision, found)
+        return found
 
     def _pending(self, account: Account) -> list[Held]:
         """Entries of bots that may still trade: pending, sent, open, unknown."""
@@ -201,26 +253,44 @@ class Pictures:
 
     # -- freshness ----------------------------------------------------------------------------
 
-    def stale(self, scope: Scope, symbol: str | None = None) -> str:
-        """What is too old, or not known, to judge the scope by; empty when all is fresh. `symbol`
-        is one that is about to be entered."""
-        oldest = self._clock.monotonic() - self._fresh_s
+    def all_of(self, scope: Scope) -> tuple[Picture, ...]:
+        """Of the accounts of a scope, as far as they are open."""
+        if len(scope.accounts) == 1 and scope.accounts[0] in self._services:
+            return (self.of(scope.accounts[0]),)
+        return tuple(self.of(name) for name in scope.accounts if name in self._services)
+
+    def stale(self, scope: Scope, pictures: tuple[Picture, ...]) -> str:
+        """What is too old, or not known, to judge the scope by; empty when all is fresh."""
         for name in scope.accounts:
-            service = self._services.get(name)
-            if service is None or not service.account.live:
+            site = self._services.get(name)
+            if site is None or not site.account.live:
                 return f"account {name} is not live"
-            wallet = self.wallet_at(service.account)
-            if wallet is None or wallet < oldest:
-                return f"the wallet of account {name} is older than {self._fresh_s:g} s"
-            heard = self.of(name).heard
-            for owner, (at, held) in heard.items():
-                if at < oldest and scope.covers(name, owner):
-                    return f"the price of {held} is older than {self._fresh_s:g} s"
-        if symbol is not None:
-            quote = self.price(symbol)
-            if quote is None or quote[1] < oldest:
-                return f"the price of {symbol} is older than {self._fresh_s:g} s"
+        at, what = self._oldest(scope, pictures)
+        oldest = self._clock.monotonic() - self._fresh_s
+        return f"{what} is older than {self._fresh_s:g} s" if at < oldest else ""
+
+    def stale_price(self, symbol: str) -> str:
+        """The same of the price of a symbol that is about to be entered."""
+        quote = self.price(symbol)
+        if quote is None or quote[1] < self._clock.monotonic() - self._fresh_s:
+            return f"the price of {symbol} is older than {self._fresh_s:g} s"
         return ""
+
+    def _oldest(self, scope: Scope, pictures: tuple[Picture, ...]) -> tuple[float, str]:
+        """When the oldest of what a scope is judged by was heard, and what that is."""
+        known = self._horizons.get(scope.subject.key)
+        if known is not None and known[0] == pictures:
+            return known[1]
+        found = (float("inf"), "")
+        for name, picture in zip(scope.accounts, pictures, strict=True):
+            wallet = self.wallet_at(self._services[name].account)
+            at = wallet if wallet is not None else _NEVER
+            found = min(found, (at, f"the wallet of account {name}"))
+            for owner, (heard, held) in picture.heard.items():
+                if scope.covers(name, owner):
+                    found = min(found, (heard, f"the price of {held}"))
+        self._horizons[scope.subject.key] = (pictures, found)
+        return found
 
     def wallet_at(self, account: Account) -> float | None:
         """When the wallet was told (monotonic), as far as it was noticed."""

@@ -150,6 +150,11 @@ class Installation:
             )
         return [dict(row) for row in rows]
 
+    async def fetch(self, query: str) -> list[Json]:
+        """Rows of the database, read without our reader."""
+        async with database_pool(load(self.config, {}, {}), SystemClock()) as pool:
+            return [dict(row) for row in await pool.fetch(query)]
+
 
 #: A field of an execution in the ledger, and in the exchange's store.
 SAME = {

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from alpha.core.records import MANUAL
 from alpha.core.risk import (
@@ -226,7 +226,7 @@ def test_a_loss_may_not_reach_its_limit() -> None:
     (breach,) = breaches([rule, Rule(Kind.OPEN_POSITIONS, D(1), Action.HALT)], at)
     assert (breach.rule, breach.value) == (rule, D("0.05"))
     assert breach.words == "daily_loss is 5.00 %, limit 5.00 %"
-    assert breaches([replace(rule, limit=D("0.0501"))], at) == []
+    assert breaches([Rule(rule.kind, D("0.0501"), rule.action)], at) == []
 
 
 def test_nothing_may_be_held_on_an_empty_account() -> None:

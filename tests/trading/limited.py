@@ -119,6 +119,11 @@ class Limited:
     def _quote(self, symbol: str) -> Quote | None:
         return self.exchange.price(symbol), self.clock.monotonic() - self.price_age_s
 
+    def fresh_prices(self, *, age_s: float = 0.0) -> None:
+        """Every price comes anew; so old it is."""
+        self.price_age_s = age_s
+        self._ticks += 1
+
     def scope(self, name: str) -> Scope:
         return next(
             one for one in self.risk.scopes if name in (one.subject.scope, one.subject.name)

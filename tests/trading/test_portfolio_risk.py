@@ -217,8 +217,7 @@ async def test_a_deposit_hides_no_loss_and_a_withdrawal_is_none(limited: Start) 
 async def test_a_price_that_is_too_old_stops_entries_and_no_exit(limited: Start) -> None:
     crew = await limited(**{ONE: (rule(Kind.GROSS_EXPOSURE, "6000"),)})
     assert await crew.enter(ONE) == 1
-    crew.price_age_s = FRESH_S + 1
-    crew._ticks += 1
+    crew.fresh_prices(age_s=FRESH_S + 1)
     assert await crew.enter(ONE, symbol=ETH) == 0
     assert "older than 120 s" in await crew.why()
     (row,) = crew.risk.rows()
@@ -232,6 +231,7 @@ async def test_a_wallet_that_is_too_old_stops_entries_until_it_is_told(limited: 
     assert await crew.enter(ONE) == 1
     crew.risk.assess()
     crew.clock.advance(round(FRESH_S * 1000) + 1_000)
+    crew.fresh_prices()
     assert await crew.enter(TWO) == 0 and "wallet" in await crew.why()
     crew.life.account.balance.tell(await crew.life.service.rest.wallet())
     assert await crew.enter(TWO) == 1

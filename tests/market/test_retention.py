@@ -123,7 +123,8 @@ async def test_a_lock_of_somebody_else_leaves_it_for_later(pool: Pool) -> None:
     assert (await partitions(pool))["market_data_other"] == 0
 
 
-async def test_the_bars_of_a_symbol_are_read_by_key(pool: Pool) -> None:
+@pytest.mark.parametrize("exchange", ["exchange = 'bybit' AND ", ""])
+async def test_the_bars_of_a_symbol_are_read_by_key(pool: Pool, exchange: str) -> None:
     await retention(pool).prepare(NOW)
     await pool.execute(
         "INSERT INTO trading.market_data (symbol, interval, timestamp, open_price, high_price,"
@@ -136,8 +137,8 @@ async def test_the_bars_of_a_symbol_are_read_by_key(pool: Pool) -> None:
     plan = "\n".join(
         row[0]
         for row in await pool.fetch(
-            "EXPLAIN SELECT * FROM trading.market_data WHERE exchange = 'bybit'"
-            " AND symbol = 'S2USDT' AND interval = '5m' ORDER BY timestamp DESC LIMIT 1000"
+            f"EXPLAIN SELECT * FROM trading.market_data WHERE {exchange}"
+            "symbol = 'S2USDT' AND interval = '5m' ORDER BY timestamp DESC LIMIT 1000"
         )
     )
     assert "market_data_2025_12_pkey" in plan

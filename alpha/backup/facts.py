@@ -8,12 +8,11 @@ import asyncpg
 
 from alpha.backup.folder import Ledger
 from alpha.core.canonical import LedgerDigest
+from alpha.ledger.migrations import SCHEMAS
 from alpha.ledger.pool import Connection
 from alpha.ledger.queries import load
 from alpha.ledger.reader import LedgerReader
 
-#: Everything of ours in a database; what else is there is somebody else's.
-SCHEMAS = ("trading", "analytics", "config", "audit", "staging")
 CANDLES = "market_data"
 _SQL = load("backup.sql")
 #: A schema that is older, or newer, than what this version reads.

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from alpha.backup.facts import SCHEMAS, count_rows, live_daemons, modes, schema_version
+from alpha.backup.facts import count_rows, live_daemons, modes, schema_version
 from alpha.backup.folder import Manifest
 from alpha.backup.programs import (
     KNOWS_TRANSACTION_TIMEOUT,
@@ -27,7 +27,7 @@ from alpha.backup.programs import (
 from alpha.backup.sealing import unseal
 from alpha.config.settings import BackupSettings
 from alpha.errors import AlphaError
-from alpha.ledger.migrations import LOCK
+from alpha.ledger.migrations import LOCK, SCHEMAS
 from alpha.ledger.pool import Connection, connect, server_name
 from alpha.ledger.queries import load
 

@@ -14,6 +14,7 @@ import asyncpg
 from alpha.backup.check import Outcome, Stopwatch, check_backup, settle
 from alpha.backup.dump import Source, create
 from alpha.backup.folder import Backup, BackupFolder, Kind, problem_of, read_file
+from alpha.backup.programs import with_database
 from alpha.backup.restore import File, is_empty, refuse_daemons, replace
 from alpha.clock import Clock, Randomness, iso
 from alpha.config import Config
@@ -77,19 +78,22 @@ class Backups:
     async def restore(
         self, name: str, *, force: bool = False, into: str | None = None
     ) -> dict[str, object]:
-        """Into the database of the settings, or the one at the URL `into`. Replaces what is there
-        only with `force`, after a backup of it."""
-        dsn = into or self.dsn
+        """Into the database of the settings, or `into`: a URL, or another database of the same
+        server by name. Replaces what is there only with `force`, after a backup of it."""
+        dsn, ours = self.dsn, self.source.ours
+        if into is not None:
+            dsn = into if "://" in into else with_database(self.dsn, into)
+            ours = ours and "://" not in into
         label, file = await asyncio.to_thread(self.open, name)
         outcome = Outcome()
         watch = Stopwatch(self.clock, outcome.seconds)
-        replaced = await self._make_room(dsn, force=force, ours=not into and self.source.ours)
+        replaced = await self._make_room(dsn, force=force, ours=ours)
         watch.step("backup")
         await replace(
             dsn,
             file,
             mode=self.config.mode,
-            ours=self.source.ours,
+            ours=ours,
             latest_version=len(read_folder(self.migrations)),
         )
         watch.step("restore")

@@ -121,7 +121,7 @@ def restore(
     ] = False,
     into: Annotated[
         str | None,
-        typer.Option("--into", metavar="URL", help="Another database; default that of the mode."),
+        typer.Option("--into", metavar="DATABASE", help="Another one: a name, or a URL."),
     ] = None,
     config: ConfigOption = None,
     mode: ModeOption = None,

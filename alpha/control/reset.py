@@ -13,11 +13,11 @@ from alpha.config import Config
 from alpha.control.databases import READER_WAIT_S, is_migrated, stores
 from alpha.errors import AlphaError, ConfigError, TimedOut
 from alpha.installation import holder_of
+from alpha.ledger.migrations import SCHEMAS
 from alpha.ledger.pool import Pool, open_pool
 from alpha.state import keys
 from alpha.state.connection import open_redis
 
-_SCHEMAS = ("trading", "analytics", "config", "audit")
 _STOP_WITHIN_S = 5.0
 
 
@@ -74,7 +74,7 @@ async def _check_mode(pool: Pool) -> None:
 
 async def _drop_schemas(pool: Pool) -> None:
     async with pool.acquire() as connection, connection.transaction():
-        for schema in _SCHEMAS:
+        for schema in SCHEMAS:
             await connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
 
 

@@ -23,6 +23,8 @@ from alpha.ledger.pool import Connection, connect
 log = structlog.get_logger(__name__)
 
 _NAME = re.compile(r"^(\d{4})_([a-z0-9_]+)\.sql$")
+#: Everything of ours in a database; what else is there is somebody else's.
+SCHEMAS = ("trading", "analytics", "config", "audit")
 #: A migration may rewrite the largest table.
 _WITHIN_S = 3600.0
 #: Who migrates, or replaces the database, holds this advisory lock.

@@ -16,6 +16,8 @@ from alpha.ledger.pool import CONNECTION_ERRORS
 from alpha.ledger.summaries import Summaries
 from alpha.live import Live
 from alpha.market.retention import CandleRetention
+from alpha.quality.duty import QualityDuty
+from alpha.quality.spans import Spans
 from alpha.recording.recorder import Recorder
 from alpha.schedule import Duty, Every, Schedule
 from alpha.stores import Stores
@@ -57,6 +59,19 @@ class Duties:
         self._recorder = Recorder(config, stores, live, journal, clock, venue)
         live.backups = BackupDuty(config, options.config_file, stores.pool, clock)
         self._backups = live.backups
+        self._quality = QualityDuty(
+            stores.pool,
+            Spans(
+                stores.pool,
+                lambda: None if live.market is None else live.market.handed(),
+                lambda: live.candles_waiting(),
+            ),
+            journal.put,
+            live.alerts,
+            clock,
+            venue,
+            keep_short_days=config.candles.keep_short_days,
+        )
 
     def begin(self, schedule: Schedule) -> None:
         schedule.add(Duty("risk", Every(RISK_EVERY_S), self._live.watch_risk, at_start=True))
@@ -67,6 +82,7 @@ class Duties:
         self._recorder.begin(schedule)
         self._syncing.begin(schedule)
         self._backups.begin(schedule)
+        self._quality.begin(schedule)
 
     async def end(self, why: str) -> None:
         """What a clean stop leaves behind for readers."""

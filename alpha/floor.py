@@ -85,6 +85,7 @@ class Floor:
             intervals=IntervalCheck(self._bars_differ),
         )
         self._live.market = market
+        self._live.candles_waiting = lambda: archive.waiting
         rounds = Rounds(market, self._clock, pulse)
         self._supervisor.keep("market", lambda: market.run(rounds.on_bar))
         self._supervisor.keep("rounds", rounds.run)

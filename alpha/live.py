@@ -49,6 +49,8 @@ class Live:
         self.services: dict[str, AccountService] = {}
         self.sessions: dict[str, BotSession] = {}
         self.market: MarketData | None = None
+        #: Candles that are not in the database yet.
+        self.candles_waiting: Callable[[], int] = int
         #: Since when (wall ms) the exchange has not answered at start, and why.
         self.no_exchange: tuple[int, str] | None = None
         self.daemons: list[DaemonStatus] = []
@@ -62,7 +64,7 @@ class Live:
         self._clock = clock
         self._stores = stores
         self.crew = crew
-        self._alerts = alerts
+        self.alerts = alerts
         self._started = started
         self._names: dict[str, str] = {}  # bot id -> name in the settings
         self._mirror: Mirror | None = None
@@ -124,10 +126,10 @@ class Live:
                 commit_no=self._shown_commit(bot_id),
             ),
             market=lambda: pictures.market_picture(market),
-            alerts=self._alerts,
+            alerts=self.alerts,
         )
         self._mirror = mirror
-        self._alerts.listen(lambda alert: mirror.publish(keys.EVENTS, alert_message(alert)))
+        self.alerts.listen(lambda alert: mirror.publish(keys.EVENTS, alert_message(alert)))
         self._stores.writer.on_commit(self._committed)
         await mirror.connect()
 

@@ -16,6 +16,7 @@ from alpha.cli import (
     conformance,
     data,
     db,
+    doctor,
     importing,
     inspect,
     ledger,
@@ -65,6 +66,7 @@ app.command("sweep")(sweep.sweep)
 app.command("parity")(parity.parity)
 app.command("new-bot")(new_bot.new_bot)
 app.command("conformance")(conformance.conformance)
+app.command("doctor")(doctor.doctor)
 app.command("inspect")(inspect.inspect)
 app.command("status")(readers.status)
 app.command("reconcile")(readers.reconcile)

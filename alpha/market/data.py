@@ -47,9 +47,11 @@ Key = tuple[str, int]  # symbol, interval_ms
 
 @dataclass(slots=True)
 class _Series:
-    """One subscription. `last_start` is the newest bar handed on; None before `begin`."""
+    """One subscription. `last_start` is the newest bar handed on, or shown before `begin`; None
+    before that. `first_start` is the first that was to be handed on."""
 
     last_start: int | None = None
+    first_start: int = 0
     filling: bool = False
     asked: int = 0  # times in a row that it was silent and was asked for
     ask_again_at: float = 0.0
@@ -147,12 +149,22 @@ class MarketData:
         series = self._series[(symbol, interval_ms)]
         if series.last_start is None:
             series.last_start = last_start
+            series.first_start = last_start + interval_ms
         self._fill_soon((symbol, interval_ms))
 
     def shown(self, symbol: str, interval_ms: int) -> int | None:
         """Start of the newest bar handed on; None before the first."""
         series = self._series.get((symbol, interval_ms))
         return None if series is None else series.last_start
+
+    def handed(self) -> dict[Key, tuple[int, int]]:
+        """Start of the first and of the newest bar handed on, with all between, of each series
+        that has handed any on."""
+        return {
+            key: (series.first_start, series.last_start)
+            for key, series in self._series.items()
+            if series.last_start is not None and series.last_start >= series.first_start
+        }
 
     # -- the stream ---------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import structlog
 
 from alpha.backup.folder import BackupFolder
@@ -37,6 +38,13 @@ _LOOK_EVERY_S = 60.0
 _AGAIN_AFTER_MS = 15 * 60_000
 _WITHIN_S = 3_600.0
 _HOUR_MS = 3_600_000
+
+
+class _Made(msgspec.Struct):
+    """What it needs of the answer of `alpha backup create`."""
+
+    name: str
+    redis_problem: str | None
 
 
 class BackupDuty:
@@ -152,5 +160,8 @@ class BackupDuty:
             words = said.read(4000).decode("utf-8", "replace").strip()
         if status != 0:
             raise AlphaError(words.removeprefix("alpha: ") or f"exit code {status}")
-        seconds = self._clock.monotonic() - began
-        log.info("backup_made", kind=kind, seconds=round(seconds, 3))
+        seconds = round(self._clock.monotonic() - began, 3)
+        made = msgspec.json.decode(words.splitlines()[-1], type=_Made)
+        log.info("backup_made", name=made.name, seconds=seconds)
+        if made.redis_problem:
+            log.warning("redis_not_saved", why=made.redis_problem)

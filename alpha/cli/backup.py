@@ -46,14 +46,16 @@ def create(
     kind: Kind = "manual" if scheduled is None else "daily" if scheduled == "daily" else "hourly"
     backup, redis = asyncio.run(_create(settings(config, {"mode": mode}), kind))
     if as_json:
-        print(encode({**backup.row(), "seconds": backup.manifest.seconds, "redis": redis}))
+        print(encode({**backup.row(), "seconds": backup.manifest.seconds, **redis}))
         return
     print(f"{backup.name}: {_size(backup)}, {backup.manifest.seconds:.1f} s")
-    if redis is not None:
-        print(f"redis: {redis}")
+    for what, said in redis.items():
+        if said is not None:
+            print(f"{what}: {said}")
 
 
-async def _create(config: Config, kind: Kind) -> tuple[Backup, str | None]:
+async def _create(config: Config, kind: Kind) -> tuple[Backup, dict[str, str | None]]:
+    """The backup; where the copy of Redis is, or why there is none."""
     from alpha.backup.redis import snapshot_redis
     from alpha.clock import SystemClock
     from alpha.control.databases import stores
@@ -63,12 +65,12 @@ async def _create(config: Config, kind: Kind) -> tuple[Backup, str | None]:
         backups = _backups(config, found.postgres_direct)
         backup = await backups.create(kind)
         if kind != "daily":
-            return backup, None
+            return backup, {"redis": None, "redis_problem": None}
         try:
             path = await snapshot_redis(found.redis, backups.folder, config.backup, SystemClock())
         except (AlphaError, OSError) as error:
-            return backup, f"not saved: {error}"
-        return backup, str(path)
+            return backup, {"redis": None, "redis_problem": str(error)}
+        return backup, {"redis": str(path), "redis_problem": None}
 
 
 @app.command("list")

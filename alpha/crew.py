@@ -69,8 +69,7 @@ def open_crew(config: Config, clock: Clock, environ: Mapping[str, str], alerts: 
 
 async def past_of(reader: LedgerReader, bot_id: str, account: str) -> Past:
     """What the whole ledger holds of a bot."""
-    own = (bot_id, account)
-    row = next((r for r in await reader.bots() if (r["bot_id"], r["account"]) == own), None)
+    row = await reader.bot_totals(account, bot_id)
     newest = await reader.fills(1, bot_id)
     last: LastFill | None = None
     if newest:
@@ -84,9 +83,9 @@ async def past_of(reader: LedgerReader, bot_id: str, account: str) -> Past:
             reason=str(fill["close_reason"]),
         )
     return Past(
-        fills=_whole(row["fills"]) if row else 0,
-        orders=_whole(row["orders"]) if row else 0,
-        realised=_money(row["realised_pnl"]) if row else Decimal(0),
+        fills=_whole(row["fills"]),
+        orders=_whole(row["orders"]),
+        realised=_money(row["realised_pnl"]),
         cash_flow=await reader.cash_flow(account, bot_id),
         last_fill=last,
     )

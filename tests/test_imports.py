@@ -32,7 +32,8 @@ LAYERS = (
     Layer(frozenset({"schedule", "watchdog"})),
     Layer(frozenset({"bybit", "ledger", "state", "config", "sim"})),
     Layer(frozenset({"bots", "imports", "market", "trading", "sync"}), siblings=True),
-    Layer(frozenset({"control", "analytics", "backup", "backtest", "quality"})),
+    Layer(frozenset({"analytics"})),
+    Layer(frozenset({"control", "backup", "backtest", "quality"})),
     Layer(frozenset({"conformance", "facade", "parity"})),
     Layer(frozenset({"telegram", "web", "cli"})),
     # What the daemon is put together from, and the daemon, which knows everyone.

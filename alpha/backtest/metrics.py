@@ -1,38 +1,21 @@
-"""What a backtest was worth, in figures. Where each comes from:
+"""What a backtest was worth, in figures: the formulas of `alpha.core.performance`.
 
-- `total_return`: equity at the end over the balance at the beginning, less 1; open positions count
-  at their last close.
-- `cagr`: (1 + total_return) ** (365.25 days / length) - 1 (compound annual growth rate).
-- `sharpe`: mean over sample standard deviation of daily returns, times the square root of 365:
-  this market has no days off (Sharpe 1994, "The Sharpe Ratio"; risk-free rate 0).
-- `sortino`: the same mean over the root mean square of the returns below 0, all days counted
-  (Sortino and Price 1994, target 0), times the square root of 365.
-- `max_drawdown`: the largest fall of equity from its highest value before, as a fraction of that,
-  over all closes (Magdon-Ismail and Atiya 2004).
-- `calmar`: cagr over max_drawdown (Young 1991, here over the whole length).
-- `profit_factor`: sum of winning trades over sum of losing ones, net of fees and funding;
-  `expectancy`: mean net result of a trade; `win_rate`: part of trades with a net result above 0.
-- `exposure`: part of the closes at which a position was open.
-
-A day is a UTC day, its equity that of its last close; a figure that has no value (no losing trade,
-fewer than two days) is None.
+Open positions count at their last close, drawdown and exposure are over all closes, results of
+trades are net of fees and funding. A day is a UTC day, its equity that of its last close; a figure
+that has no value (no losing trade, fewer than two days) is None.
 """
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from itertools import pairwise
-from statistics import fmean, stdev
+from statistics import fmean
 
 from alpha.backtest.result import Curve, Result, Trade
 from alpha.clock import iso
-
-DAY_MS = 86_400_000
-YEAR_MS = 365.25 * DAY_MS
-DAYS_A_YEAR = 365
+from alpha.core import performance
+from alpha.core.performance import DAY_MS
 
 Figure = int | float | str | None
 Figures = dict[str, "Figure | dict[str, Figure] | dict[str, dict[str, Figure]]"]
@@ -52,10 +35,10 @@ def metrics(result: Result) -> Figures:
         "final_equity": final,
         "total_return": final / balance - 1,
     }
-    drop = _drawdown(curve, balance)
-    found.update(_rates(curve, balance, found["total_return"], drop["max_drawdown"]))
-    found.update(drop)
-    found["exposure"] = _exposure(curve)
+    fall = performance.drawdown(curve.equity, balance)
+    found.update(_rates(curve, balance, final / balance - 1, fall.depth))
+    found.update(_drawdown(curve, fall))
+    found["exposure"] = performance.exposure(curve.open_positions)
     found.update(_of_trades(trades))
     found["fees"] = float(result.fees)
     found["funding"] = float(result.funding)
@@ -75,82 +58,56 @@ def daily_equity(curve: Curve) -> list[tuple[int, float]]:
     return list(found.items())
 
 
-def _rates(curve: Curve, balance: float, total: object, drop: Figure) -> dict[str, Figure]:
-    found: dict[str, Figure] = {"cagr": None, "sharpe": None, "sortino": None, "calmar": None}
-    if not curve.close_ms or not isinstance(total, float):
-        return found
-    length_ms = curve.close_ms[-1] - curve.close_ms[0]
-    if length_ms >= DAY_MS and total > -1:
-        with_year = (1 + total) ** (YEAR_MS / length_ms) - 1
-        found["cagr"] = with_year
-        if isinstance(drop, float) and drop > 0:
-            found["calmar"] = with_year / drop
-    returns = _returns([balance, *(equity for _, equity in daily_equity(curve))])
-    if len(returns) >= 2:
-        mean, spread = fmean(returns), stdev(returns)
-        below = math.sqrt(fmean(min(one, 0.0) ** 2 for one in returns))
-        year = math.sqrt(DAYS_A_YEAR)
-        found["sharpe"] = mean / spread * year if spread > 0 else None
-        found["sortino"] = mean / below * year if below > 0 else None
-    return found
-
-
-def _returns(values: list[float]) -> list[float]:
-    return [after / before - 1 for before, after in pairwise(values) if before > 0]
-
-
-def _drawdown(curve: Curve, balance: float) -> dict[str, Figure]:
-    """The deepest fall, with the closes of its peak and its bottom, and the one at which the
-    peak was reached again (None: not yet)."""
-    peak, peak_at = balance, 0
-    worst, worst_from, worst_to = 0.0, 0, 0
-    for place, equity in enumerate(curve.equity):
-        if equity > peak:
-            peak, peak_at = equity, place
-        elif peak - equity > worst * peak:
-            worst, worst_from, worst_to = (peak - equity) / peak, peak_at, place
-    found: dict[str, Figure] = {
-        "max_drawdown": worst,
-        "max_drawdown_from": None,
-        "max_drawdown_to": None,
-        "max_drawdown_recovered": None,
+def _rates(curve: Curve, balance: float, total: float, drop: float) -> dict[str, Figure]:
+    if not curve.close_ms:
+        return dict.fromkeys(("cagr", "sharpe", "sortino", "calmar"))
+    yearly = performance.cagr(total, curve.close_ms[-1] - curve.close_ms[0])
+    days = [balance, *(equity for _, equity in daily_equity(curve))]
+    daily = performance.returns(days)
+    return {
+        "cagr": yearly,
+        "sharpe": performance.sharpe(daily),
+        "sortino": performance.sortino(daily),
+        "calmar": performance.calmar(yearly, drop),
     }
-    if worst > 0:
-        found["max_drawdown_from"] = iso(curve.close_ms[worst_from])
-        found["max_drawdown_to"] = iso(curve.close_ms[worst_to])
-        before = max(balance, curve.equity[worst_from])
-        for place in range(worst_to, len(curve.equity)):
-            if curve.equity[place] >= before:
-                found["max_drawdown_recovered"] = iso(curve.close_ms[place])
-                break
-    return found
 
 
-def _exposure(curve: Curve) -> Figure:
-    if not curve.open_positions:
-        return None
-    return sum(count > 0 for count in curve.open_positions) / len(curve.open_positions)
+def _drawdown(curve: Curve, found: performance.Drawdown) -> dict[str, Figure]:
+    """The deepest fall, with the closes of its peak (the first one, for the beginning) and its
+    bottom, and the one at which the peak was reached again (None: not yet)."""
+
+    def close(place: int | None) -> Figure:
+        return None if place is None else iso(curve.close_ms[place])
+
+    fell = found.bottom is not None
+    return {
+        "max_drawdown": found.depth,
+        "max_drawdown_from": close(found.peak or 0) if fell else None,
+        "max_drawdown_to": close(found.bottom),
+        "max_drawdown_recovered": close(found.recovered),
+    }
 
 
 def _of_trades(trades: list[Trade]) -> dict[str, Figure]:
-    net = [trade.net_pnl for trade in trades]
-    wins = [one for one in net if one > 0]
-    losses = [one for one in net if one < 0]
-    lost = -sum(losses, Decimal(0))
+    found = performance.of_trades(trade.net_pnl for trade in trades)
     return {
-        "trades": len(net),
-        "net_pnl": float(sum(net, Decimal(0))),
-        "win_rate": len(wins) / len(net) if net else None,
-        "profit_factor": float(sum(wins, Decimal(0)) / lost) if lost else None,
-        "expectancy": float(sum(net, Decimal(0)) / len(net)) if net else None,
-        "average_win": float(sum(wins, Decimal(0)) / len(wins)) if wins else None,
-        "average_loss": float(-lost / len(losses)) if losses else None,
-        "best": float(max(net)) if net else None,
-        "worst": float(min(net)) if net else None,
+        "trades": found.trades,
+        "net_pnl": float(found.net_pnl),
+        "win_rate": found.win_rate,
+        "profit_factor": _float(found.profit_factor),
+        "expectancy": _float(found.expectancy),
+        "average_win": _float(found.average_win),
+        "average_loss": _float(found.average_loss),
+        "best": _float(found.best),
+        "worst": _float(found.worst),
         "average_hours": fmean(one.exit_ms - one.entry_ms for one in trades) / 3_600_000
         if trades
         else None,
     }
+
+
+def _float(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _grouped(trades: Iterable[Trade], key: Callable[[Trade], str]) -> dict[str, dict[str, Figure]]:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import partial
 
 from alpha.alerts import Alert
+from alpha.analytics.reader import AnalyticsReader
 from alpha.clock import Clock, SystemRandomness, iso
 from alpha.config import Config
 from alpha.control import audit
@@ -53,6 +54,7 @@ class DatabaseDesk:
     def __init__(self, pool: Pool, config: Config, clock: Clock) -> None:
         self._pool = pool
         self._reader = LedgerReader(pool)
+        self._analytics = AnalyticsReader(pool)
         self._config = config
         self._clock = clock
         self._names = {bot.bot_id: name for name, bot in config.bots.items()}
@@ -219,7 +221,8 @@ class DatabaseDesk:
                 continue
             figures = asdict(await self._reader.analytics(bot_id, days))
             figures["until"] = iso(figures.pop("until_ms"))
-            rows.append({"bot": name, **figures})
+            report = await self._analytics.report(bot_id, days)
+            rows.append({"bot": name, **figures, **report.as_row()})
         return rows
 
     async def sync_status(self, account: str | None) -> Sequence[Row]:

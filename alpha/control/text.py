@@ -197,9 +197,25 @@ def analytics(rows: Sequence[Row], days: int) -> str:
             f" · won {won} · fees {money(row['fees'], signed=False)}"
             f" · funding {money(row['funding'])}"
         )
+        lines += _worth(row)
     if len(lines) == 1:
         lines.append("no bots")
     return "\n".join(lines)
+
+
+def _worth(row: Row) -> list[str]:
+    """A bot's ratios as far as there are any, and its best and worst reasons."""
+    words = [
+        f"{name} {Decimal(str(row[key])):.2f}"
+        for name, key in (("profit factor", "profit_factor"), ("Sharpe", "sharpe"))
+        if row.get(key) is not None
+    ]
+    if row.get("max_drawdown"):
+        words.append(f"drawdown {Decimal(str(row['max_drawdown'])) * 100:.1f} %")
+    if row.get("open_positions"):
+        worth = row["open_pnl"]
+        words.append(f"open {'-' if worth is None else money(worth)}")
+    return [f"  {' · '.join(words)}"] if words else []
 
 
 def syncs(rows: Sequence[Row]) -> str:

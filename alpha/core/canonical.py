@@ -68,13 +68,17 @@ def override_line(row: Override) -> str:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, str):
+        if "|" not in value and "\\" not in value and "\n" not in value:
+            return value  # almost all
+        return value.replace("\\", "\\\\").replace("|", "\\|").replace("\n", "\\n")
     if value is None:
         return ""
     if isinstance(value, Decimal):
         return plain(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value).replace("\\", "\\\\").replace("|", "\\|").replace("\n", "\\n")
+    return str(value)
 
 
 class LedgerDigest:

@@ -248,6 +248,10 @@ class LedgerReader:
     async def bots(self) -> list[Row]:
         return _rows(await self._fetch("bots"))
 
+    async def bot_totals(self, account: str, bot_id: str) -> Row:
+        """Orders, fills and net realised PnL of one bot: what `bots` says of all."""
+        return _rows(await self._fetch("bot_totals", account, bot_id))[0]
+
     async def positions(self, bot_id: str | None = None) -> list[Row]:
         """Open positions of the bots and of `manual`."""
         return _rows(await self._fetch("positions", bot_id))

@@ -126,6 +126,15 @@ SELECT b.bot_id, b.bot_name, b.account, b.strategy_name, b.status, b.status_reas
  WHERE b.bot_id <> 'manual'
  ORDER BY b.bot_id;
 
+-- name: bot_totals
+-- What the whole ledger holds of one bot.
+SELECT (SELECT count(*) FROM trading.orders
+         WHERE bot_id = $2 AND account = $1) AS orders,
+       (SELECT count(*) FROM trading.fills
+         WHERE bot_id = $2 AND account = $1) AS fills,
+       (SELECT coalesce(sum(net_pnl), 0) FROM trading.completed_trades
+         WHERE bot_id = $2 AND account = $1) AS realised_pnl;
+
 -- name: positions
 SELECT p.bot_id, p.account, p.symbol, p.side, p.size, p.avg_entry_price, p.realized_pnl, p.fees,
        p.funding, p.entry_reason, p.opened_at, x.mark_price,

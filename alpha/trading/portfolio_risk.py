@@ -252,7 +252,7 @@ class PortfolioRisk:
         if trip.kind is not None:
             self._alerts.tell(
                 "risk_resolved",
-                f"expected {trip.name} of {scope.label} to be over one day, and it is: {why}",
+                f"expected {scope.label} to come back within {trip.name}, and it did: {why}",
                 level="ERROR",
                 component=trip.name,
                 account=scope.subject.account,

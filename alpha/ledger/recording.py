@@ -26,7 +26,9 @@ async def limit(connection: Connection) -> None:
 
 
 async def settle_signals(connection: Connection, accounts: Sequence[str]) -> int:
-    """Finds out what became of signals that are still open; how many rows have changed."""
+    """Finds out what became of signals that are still open; how many rows have changed. In a
+    transaction of its own: it sets how that is planned."""
+    await connection.execute(_SQL["by_key"])
     return _changed(await connection.execute(_SQL["settle_signals"], list(accounts)))
 
 

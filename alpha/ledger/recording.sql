@@ -8,16 +8,24 @@ SET LOCAL idle_in_transaction_session_timeout = '5s';
 SET LOCAL statement_timeout = '20s';
 SET LOCAL enable_seqscan = off;
 
+-- name: by_key
+-- Row by row, also where the planner takes few rows for many: joins over whole tables are never right.
+SET LOCAL enable_hashjoin = off;
+SET LOCAL enable_mergejoin = off;
+
 -- name: settle_signals
--- What has become of the signals of these accounts that are not settled yet.
+-- What has become of the signals of these accounts that are not settled yet. MATERIALIZED: of those
+-- alone it is found out.
+WITH r AS MATERIALIZED (
+    SELECT * FROM trading.signal_results WHERE account = ANY ($1::text[]) AND NOT was_settled
+)
 UPDATE trading.signals s
    SET rejected_by = r.rejected_by, rejection_reason = r.rejection_reason, rejected = r.rejected,
        executed = r.executed, sent_at = r.sent_at, acked_at = r.acked_at,
        filled_at = r.filled_at, execution_time = r.execution_time, outcome = r.outcome,
        outcome_pnl = r.outcome_pnl, settled = r.settled
-  FROM trading.signal_results r
- WHERE r.account = ANY ($1::text[]) AND NOT r.was_settled
-   AND s.bot_id = r.bot_id AND s.account = r.account AND s.ordinal = r.ordinal
+  FROM r
+ WHERE s.bot_id = r.bot_id AND s.account = r.account AND s.ordinal = r.ordinal
    AND s.place = r.place
    AND (s.rejected, s.executed, s.sent_at, s.acked_at, s.filled_at, s.execution_time, s.outcome,
         s.outcome_pnl, s.settled)

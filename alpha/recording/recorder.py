@@ -65,6 +65,8 @@ class Recorder:
         self._venue = venue
         #: Account and symbol whose books have changed, and since when (event time).
         self._changed_books: dict[tuple[str, str], int] = {}
+        #: Something was committed since signals were looked at, or an earlier process left some.
+        self._unsettled = True
         self._pictured_ms: int | None = None
         #: The day that the figures were computed up to, and when (monotonic).
         self._counted: tuple[int, float] | None = None
@@ -116,6 +118,7 @@ class Recorder:
     def _look(self, commits: Sequence[Commit], commit_no: int) -> None:
         for commit in commits:
             change = commit.change
+            self._unsettled = self._unsettled or change is not None or bool(commit.orders)
             if change is not None and change.replaced_after_ms is not None:
                 key = (change.account, change.symbol)
                 since = change.replaced_after_ms - SIGNAL_BEFORE_MS
@@ -123,7 +126,10 @@ class Recorder:
 
     async def settle(self) -> None:
         """What has become of the bots' signals."""
+        if not self._unsettled:
+            return
         changed = dict(self._changed_books)
+        self._unsettled = False
 
         async def work(connection: Connection) -> None:
             for (account, symbol), since_ms in changed.items():
@@ -134,6 +140,8 @@ class Recorder:
             for key, since_ms in changed.items():
                 if self._changed_books.get(key) == since_ms:
                     del self._changed_books[key]
+        else:
+            self._unsettled = True
 
     # -- money --------------------------------------------------------------------------------
 

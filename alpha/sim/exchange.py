@@ -25,6 +25,7 @@ from alpha.sim.model import (
     Refusal,
     Side,
     StopRequest,
+    Transfer,
 )
 from alpha.sim.orders import OrderDesk
 from alpha.sim.state import Changes, State
@@ -59,6 +60,26 @@ class Exchange:
         self._known(symbol)
         positions = [held.get(symbol) for held in self.state.positions.values()]
         return [self._fund(held, rate, ms) for held in positions if held and held.size > 0]
+
+    def transfer(self, account: str, change: Decimal, ms: int) -> Transfer:
+        """Moves cash into the account, or out of it: never more than is there."""
+        held = self.state.accounts[account]
+        if change == 0 or held.balance + change < 0 or change != change.quantize(PLACES):
+            raise Refusal(
+                10001, f"expected an amount that leaves 0 or more of {held.balance}, was {change}"
+            )
+        held.balance += change
+        transfer = Transfer(
+            account=account,
+            transfer_id=self.state.new_id(),
+            change=change,
+            balance_after=held.balance,
+            at_ms=ms,
+        )
+        self.state.put_account(held)
+        self.state.put_transfer(transfer)
+        self.state.emit_wallet(account, ms)
+        return transfer
 
     def _fund(self, held: Position, rate: Decimal, ms: int) -> Execution:
         state = self.state

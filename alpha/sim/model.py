@@ -197,6 +197,16 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     open_fee: Decimal = ZERO
 
 
+class Transfer(msgspec.Struct, frozen=True, kw_only=True):
+    """Cash that has come from another account of the owner, or gone there (`change` < 0)."""
+
+    account: str
+    transfer_id: str
+    change: Decimal
+    balance_after: Decimal
+    at_ms: int
+
+
 class PositionView(msgspec.Struct, frozen=True, kw_only=True):
     """A position with everything the wire shows of it at one moment and mark price."""
 

@@ -63,7 +63,15 @@ class ManualClose(OfAccount, frozen=True, tag="manual_close"):
     """The app's close button: a reduce-only market order of the whole position."""
 
 
-Event = Liquidation | Adl | Settlement | Funding | ManualOrder | ManualClose
+class CashTransfer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="event",
+                   tag="transfer"):  # fmt: skip
+    """USDT from another account of the owner; below 0 to one."""
+
+    key: Name
+    amount: Decimal
+
+
+Event = Liquidation | Adl | Settlement | Funding | ManualOrder | ManualClose | CashTransfer
 
 
 class Provoker:
@@ -90,6 +98,11 @@ class Provoker:
             return await self._engine.perform(lambda ms: self._fund(event, ms))
         if event.key not in exchange.state.accounts:
             raise Refusal(10001, "expected the key of an account of this simulator, was another")
+        if isinstance(event, CashTransfer):
+            moved = await self._engine.perform(
+                lambda ms: exchange.transfer(event.key, event.amount, ms)
+            )
+            return {"ok": True, "transferId": moved.transfer_id}
         if isinstance(event, ManualOrder | ManualClose):
             order = await self._engine.perform(lambda ms: manual(exchange, event, ms))
             return {"ok": True, "orderId": order.order_id}

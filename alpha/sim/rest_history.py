@@ -85,23 +85,30 @@ class HistoryApi:
         window = asked_window(params, DAY_MS, self._engine.now_ms())
         kinds = {name: kind for kind, name in rows.LEDGER_TYPES.items()}
         wanted, base = params.text("type"), params.text("baseCoin")
+        category = params.text("category")
         if (
-            (wanted and wanted not in kinds)
-            or params.text("category", "linear") != "linear"
+            (wanted and wanted not in (*kinds, *rows.TRANSFER_TYPES))
+            or category not in ("", "linear")
             or params.text("currency", "USDT") != "USDT"
         ):
             return NOTHING
-        found = await self._engine.store.executions(
-            ExecutionQuery(
-                account=call.account,
-                symbol=f"{base}USDT" if base else "",
-                exec_type=kinds[wanted] if wanted else "",
-                start_ms=window.start_ms,
-                end_ms=window.end_ms,
-                before=page_mark(params),
-                limit=params.limit(20, 50),
-            )
+        query = ExecutionQuery(
+            account=call.account,
+            symbol=f"{base}USDT" if base else "",
+            exec_type=kinds.get(wanted, ""),
+            start_ms=window.start_ms,
+            end_ms=window.end_ms,
+            before=page_mark(params),
+            limit=params.limit(20, 50),
         )
-        cursor = page_cursor([(row.exec_ms, n) for n, row in found])
-        listed: list[Json] = [rows.ledger_row(row) for _, row in found]
-        return {"nextPageCursor": cursor, "list": listed}
+        found: list[tuple[tuple[int, int], Json]] = []
+        if wanted not in rows.TRANSFER_TYPES:
+            for number, row in await self._engine.store.executions(query):
+                found.append(((row.exec_ms, number), rows.ledger_row(row)))
+        if not category and not base and wanted not in kinds:  # they belong to no product
+            for number, moved in await self._engine.store.transfers(query):
+                if wanted in ("", rows.transfer_type(moved)):
+                    found.append(((moved.at_ms, number), rows.transfer_row(moved)))
+        page = sorted(found, key=lambda item: item[0], reverse=True)[: query.limit]
+        cursor = page_cursor([mark for mark, _ in page])
+        return {"nextPageCursor": cursor, "list": [row for _, row in page]}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from alpha.sim.model import Execution, Order, PositionView, WalletView
+from alpha.sim.model import Execution, Order, PositionView, Transfer, WalletView
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 WireRow = dict[str, Json]
@@ -351,6 +351,7 @@ LEDGER_TYPES = {
     "AdlTrade": "ADL",
     "Settle": "DELIVERY",
 }
+TRANSFER_TYPES = ("TRANSFER_IN", "TRANSFER_OUT")
 
 
 def ledger_row(row: Execution) -> WireRow:
@@ -382,3 +383,27 @@ def ledger_row(row: Execution) -> WireRow:
         "orderLinkId": row.link_id,
         "extraFees": "",
     }
+
+
+def transfer_row(row: Transfer) -> WireRow:
+    """The same for cash from, or to, another account of the owner."""
+    nothing = ("symbol", "category", "transSubType", "tradePrice", "funding", "feeRate", "tradeId")
+    more = ("orderId", "orderLinkId", "bonusChange", "extraFees")
+    return {
+        **dict.fromkeys((*nothing, *more), ""),
+        "id": row.transfer_id,
+        "side": "None",
+        "transactionTime": str(row.at_ms),
+        "type": transfer_type(row),
+        "qty": text(abs(row.change)),
+        "size": "0",
+        "currency": "USDT",
+        "fee": "0",
+        "cashFlow": text(row.change),
+        "change": text(row.change),
+        "cashBalance": text(row.balance_after),
+    }
+
+
+def transfer_type(row: Transfer) -> str:
+    return TRANSFER_TYPES[row.change < 0]

@@ -22,6 +22,7 @@ from alpha.sim.model import (
     Position,
     PositionView,
     Row,
+    Transfer,
     WalletView,
     truncated,
 )
@@ -39,6 +40,7 @@ class Changes(msgspec.Struct, frozen=True):
     positions: list[Position]
     accounts: list[Account]
     executions: list[Execution]
+    transfers: list[Transfer]
     issued: int
     sequences: dict[str, int]
 
@@ -66,6 +68,7 @@ class State:
         self._positions: dict[tuple[str, str], Position] = {}
         self._accounts: dict[str, Account] = {}
         self._executions: list[Execution] = []
+        self._transfers: list[Transfer] = []
 
     # -- identity -------------------------------------------------------------------------
 
@@ -136,6 +139,9 @@ class State:
     def put_execution(self, execution: Execution) -> None:
         self._executions.append(execution)
 
+    def put_transfer(self, transfer: Transfer) -> None:
+        self._transfers.append(transfer)
+
     def take_changes(self) -> Changes:
         """Hands over what happened since the last call and forgets it."""
         changes = Changes(
@@ -144,11 +150,13 @@ class State:
             positions=list(self._positions.values()),
             accounts=list(self._accounts.values()),
             executions=self._executions,
+            transfers=self._transfers,
             issued=self.issued,
             sequences=dict(self.sequences),
         )
         self._emissions = []
         self._executions = []
+        self._transfers = []
         self._orders = {}
         self._positions = {}
         self._accounts = {}

@@ -18,7 +18,7 @@ from typing import ParamSpec, TypeVar
 import msgspec
 
 from alpha.errors import NeedsOperator
-from alpha.sim.model import Account, Execution, Order, Position
+from alpha.sim.model import Account, Execution, Order, Position, Transfer
 from alpha.sim.state import Changes
 
 P = ParamSpec("P")
@@ -45,6 +45,9 @@ CREATE TABLE IF NOT EXISTS executions (
     UNIQUE (account, exec_id));
 CREATE INDEX IF NOT EXISTS executions_time ON executions (account, exec_ms, n);
 CREATE INDEX IF NOT EXISTS executions_order ON executions (account, order_id);
+CREATE TABLE IF NOT EXISTS transfers (
+    n INTEGER PRIMARY KEY, account TEXT NOT NULL, at_ms INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS transfers_time ON transfers (account, at_ms, n);
 """
 
 PUT_ORDER = """
@@ -59,11 +62,16 @@ INSERT INTO executions (account, exec_id, exec_type, symbol, order_id, link_id, 
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 
+PUT_TRANSFER = "INSERT INTO transfers (account, at_ms, body) VALUES (?, ?, ?)"
+#: In lists of both, what is transferred in a millisecond comes after what is executed in it.
+AFTER_EXECUTIONS = 2**61
+
 encode = msgspec.json.encode
 _order = msgspec.json.Decoder(Order)
 _position = msgspec.json.Decoder(Position)
 _account = msgspec.json.Decoder(Account)
 _execution = msgspec.json.Decoder(Execution)
+_transfer = msgspec.json.Decoder(Transfer)
 
 Blob = tuple[str | int | bytes, ...]
 
@@ -97,6 +105,7 @@ class Batch(msgspec.Struct, frozen=True):
     positions: list[Blob]
     orders: list[Blob]
     executions: list[Blob]
+    transfers: list[Blob]
 
 
 def batch_of(changes: Changes, marks: Marks) -> Batch:
@@ -136,6 +145,7 @@ def batch_of(changes: Changes, marks: Marks) -> Batch:
             )
             for row in changes.executions
         ],
+        transfers=[(row.account, row.at_ms, encode(row)) for row in changes.transfers],
     )
 
 
@@ -247,6 +257,7 @@ class Store:
             db.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?, ?)", batch.positions)
             db.executemany(PUT_ORDER, batch.orders)
             db.executemany(PUT_EXECUTION, batch.executions)
+            db.executemany(PUT_TRANSFER, batch.transfers)
             db.execute("COMMIT")
         except BaseException:
             db.execute("ROLLBACK")
@@ -300,6 +311,23 @@ class Store:
             [*values, query.limit],
         )
         return [(int(n), _execution.decode(body)) for n, body in rows]
+
+    def transfers(self, query: ExecutionQuery) -> list[tuple[int, Transfer]]:
+        """Newest first; the numbers are higher than those of all executions."""
+        rows = self._db.execute(
+            "SELECT n + ?, body FROM transfers WHERE account = ? AND (at_ms, n + ?) < (?, ?) "
+            "AND at_ms BETWEEN ? AND ? ORDER BY at_ms DESC, n DESC LIMIT ?",
+            [
+                AFTER_EXECUTIONS,
+                query.account,
+                AFTER_EXECUTIONS,
+                *query.before,
+                query.start_ms,
+                query.end_ms,
+                query.limit,
+            ],
+        )
+        return [(int(n), _transfer.decode(body)) for n, body in rows]
 
     def closings(self, query: ClosedQuery) -> list[tuple[int, list[Execution]]]:
         """The fills of each order that has closed something, oldest fill first; newest order first.
@@ -397,6 +425,9 @@ class StoreThread:
 
     async def executions(self, query: ExecutionQuery) -> list[tuple[int, Execution]]:
         return await self._call(self._opened.executions, query)
+
+    async def transfers(self, query: ExecutionQuery) -> list[tuple[int, Transfer]]:
+        return await self._call(self._opened.transfers, query)
 
     async def closings(self, query: ClosedQuery) -> list[tuple[int, list[Execution]]]:
         return await self._call(self._opened.closings, query)

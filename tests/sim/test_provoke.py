@@ -176,3 +176,40 @@ async def test_what_cannot_happen_is_refused(venue: Venue, event: Json, why: str
     )
     assert answer["ok"] is False and why in answer["error"]
     assert (await venue.result("/v5/execution/list"))["list"] == []
+
+
+async def test_transfers_are_in_the_log_and_in_the_wallet(venue: Venue) -> None:
+    before = await wallet(venue)
+    for amount in ("250.5", "-0.25"):
+        moved = await venue.plain(
+            "/sim/provoke", {"event": "transfer", "key": venue.key, "amount": amount}
+        )
+        assert moved["ok"] is True
+    await opened(venue)
+    linear = await venue.result("/v5/account/transaction-log")  # of that product alone
+    assert {row["type"] for row in linear["list"]} == {"TRADE"}
+    rows: list[Json] = []
+    cursor = ""
+    while True:  # of whatever product, one to a page
+        page = await log_page(venue, cursor)
+        if not page["list"]:
+            break
+        rows += page["list"]
+        cursor = page["nextPageCursor"]
+    kinds = [row["type"] for row in reversed(rows)]
+    assert kinds[:2] == ["TRANSFER_IN", "TRANSFER_OUT"] and set(kinds[2:]) == {"TRADE"}
+    balance = before
+    for row in reversed(rows):
+        balance += D(row["change"])
+        assert D(row["cashBalance"]) == balance
+    assert await wallet(venue) == balance
+    refused = {"event": "transfer", "key": venue.key, "amount": "-1e9"}
+    assert "leaves 0 or more" in str(await venue.plain("/sim/provoke", refused, status=400))
+
+
+async def log_page(venue: Venue, cursor: str) -> Json:
+    query = f"limit=1&cursor={cursor}" if cursor else "limit=1"
+    answer = await venue.raw("GET", "/v5/account/transaction-log", query, venue.signed(query))
+    assert answer["retCode"] == 0, answer
+    found: Json = answer["result"]
+    return found

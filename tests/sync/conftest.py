@@ -70,6 +70,8 @@ class Site:
         more = {"symbol": "ETHUSDT", "key": self.venue.key, **event}
         if event["event"] == "funding":
             more.pop("key")
+        if event["event"] == "transfer":
+            more.pop("symbol")
         answer = await self.venue.plain("/sim/provoke", more)
         assert answer["ok"] is True, answer
         return answer

@@ -14,14 +14,16 @@ from tests.sync.conftest import D, Site
 
 
 async def busy(site: Site) -> None:
-    """Partial closes, a flip, odd prices, funding, a liquidation and a deleveraging."""
+    """Partial closes, a flip, odd prices, funding, a liquidation, a deleveraging, transfers."""
     for side, qty in (("Buy", "3"), ("Buy", "0.71"), ("Sell", "1.13"), ("Sell", "4"), ("Buy", "2")):
         await site.trade(side, qty)
         await site.passed(5_000)
     await site.provoke(event="funding", rate="0.00013")
+    await site.provoke(event="transfer", amount="123.45678901")
     await site.trade("Buy", "0.037", "BTCUSDT")
     await site.provoke(event="adl", qty="0.3")
     await site.provoke(event="liquidation", symbol="BTCUSDT")
+    await site.provoke(event="transfer", amount="-23.4")
     await site.trade("Sell", "0.011", "BTCUSDT")
     await site.provoke(event="funding", rate="-0.0002", symbol="BTCUSDT")
 
@@ -41,6 +43,7 @@ async def test_cash_agrees_to_the_last_digit(site: Site) -> None:
         first = await stored(site)
         assert first["difference"] == first["rounding"] == first["rows_differing"] == 0
         assert first["opening_balance"] == 100_000
+        assert first["moved"] == D("100.05678901")
         assert first["rows_compared"] == len(await site.truth()) > 10
         assert first["fees"] > 0 and first["funding"] != 0 and first["realised"] != 0
         assert set(json.loads(first["open_costs"])) == {"BTCUSDT", "ETHUSDT"}
@@ -54,6 +57,13 @@ async def test_cash_agrees_to_the_last_digit(site: Site) -> None:
     assert row["wallet_balance"] == row["ledger_balance"] == wallet
     assert first["rows_compared"] + row["rows_compared"] == len(await site.truth())
     assert not site.alerts.recent
+    moved = await site.pool.fetch(
+        "SELECT kind, change, count(*) FROM trading.cash_movements GROUP BY 1, 2 ORDER BY 1"
+    )
+    assert [tuple(row.values()) for row in moved] == [
+        ("TRANSFER_IN", D("123.45678901"), 2),
+        ("TRANSFER_OUT", D("-23.4"), 2),
+    ]
 
 
 @pytest.fixture

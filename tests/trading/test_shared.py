@@ -428,3 +428,12 @@ async def test_an_order_that_ended_while_its_row_was_lost_has_a_row_again(crew: 
     known = await crew.pool.fetch("SELECT order_link_id, decided_at FROM trading.orders")
     await crew.restart()
     assert await crew.pool.fetch("SELECT order_link_id, decided_at FROM trading.orders") == known
+
+
+async def test_a_position_without_any_stop_is_taken_up_after_a_restart(crew: Crew) -> None:
+    await crew.enter(ONE, "Buy", stops=None)
+    await crew.life.stored()
+    await crew.restart()
+    assert crew.held(ONE) == D("4.5") and crew.stops(ONE) == {}
+    await crew.leave(ONE)
+    assert crew.held(ONE) == 0

@@ -17,7 +17,7 @@ from alpha.control.verbs import BadArgument, resolve_bot
 from alpha.core.records import MANUAL
 from alpha.core.risk import Action, Kind
 from alpha.errors import AlphaError, NotFound
-from alpha.ledger.risk_journal import RiskJournal, Subject, read
+from alpha.ledger.risk_journal import RiskJournal, Subject, read, save_bot_limits
 from alpha.live import Live
 from alpha.stores import Stores
 from alpha.supervision import Supervisor
@@ -232,6 +232,9 @@ async def open_risk(
     )
     everything = found.portfolio.scopes[0]
     found.portfolio.restore(await read(stores.pool, list(everything.accounts)))
+    for scope in found.portfolio.scopes:
+        if scope.bot_id is not None:
+            await save_bot_limits(stores.pool, scope.subject, scope.rules)
     live.risk_holds, live.watch_risk = found.holds, found.watch
     supervisor.keep("risk-journal", found.journal.run, vital=False)
     return found

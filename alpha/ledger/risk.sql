@@ -15,6 +15,12 @@ SELECT scope, subject, limit_name, action, value, limit_value, since, noticed_at
  WHERE in_force AND accounts && $1::text[]
  ORDER BY scope, subject, limit_name;
 
+-- name: save_bot_limits
+UPDATE trading.bots
+   SET max_positions = $3, leverage_limit = $4, max_daily_loss_pct = $5,
+       max_weekly_loss_pct = $6, max_drawdown_pct = $7
+ WHERE bot_id = $1 AND account = $2;
+
 -- name: save_anchors
 INSERT INTO trading.risk_anchors (
     scope, subject, accounts, account, bot_id, day, day_equity, day_result, week, week_equity,

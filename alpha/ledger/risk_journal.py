@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
@@ -16,7 +17,7 @@ from typing import Literal
 import structlog
 
 from alpha.clock import Clock
-from alpha.core.risk import BEYOND, Action, Anchors, Kind, Trip
+from alpha.core.risk import BEYOND, Action, Anchors, Kind, Rule, Trip
 from alpha.ledger.lease import Lease, LeaseLost
 from alpha.ledger.pool import CONNECTION_ERRORS, Connection, Pool
 from alpha.ledger.queries import load
@@ -107,6 +108,22 @@ async def read(pool: Pool, accounts: list[str]) -> Stored:
         )
         trips.setdefault((row["scope"], row["subject"]), []).append(trip)
     return Stored(anchors, trips)
+
+
+async def save_bot_limits(pool: Pool, subject: Subject, rules: Iterable[Rule]) -> None:
+    """What a bot is limited to, into the registry; NULL where it is not."""
+    limits = {rule.kind: rule.limit for rule in rules}
+    positions = limits.get(Kind.OPEN_POSITIONS)
+    await pool.execute(
+        load("risk.sql")["save_bot_limits"],
+        subject.bot_id,
+        subject.account,
+        None if positions is None else int(positions),
+        limits.get(Kind.LEVERAGE),
+        limits.get(Kind.DAILY_LOSS),
+        limits.get(Kind.WEEKLY_LOSS),
+        limits.get(Kind.DRAWDOWN),
+    )
 
 
 class RiskJournal:

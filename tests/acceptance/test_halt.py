@@ -55,6 +55,17 @@ async def test_a_halt_outlives_kill_9_until_somebody_resumes(server_folder: Path
         assert home.json("resume")["in_force"] == []
         assert home.json("status")["risk"] == []
         assert home.stop(daemon) == 0
+        (bot,) = await home.fetch(
+            "SELECT max_positions, leverage_limit, max_daily_loss_pct, max_weekly_loss_pct, "
+            "max_drawdown_pct FROM trading.bots WHERE bot_id = 'shortseller_001'"
+        )
+        assert [str(value) for value in bot.values()] == [
+            "3",
+            "10.00000000",
+            "0.05000000",
+            "0.10000000",
+            "0.20000000",
+        ]
         events = await home.fetch(
             "SELECT risk_type, action_taken, resolved, resolution_notes FROM audit.risk_breaches "
             "ORDER BY event_time"

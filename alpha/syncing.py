@@ -32,6 +32,13 @@ OLD_AFTER_S = 26 * HOUR_S
 Work = Callable[[AccountSync], Awaitable[Run]]
 
 
+def trouble(age_ms: int) -> str:
+    """What to say of an account whose last success is so old; "" while that is well."""
+    if age_ms <= OLD_AFTER_S * 1000:
+        return ""
+    return f"no trade sync has succeeded for {age_ms // 3_600_000} h: see `alpha sync status`"
+
+
 class Syncing:
     """Accounts come from `live` as they open. What fails on one does not touch the others."""
 
@@ -130,13 +137,7 @@ class Syncing:
             except CONNECTION_ERRORS as error:
                 log.debug("sync_status_not_read", error=type(error).__name__)
                 continue
-            age_s = (self._clock.now_ms() - self._succeeded_ms[name]) / 1000
-            old = age_s > OLD_AFTER_S
-            service.sync_trouble = (
-                f"no trade sync has succeeded for {age_s / 3600:.0f} h: see `alpha sync status`"
-                if old
-                else ""
-            )
+            service.sync_trouble = trouble(self._clock.now_ms() - self._succeeded_ms[name])
 
     # -- when asked ---------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from alpha.ledger.pool import CONNECTION_ERRORS
 from alpha.ledger.summaries import Summaries
 from alpha.live import Live
 from alpha.market.retention import CandleRetention
+from alpha.measuring import Measuring
 from alpha.quality.duty import QualityDuty
 from alpha.quality.spans import Spans
 from alpha.recording.recorder import Recorder
@@ -59,6 +60,7 @@ class Duties:
         self._recorder = Recorder(config, stores, live, journal, clock, venue)
         live.backups = BackupDuty(config, options.config_file, stores.pool, clock)
         self._backups = live.backups
+        self._measuring = Measuring(config, stores, live, clock, venue)
         self._quality = QualityDuty(
             stores.pool,
             Spans(
@@ -83,12 +85,14 @@ class Duties:
         self._syncing.begin(schedule)
         self._backups.begin(schedule)
         self._quality.begin(schedule)
+        self._measuring.begin(schedule)
 
     async def end(self, why: str) -> None:
         """What a clean stop leaves behind for readers."""
         await self.beat(stopped=True)
         await self._recorder.end(why)
         await self._summaries.finish()
+        await self._measuring.end()
 
     async def beat(self, *, stopped: bool = False) -> None:
         """Process and strategy heartbeats, states and equity, into the database."""

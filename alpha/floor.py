@@ -87,7 +87,12 @@ class Floor:
         self._live.market = market
         self._live.candles_waiting = lambda: archive.waiting
         rounds = Rounds(market, self._clock, pulse)
-        self._supervisor.keep("market", lambda: market.run(rounds.on_bar))
+
+        def on_bar(bar: Bar, received_ns: int | None, stale: bool) -> None:
+            rounds.on_bar(bar, received_ns, stale)
+            self._live.bar_shown(bar)
+
+        self._supervisor.keep("market", lambda: market.run(on_bar))
         self._supervisor.keep("rounds", rounds.run)
         self._supervisor.keep("archive", archive.run, vital=False)
         self._supervisor.keep("instruments", self.rules.run, vital=False)

@@ -12,6 +12,7 @@ from alpha.backup.duty import BackupDuty
 from alpha.clock import Clock, Randomness, iso
 from alpha.config import Config
 from alpha.control.desk import DaemonStatus, Degraded, Row, Status
+from alpha.core.events import Bar
 from alpha.core.records import Commit, Override
 from alpha.crew import Crew
 from alpha.errors import ConfigError, NotFound
@@ -49,6 +50,8 @@ class Live:
         self.services: dict[str, AccountService] = {}
         self.sessions: dict[str, BotSession] = {}
         self.market: MarketData | None = None
+        #: Told every closed bar that bots are shown.
+        self.bar_shown: Callable[[Bar], None] = lambda bar: None
         #: Candles that are not in the database yet.
         self.candles_waiting: Callable[[], int] = int
         #: Since when (wall ms) the exchange has not answered at start, and why.

@@ -35,7 +35,7 @@ LAYERS = (
     Layer(frozenset({"analytics"})),
     Layer(frozenset({"control", "backup", "backtest", "quality"})),
     Layer(frozenset({"conformance", "facade", "parity"})),
-    Layer(frozenset({"telegram", "web", "cli"})),
+    Layer(frozenset({"sinks", "telegram", "web", "cli"})),
     # What the daemon is put together from, and the daemon, which knows everyone.
     Layer(
         frozenset(
@@ -48,6 +48,7 @@ LAYERS = (
                 "floor",
                 "live",
                 "live_desk",
+                "measuring",
                 "paper",
                 "pictures",
                 "recording",

@@ -31,6 +31,7 @@ def check(config: Config) -> None:
     """Raises ConfigError for the first rule that the settings break."""
     _check_names(config)
     _check_servers(config)
+    _check_sinks(config)
     _check_hosts(config)
     _check_accounts(config)
     _check_shared(config)
@@ -130,6 +131,20 @@ def _check_servers(config: Config) -> None:
             found = f"the scheme {scheme!r}" if scheme else "no scheme"
             place = config.origins.get(key, "config")
             raise ConfigError(f"{place}: {key}: expected {example}, found {found}")
+
+
+def _check_sinks(config: Config) -> None:
+    """The address is not shown: it may carry a password."""
+    influx = config.sinks.influx
+    parts = urlsplit(influx.url)
+    if influx.url and (parts.scheme not in ("http", "https") or not parts.hostname):
+        place = config.origins.get("sinks.influx.url", "config")
+        raise ConfigError(f"{place}: sinks.influx.url: expected http://HOST:8086, found another")
+    if influx.url and not influx.bucket:
+        raise ConfigError(
+            "sinks.influx.bucket: expected the bucket that points go to, found none; set it, or "
+            "leave out [sinks.influx] url"
+        )
 
 
 # ---- modes and hosts ------------------------------------------------------------------------

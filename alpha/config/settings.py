@@ -247,6 +247,22 @@ class BackupSettings(Section):
     programs: FilePath | None = None
 
 
+class InfluxSettings(Section):
+    """A server that takes bars, fills, equity and PnL in InfluxDB 2's line protocol."""
+
+    #: http://HOST:8086. Empty: off.
+    url: str = ""
+    token: SecretStr = NO_SECRET
+    org: str = ""
+    bucket: str = ""
+
+
+class SinkSettings(Section):
+    """Copies of what is recorded, elsewhere."""
+
+    influx: InfluxSettings = InfluxSettings()
+
+
 class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -271,6 +287,7 @@ class Config(Section):
     record: RecordSettings = RecordSettings()
     backup: BackupSettings = BackupSettings()
     recording: RecordingSettings = RecordingSettings()
+    sinks: SinkSettings = SinkSettings()
     log: LogSettings = LogSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

@@ -251,13 +251,10 @@ async def save_risk_day(
     )
 
 
-async def value_at_risk(
-    connection: Connection, bot_ids: Sequence[str], today: date
-) -> Decimal | None:
-    """The historical value at risk of a day (95 %) as a fraction of equity, by the days before
-    `today`; None with less than thirty."""
-    found: Decimal | None = await connection.fetchval(_SQL["value_at_risk"], list(bot_ids), today)
-    return found
+async def daily_results(connection: Connection, bot_ids: Sequence[str], today: date) -> list[float]:
+    """What the bots have made of their equity on each day before `today`, as a fraction."""
+    rows = await connection.fetch(_SQL["daily_results"], list(bot_ids), today)
+    return [float(row["result"]) for row in rows]
 
 
 async def forget_events(connection: Connection, days: int) -> int:

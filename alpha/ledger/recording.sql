@@ -240,12 +240,10 @@ ON CONFLICT (bot_id, account, date) DO UPDATE SET
     sharpe_ratio = excluded.sharpe_ratio, sortino_ratio = excluded.sortino_ratio,
     calmar_ratio = excluded.calmar_ratio, calculated_at = clock_timestamp();
 
--- name: value_at_risk
--- What was lost of all these bots' equity on the worst twentieth of the days (historical, 95 %), as
--- a fraction; NULL with less than thirty days.
-SELECT CASE WHEN count(*) >= 30
-            THEN greatest(-percentile_disc(0.05) WITHIN GROUP (ORDER BY result), 0) END
-  FROM (SELECT sum(daily_pnl) / sum(starting_equity) AS result
-          FROM trading.risk_metrics
-         WHERE bot_id = ANY ($1::text[]) AND date < $2
-         GROUP BY date HAVING sum(starting_equity) > 0) days;
+-- name: daily_results
+-- What all these bots together have made of their equity, day by day before $2, as a fraction.
+SELECT sum(daily_pnl) / sum(starting_equity) AS result
+  FROM trading.risk_metrics
+ WHERE bot_id = ANY ($1::text[]) AND date < $2
+ GROUP BY date HAVING sum(starting_equity) > 0
+ ORDER BY date;

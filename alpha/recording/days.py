@@ -7,15 +7,16 @@ changed its round trips.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
-from alpha.backtest.metrics import metrics
-from alpha.backtest.result import Curve, Result
+from alpha.core import performance
+from alpha.core.performance import DAY_MS
 from alpha.ledger.pool import Connection
 from alpha.ledger.recording import Ratios, RiskDay, risk_days, risk_since, save_risk_day
+
+#: A value at risk of fewer days means nothing.
+LEAST_DAYS = 30
 
 
 async def write_days(connection: Connection, bot_id: str, account: str) -> int:
@@ -32,42 +33,28 @@ async def write_days(connection: Connection, bot_id: str, account: str) -> int:
 
 def ratios(days: Sequence[RiskDay]) -> Ratios:
     """Of the daily returns, money from outside left out. The largest fall is that within days."""
-    worth = float(days[0].starting_equity)
-    curve = Curve(array("q"), array("d"), array("i"))
+    daily, worth = [], 1.0
     for day in days:
         start = float(day.starting_equity)
         gained = float(day.ending_equity - day.starting_equity - day.cash_flow)
-        worth *= 1 + gained / start if start > 0 else 1.0
-        curve.close_ms.append(_end_ms(day.day))
-        curve.equity.append(worth)
-        curve.open_positions.append(0)
-    found = metrics(
-        Result(
-            balance=days[0].starting_equity,
-            final_balance=days[-1].ending_equity,
-            trades=[],
-            signals=[],
-            open_positions=[],
-            refused=[],
-            fees=Decimal(0),
-            funding=Decimal(0),
-            curve=curve,
-            bars=0,
-            notes=[],
-        )
+        daily.append(gained / start if start > 0 else 0.0)
+        worth *= 1 + daily[-1]
+    length_ms = (days[-1].day - days[0].day).days * DAY_MS
+    yearly = performance.cagr(worth - 1, length_ms)
+    return Ratios(
+        _number(performance.sharpe(daily)),
+        _number(performance.sortino(daily)),
+        _number(performance.calmar(yearly, float(days[-1].max_drawdown_pct))),
     )
-    cagr, fall = found["cagr"], days[-1].max_drawdown_pct
-    calmar = cagr / float(fall) if isinstance(cagr, float) and fall > 0 else None
-    return Ratios(_number(found["sharpe"]), _number(found["sortino"]), _number(calmar))
 
 
-def _number(value: object) -> Decimal | None:
+def value_at_risk(daily: Sequence[float]) -> Decimal | None:
+    """Of a day, as a fraction of equity; None with less than thirty days."""
+    return _number(performance.value_at_risk(daily)) if len(daily) >= LEAST_DAYS else None
+
+
+def _number(value: float | None) -> Decimal | None:
     """What the column holds; None for what has no value, or none that means anything."""
-    if not isinstance(value, float) or not abs(value) < 1e11:
+    if value is None or not abs(value) < 1e11:
         return None
     return Decimal(repr(value))
-
-
-def _end_ms(day: date) -> int:
-    midnight = datetime.combine(day + timedelta(days=1), time(), UTC)
-    return round(midnight.timestamp() * 1000)

@@ -24,7 +24,7 @@ from alpha.ledger.pool import CONNECTION_ERRORS, Connection
 from alpha.live import Live
 from alpha.recording import portfolio
 from alpha.recording.balances import Balances
-from alpha.recording.days import write_days
+from alpha.recording.days import value_at_risk, write_days
 from alpha.recording.events import Events
 from alpha.recording.settings import Changed, record_settings
 from alpha.schedule import Daily, Duty, Every, Schedule
@@ -198,7 +198,8 @@ class Recorder:
         async def work(connection: Connection) -> None:
             bot_ids = list(row.bots)
             closed = await recording.closed_since(connection, bot_ids, *portfolio.periods(now_ms))
-            share = await recording.value_at_risk(connection, bot_ids, utc(now_ms).date())
+            daily = await recording.daily_results(connection, bot_ids, utc(now_ms).date())
+            share = value_at_risk(daily)
             at_risk = None if share is None else share * row.equity
             await recording.save_portfolio(connection, row, closed, at_risk)
 

@@ -12,8 +12,8 @@ import pytest
 from alpha.backtest.metrics import metrics
 from alpha.backtest.result import Curve, Result
 from alpha.ledger.pool import Pool
-from alpha.ledger.recording import BalanceRow, save_balances, value_at_risk
-from alpha.recording.days import write_days
+from alpha.ledger.recording import BalanceRow, daily_results, save_balances
+from alpha.recording.days import value_at_risk, write_days
 from tests.trading.life import ACCOUNT, BOT
 
 D = Decimal
@@ -151,6 +151,9 @@ async def test_value_at_risk_needs_thirty_days(pool: Pool) -> None:
         await save_balances(connection, rows)
     await days(pool)
     async with pool.acquire() as connection:
-        assert await value_at_risk(connection, [BOT], date(2025, 11, 30)) is None
-        share = await value_at_risk(connection, [BOT], date(2025, 12, 2))
-    assert share == D("0.02"), "of 31 days the worst twentieth ends at the second worst"
+        early = await daily_results(connection, [BOT], date(2025, 11, 30))
+        late = await daily_results(connection, [BOT], date(2025, 12, 2))
+    assert (len(early), value_at_risk(early)) == (29, None)
+    assert value_at_risk(late) == D("0.02"), (
+        "of 31 days the worst twentieth ends at the second worst"
+    )

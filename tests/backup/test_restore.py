@@ -145,7 +145,7 @@ async def test_a_row_that_does_not_fit_is_named(
 async def test_a_foreign_dump_is_refused(ledger_dsn: str, empty_dsn: str, tmp_path: Path) -> None:
     await execute(empty_dsn, "CREATE TABLE public.theirs (id integer)")
     foreign = tmp_path / "foreign.dump"
-    version = int(await fetchval(empty_dsn, "SHOW server_version_num")) // 10_000
+    version = int(str(await fetchval(empty_dsn, "SHOW server_version_num"))) // 10_000
     programs = await find_programs(version, ours=True)
     process = await asyncio.create_subprocess_exec(
         programs.path("pg_dump"), "--format=custom", f"--file={foreign}", empty_dsn

@@ -132,6 +132,16 @@ async def test_what_closed_before_the_beginning_is_brought_by_rest(venue: Venue)
     async with feeding(venue, AAA, last=5) as feed:
         assert feed.places() == [6, 7, 8, 9]
         assert feed.stale() == [6, 7, 8]
+        assert feed.market.handed() == {(AAA, MINUTE): (T0 + 6 * MINUTE, T0 + 9 * MINUTE)}
+        # One that nobody wants any longer, and then again, begins anew.
+        await feed.market.unsubscribe(AAA, MINUTE)
+        assert feed.market.handed() == {}
+        await feed.market.subscribe([(AAA, MINUTE)])
+        feed.market.begin(AAA, MINUTE, T0 + 9 * MINUTE)
+        assert feed.market.handed() == {}, "it is handed on what comes after"
+        await venue.close_bar([AAA])
+        await eventually(lambda: feed.places()[-1] == 10)
+        assert feed.market.handed() == {(AAA, MINUTE): (T0 + 10 * MINUTE, T0 + 10 * MINUTE)}
 
 
 async def test_a_hole_is_filled_before_later_bars(venue: Venue) -> None:

@@ -127,9 +127,9 @@ class Questions:
             await reader.open_orders(account)
             await reader.order_ids(account, marks.verified_ms - 600_000)
             await reader.overrides(account)
+            await reader.order_tags(account)
             for symbol in await reader.traded_symbols(account):
                 flat_ms = await reader.last_flat_ms(account, symbol)
-                await reader.order_tags(account, symbol)
                 await reader.executions_since(account, symbol, flat_ms)
             newest_ms = await reader.newest_ms(account)
             if newest_ms is not None:

@@ -109,8 +109,11 @@ class AnalyticsReader:
         if until is None:
             until = await LedgerReader(self._source).newest_ms() or 0
         since = until - days * DAY_MS
+        bots = (
+            [bot_id] if bot_id is not None else list(await LedgerReader(self._source).bot_beats())
+        )
         slices: dict[str, list[Slice]] = {name: [] for name in _SLICES.values()}
-        for row in await self._source.fetch(self._sql["slices"], bot_id, since):
+        for row in await self._source.fetch(self._sql["slices"], bots, since):
             slices[_SLICES[row["slice"]]].append(
                 Slice(
                     row["name"],
@@ -121,9 +124,9 @@ class AnalyticsReader:
                     trimmed(row["net_pnl"]),
                 )
             )
-        results = await self._source.fetch(self._sql["results"], bot_id, since)
-        (held,) = await self._source.fetch(self._sql["open"], bot_id)
-        (began,) = await self._source.fetch(self._sql["capital"], bot_id, since)
+        results = await self._source.fetch(self._sql["results"], bots, since)
+        (held,) = await self._source.fetch(self._sql["open"], bots)
+        (began,) = await self._source.fetch(self._sql["capital"], bots, since)
         ratios = Ratios()
         if began["capital"] is not None and not began["without"]:
             equity = began["capital"] + began["gained"]

@@ -60,8 +60,8 @@ class DatabaseDesk:
         self._names = {bot.bot_id: name for name, bot in config.bots.items()}
 
     async def data_age_s(self) -> float | None:
-        beats = [row["process_heartbeat"] for row in await self._ledger_bots()]
-        newest = max((beat for beat in beats if isinstance(beat, int)), default=None)
+        beats = await self._reader.bot_beats() if await self._migrated() else {}
+        newest = max((beat for beat in beats.values() if beat is not None), default=None)
         return None if newest is None else max(0.0, (self._clock.now_ms() - newest) / 1000)
 
     async def status(self) -> Status:
@@ -213,7 +213,7 @@ class DatabaseDesk:
 
     async def analytics(self, bot: str | None, days: int) -> Sequence[Row]:
         wanted = [bot] if bot is not None else list(self._config.bots)
-        known = {str(row["bot_id"]) for row in await self._ledger_bots()}
+        known = await self._reader.bot_beats() if await self._migrated() else {}
         rows: list[Row] = []
         for name in wanted:
             bot_id = self._config.bots[name].bot_id

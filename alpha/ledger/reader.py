@@ -248,6 +248,10 @@ class LedgerReader:
     async def bots(self) -> list[Row]:
         return _rows(await self._fetch("bots"))
 
+    async def bot_beats(self) -> dict[str, int | None]:
+        """Every bot, and when its process was last heard of."""
+        return {r["bot_id"]: r["process_heartbeat"] for r in await self._fetch("bot_beats")}
+
     async def bot_totals(self, account: str, bot_id: str) -> Row:
         """Orders, fills and net realised PnL of one bot: what `bots` says of all."""
         return _rows(await self._fetch("bot_totals", account, bot_id))[0]
@@ -276,7 +280,8 @@ class LedgerReader:
         together, without `manual`. Raises NotFound for a bot that the database does not know."""
         await self._expect_bot(bot_id)
         until = now_ms if now_ms is not None else (await self.newest_ms() or 0)
-        row = (await self._fetch("analytics", bot_id, until - days * DAY_MS))[0]
+        bots = [bot_id] if bot_id is not None else list(await self.bot_beats())
+        row = (await self._fetch("analytics", bots, until - days * DAY_MS))[0]
         return Analytics(
             bot_id=bot_id,
             days=days,
@@ -357,7 +362,7 @@ class LedgerReader:
     async def _expect_bot(self, bot_id: str | None) -> None:
         if bot_id is None or bot_id == "manual":
             return
-        known = [str(row["bot_id"]) for row in await self.bots()]
+        known = await self.bot_beats()
         if bot_id not in known:
             raise NotFound(f"expected one of {', '.join(known) or 'no bots'}, was {bot_id!r}")
 

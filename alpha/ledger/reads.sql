@@ -56,7 +56,10 @@ SELECT max(e.exec_time)
    AND e.exec_time <= (SELECT min(at) FROM moment);
 
 -- name: newest_execution
-SELECT max(exec_time) FROM trading.executions WHERE $1::text IS NULL OR account = $1;
+-- One look at the index of each account.
+SELECT max((SELECT max(e.exec_time) FROM trading.executions e WHERE e.account = a.account))
+  FROM trading.accounts a
+ WHERE $1::text IS NULL OR a.account = $1;
 
 -- name: overrides
 SELECT DISTINCT ON (symbol, exec_id) exec_id, bot_id
@@ -126,6 +129,10 @@ SELECT b.bot_id, b.bot_name, b.account, b.strategy_name, b.status, b.status_reas
  WHERE b.bot_id <> 'manual'
  ORDER BY b.bot_id;
 
+-- name: bot_beats
+-- Who there is, and when its process was last heard of.
+SELECT bot_id, process_heartbeat FROM trading.bots WHERE bot_id <> 'manual' ORDER BY bot_id;
+
 -- name: bot_totals
 -- What the whole ledger holds of one bot.
 SELECT (SELECT count(*) FROM trading.orders
@@ -194,14 +201,12 @@ SELECT * FROM (
  ORDER BY event_time, id;
 
 -- name: analytics
--- Trades, one per entry order, as far as they were closed after $2; 'manual' counts only when
--- asked for by name.
+-- Trades of the bots $1, one per entry order, as far as they were closed after $2.
 WITH trades AS (
     SELECT sum(gross_pnl) AS gross_pnl, sum(total_commission) AS fees, sum(funding) AS funding,
            sum(net_pnl) AS net_pnl
       FROM trading.completed_trades
-     WHERE exit_time > $2
-       AND (bot_id = $1 OR ($1::text IS NULL AND bot_id <> 'manual'))
+     WHERE bot_id = ANY ($1::text[]) AND exit_time > $2
      GROUP BY bot_id, account, symbol, entry_order_id)
 SELECT count(*) AS trades,
        count(*) FILTER (WHERE net_pnl > 0) AS wins,
@@ -214,8 +219,7 @@ SELECT count(*) AS trades,
        max(net_pnl) AS best,
        min(net_pnl) AS worst,
        (SELECT count(*) FROM trading.fills f
-         WHERE f.exec_time > $2
-           AND (f.bot_id = $1 OR ($1::text IS NULL AND f.bot_id <> 'manual'))) AS fills
+         WHERE f.bot_id = ANY ($1::text[]) AND f.exec_time > $2) AS fills
   FROM trades;
 
 -- name: daily

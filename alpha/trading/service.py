@@ -197,6 +197,8 @@ class AccountService:
         account.tracker.known_before = await reader.order_ids(
             account.name, account.marks.verified_ms - 2 * OVERLAP_MS
         )
+        # All at once: a look for each symbol would read them all each time.
+        account.tracker.tags.update(await reader.order_tags(account.name))
         for symbol in await reader.traded_symbols(account.name):
             await self._load_book(symbol)
         # Books begin at a flat moment: executions of an unfinished order may lie before it.
@@ -219,7 +221,6 @@ class AccountService:
         told = [await self._told_ms(session, symbol) for session in self.sessions.values()]
         told_ms = min((at for at in told if at is not None), default=None)
         flat_ms = await reader.last_flat_ms(account.name, symbol, told_ms)
-        account.tracker.tags.update(await reader.order_tags(account.name, symbol))
         rows = await reader.executions_since(account.name, symbol, flat_ms)
         book = account.new_book(symbol, flat_ms)
         book.add(rows, account.rules)

@@ -103,10 +103,10 @@ async def plans_use_indexes(pool: Pool, bot: str) -> None:
         (reads["cash_by_owner"], (account,)),
         (reads["exec_ids_in_window"], (account, 0, 1)),
         (reads["newest_execution"], (None,)),
-        (reads["analytics"], (bot, 0)),
-        (analytics["slices"], (bot, 0)),
-        (analytics["results"], (bot, 0)),
-        (analytics["open"], (bot,)),
+        (reads["analytics"], ([bot], 0)),
+        (analytics["slices"], ([bot], 0)),
+        (analytics["results"], ([bot], 0)),
+        (analytics["open"], ([bot],)),
     ]
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL enable_seqscan = off")

@@ -168,12 +168,14 @@ class LedgerReader:
         of these only."""
         wanted = None if order_ids is None else list(order_ids)
         rows = await self._fetch("order_tags", account, symbol, wanted)
-        return {
-            row["exchange_order_id"]: OrderTag(
-                row["bot_id"], row["reason"], "parent" if row["is_child"] else "order"
-            )
-            for row in rows
-        }
+        kinds: dict[tuple[str, str, bool], OrderTag] = {}  # few, of many orders
+        found: dict[str, OrderTag] = {}
+        for order_id, bot_id, reason, is_child in rows:
+            kind = (bot_id, reason, is_child)
+            if kind not in kinds:
+                kinds[kind] = OrderTag(bot_id, reason, "parent" if is_child else "order")
+            found[order_id] = kinds[kind]
+        return found
 
     async def open_orders(self, account: str) -> list[OrderRow]:
         """Orders that are not finished, oldest decision first."""

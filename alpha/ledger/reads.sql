@@ -36,7 +36,16 @@ SELECT DISTINCT symbol FROM trading.positions
  WHERE account = $1 AND closed_at IS NULL ORDER BY symbol;
 
 -- name: traded_symbols
-SELECT DISTINCT symbol FROM trading.ledger_rows WHERE account = $1 ORDER BY symbol;
+-- From one symbol to the next by the index, however many executions each has.
+WITH RECURSIVE traded(symbol) AS (
+    SELECT min(symbol) FROM trading.executions WHERE account = $1
+    UNION ALL
+    SELECT (SELECT min(e.symbol) FROM trading.executions e
+             WHERE e.account = $1 AND e.symbol > t.symbol)
+      FROM traded t WHERE t.symbol IS NOT NULL)
+SELECT symbol FROM traded WHERE symbol IS NOT NULL
+UNION SELECT symbol FROM trading.adjustments WHERE account = $1
+ORDER BY symbol;
 
 -- name: last_flat
 -- The newest moment, at or before $3, after whose last execution no bot held anything. Steps
@@ -272,13 +281,14 @@ SELECT (SELECT coalesce(sum(realised - commission), 0) FROM trading.fills
          WHERE account = $1 AND bot_id = $2) AS cash_flow;
 
 -- name: cash_by_owner
-SELECT bot_id, sum(cash) AS cash_flow
-  FROM (SELECT bot_id, sum(realised - commission) AS cash FROM trading.fills
-         WHERE account = $1 GROUP BY bot_id
-        UNION ALL
-        SELECT bot_id, sum(amount) FROM trading.funding_payments
-         WHERE account = $1 GROUP BY bot_id) moved
- GROUP BY bot_id;
+-- Of those who have any.
+SELECT b.bot_id, coalesce(f.cash, 0) + coalesce(p.cash, 0) AS cash_flow
+  FROM trading.bots b
+ CROSS JOIN LATERAL (SELECT sum(realised - commission) AS cash FROM trading.fills
+                      WHERE bot_id = b.bot_id AND account = b.account) f
+ CROSS JOIN LATERAL (SELECT sum(amount) AS cash FROM trading.funding_payments
+                      WHERE bot_id = b.bot_id AND account = b.account) p
+ WHERE b.account = $1 AND (f.cash IS NOT NULL OR p.cash IS NOT NULL);
 
 -- name: stop_plan
 -- The order id of a lot names the decision that it comes from, also while the order's own row is

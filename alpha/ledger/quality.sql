@@ -80,12 +80,17 @@ SELECT 1 AS n, format('%s %s %s of %s', p.what, p.exec_id, p.symbol, p.bot_id) A
   FROM (SELECT 'lot' AS what, l.account, l.symbol, l.exec_id, l.bot_id
           FROM trading.accounts a
           JOIN trading.position_entries l ON l.account = a.account
-         WHERE l.entry_time >= $1::timestamptz OR l.remaining_qty > 0
-        UNION ALL
+           AND l.entry_time >= $1::timestamptz
+         UNION
+        SELECT 'lot', account, symbol, exec_id, bot_id
+          FROM trading.position_entries WHERE remaining_qty > 0
+         UNION
         SELECT 'position', p.account, p.symbol, p.opened_by, p.bot_id
           FROM trading.accounts a
-          JOIN trading.positions p ON p.account = a.account
-         WHERE p.opened_at >= $1 OR p.closed_at IS NULL) p
+          JOIN trading.positions p ON p.account = a.account AND p.opened_at >= $1
+         UNION
+        SELECT 'position', account, symbol, opened_by, bot_id
+          FROM trading.positions WHERE closed_at IS NULL) p
  WHERE NOT EXISTS (SELECT FROM trading.fills f
                     WHERE f.account = p.account AND f.symbol = p.symbol AND f.exec_id = p.exec_id
                       AND f.bot_id = p.bot_id AND f.effect = 'entry');

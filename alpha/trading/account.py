@@ -27,18 +27,17 @@ from alpha.core.records import (
     BotPosition,
     Commit,
     Correction,
-    DecisionRow,
     Fill,
     Marks,
     OrderRow,
     Override,
-    SignalRow,
     Tally,
 )
 from alpha.core.steps import NO_STEPS, QtySteps
 from alpha.trading.balance import Balance
 from alpha.trading.manual import ManualPolicy, ManualTrades
 from alpha.trading.orders import OrderTracker, position_owner
+from alpha.trading.refused import Refused
 from alpha.trading.waiting import WAIT_S, Waiting, WaitingRows
 
 log = structlog.get_logger(__name__)
@@ -134,10 +133,7 @@ class Account:
         self.unexplained: set[str] = set()
         #: True when the ledger has refused something: the recovery has to put it there again.
         self.overflowed = False
-        self._refused_orders: dict[str, None] = {}
-        self._refused_decisions: dict[tuple[str, int], DecisionRow] = {}
-        self._refused_overrides: list[Override] = []
-        self._refused_signals: list[SignalRow] = []
+        self._refused = Refused()
         #: Told why the recovery has work to do.
         self.wake: Callable[[str], None] = lambda why: None
 
@@ -414,11 +410,7 @@ class Account:
         self.revision += 1
         if self._ledger.put(commit):
             return
-        self._refused_orders.update(dict.fromkeys(row.client_order_id for row in commit.orders))
-        self._refused_overrides += commit.overrides
-        for row in commit.decisions:
-            self._note_refused(row)
-        self._refused_signals += commit.signals
+        self._refused.keep(commit)
         if not self.overflowed:
             self.overflowed = True
             self.gaps += 1
@@ -433,29 +425,11 @@ class Account:
         if self.status is not AccountStatus.HALTED:
             self.become(AccountStatus.STALE, "the ledger takes no commits")
 
-    def _note_refused(self, row: DecisionRow) -> None:
-        """The newest state of each bot, and every decision with intents, is stored later."""
-        for (bot_id, ordinal), known in list(self._refused_decisions.items()):
-            if bot_id == row.bot_id and known.intents_json == "[]":
-                del self._refused_decisions[(bot_id, ordinal)]
-        self._refused_decisions[(row.bot_id, row.ordinal)] = row
-
     def put_refused(self) -> None:
         """Queues what was refused, as it is now, and goes on as usual."""
-        orders = [self.tracker.get(link_id) for link_id in self._refused_orders]
-        decisions = tuple(self._refused_decisions.values())
-        overrides = tuple(self._refused_overrides)
-        self._refused_orders, self._refused_decisions = {}, {}
-        signals, self._refused_signals = self._refused_signals, []
-        self._refused_overrides, self.overflowed = [], False
-        for row in decisions:
-            own = (one for one in signals if (one.bot_id, one.ordinal) == (row.bot_id, row.ordinal))
-            self.put(Commit(self.name, decisions=(row,), signals=tuple(own)))
-        if overrides:
-            self.put(Commit(self.name, overrides=overrides))
-        for order in orders:
-            if order is not None:
-                self.put(Commit(self.name, orders=(order,)))
+        self.overflowed = False
+        for commit in list(self._refused.take(self.name, self.tracker.get)):
+            self.put(commit)
 
     def tell_tallies(self, tallies: Iterable[Tally]) -> None:
         """What the bots' sums have gained, or lost to a correction."""

@@ -97,9 +97,10 @@ async def last_wallet(connection: Connection, account: str) -> tuple[Decimal, in
 
 async def cash_between(
     connection: Connection, account: str, after_ms: int, until_ms: int
-) -> Decimal:
-    """What executions have moved in the account's wallet meanwhile, USDT."""
-    found: Decimal = await connection.fetchval(_SQL["cash_between"], account, after_ms, until_ms)
+) -> Decimal | None:
+    """What executions have moved in the account's wallet meanwhile, USDT; None where the exchange
+    has not told what a closing one has won."""
+    found: Decimal | None = await connection.fetchval(_SQL["cash_between"], account, after_ms, until_ms)
     return found
 
 

@@ -81,11 +81,14 @@ SELECT total_balance, timestamp FROM trading.account_balance
  ORDER BY timestamp DESC, id DESC LIMIT 1;
 
 -- name: cash_between
--- What executions have moved in an account's wallet after $2 and until $3.
-SELECT coalesce((SELECT sum(realised - commission) FROM trading.fills
-                  WHERE account = $1 AND exec_time > $2 AND exec_time <= $3), 0)
-     + coalesce((SELECT sum(amount) FROM trading.funding_payments
-                  WHERE account = $1 AND exec_time > $2 AND exec_time <= $3), 0);
+-- What executions have moved in an account's wallet after $2 and until $3, as the exchange books it:
+-- it closes at the average price (execPnl), the bots' books first in, first out. NULL where it has
+-- not told what a closing one has won.
+SELECT CASE WHEN bool_or(closed_size > 0 AND exec_pnl IS NULL) THEN NULL
+            ELSE coalesce(sum(coalesce(exec_pnl, 0)
+                              - CASE fee_currency WHEN 'USDT' THEN fee ELSE 0 END), 0) END
+  FROM trading.executions
+ WHERE account = $1 AND exec_time > $2 AND exec_time <= $3;
 
 -- name: closed_since
 -- The net result of what these bots have closed since each of three moments.

@@ -160,6 +160,8 @@ class Balances:
             if before is None or before[1] >= told.at_ms:
                 continue
             moved = await cash_between(connection, name, before[1], told.at_ms)
+            if moved is None:
+                continue
             amount = told.wallet - before[0] - moved
             if abs(amount) >= LEAST_TRANSFER:
                 rows += self._transfer(service, told, amount)

@@ -100,7 +100,9 @@ async def cash_between(
 ) -> Decimal | None:
     """What executions have moved in the account's wallet meanwhile, USDT; None where the exchange
     has not told what a closing one has won."""
-    found: Decimal | None = await connection.fetchval(_SQL["cash_between"], account, after_ms, until_ms)
+    found: Decimal | None = await connection.fetchval(
+        _SQL["cash_between"], account, after_ms, until_ms
+    )
     return found
 
 

@@ -362,6 +362,7 @@ def test_ctrl_c_ends_the_workers(data: Path, odd: Path, tmp_path: Path) -> None:
     finally:
         if running.poll() is None:
             os.killpg(running.pid, signal.SIGKILL)
+            running.communicate()  # else its pipe and process are found in another test
     assert running.returncode == 1
     assert "stopped before it was done" in said and "Traceback" not in said
     for pid in found:

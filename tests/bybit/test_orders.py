@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from alpha.bybit.codes import ClockRefused, DuplicateOrder, OrderGone
+from alpha.bybit.codes import ClockRefused, DuplicateOrder, OrderGone, Throttled
 from alpha.bybit.endpoints import Endpoints
 from alpha.bybit.limiter import Limiter
 from alpha.bybit.requests import FALL, AmendOrder, CreateOrder, OrderTarget, TradingStop
@@ -74,7 +74,7 @@ def test_link_ids_that_the_documentation_forbids(link_id: str) -> None:
     [
         (refusal(110007, "CheckMarginRatio fail! InsufficientAB"), VenueRejected),
         (refusal(110072, "OrderLinkedID is duplicate"), DuplicateOrder),
-        (refusal(10006, "Too many visits!"), RetryLater),
+        (refusal(10006, "Too many visits!"), Throttled),
         (refusal(10000, "Server Timeout"), OutcomeUnknown),
         (refusal(10016, "Internal error"), OutcomeUnknown),
         (refusal(424242, "who knows"), OutcomeUnknown),

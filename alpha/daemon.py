@@ -439,6 +439,7 @@ class Daemon:
         await self._supervisor.settle(SETTLE_S)
         await self._live.orders_end(SETTLE_S)
         await self._supervisor.cancel(but=KEPT_TO_THE_END)
+        await self._risk.journal.finish(SETTLE_S)
         drained = await self._stores.writer.drain(SETTLE_S)
         if not drained:
             log.error("ledger_not_drained", queued=self._stores.writer.queued)

@@ -131,6 +131,7 @@ class Verb:
     def read(self, given: Mapping[str, str]) -> Given:
         """Arguments by name as text -> their values (the bot's name is not looked up here)."""
         known = {argument.name: argument for argument in self.arguments}
+        given = {name: _storable(word) for name, word in given.items()}
         for name in given:
             if name not in known:
                 raise BadArgument(f"expected {self.usage}, found an argument {name!r}")
@@ -149,6 +150,11 @@ class Verb:
             rule=given.get("rule", ""),
             reason=given.get("reason", ""),
         )
+
+
+def _storable(word: str) -> str:
+    """As a database takes it: without surrogates that stand alone, and without NUL."""
+    return word.encode(errors="replace").decode().replace("\0", "")
 
 
 def _number(argument: Argument | None, given: Mapping[str, str], otherwise: int) -> int:

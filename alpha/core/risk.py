@@ -96,18 +96,18 @@ RATIOS = frozenset({Kind.LEVERAGE, Kind.CONCENTRATION})
 REDUCED = HALF
 
 FORMULAS: Mapping[Kind, str] = {
-    Kind.DAILY_LOSS: "(result at 00:00 UTC - result now) / equity at 00:00 UTC >= limit, "
-    "0 < limit < 1",
-    Kind.WEEKLY_LOSS: "(result on Monday 00:00 UTC - result now) / equity on Monday 00:00 UTC "
-    ">= limit, 0 < limit < 1",
-    Kind.DRAWDOWN: "(highest result - result now) / equity at the highest result >= limit, "
-    "0 < limit < 1",
+    Kind.DAILY_LOSS: "lost = result at 00:00 UTC - result now; "
+    "lost / min(equity at 00:00 UTC, equity now + lost) >= limit, 0 < limit < 1",
+    Kind.WEEKLY_LOSS: "lost = result on Monday 00:00 UTC - result now; "
+    "lost / min(equity on Monday 00:00 UTC, equity now + lost) >= limit, 0 < limit < 1",
+    Kind.DRAWDOWN: "lost = highest result - result now; "
+    "lost / min(equity at the highest result, equity now + lost) >= limit, 0 < limit < 1",
     Kind.GROSS_EXPOSURE: "sum of |quantity| * price in USDT > limit, limit > 0",
     Kind.NET_EXPOSURE: "|sum of signed quantity * price| in USDT > limit, limit > 0",
     Kind.LEVERAGE: "gross exposure / equity > limit, 0 < limit <= 100",
     Kind.CONCENTRATION: "gross exposure of one symbol / equity > limit, 0 < limit <= 100",
-    Kind.OPEN_POSITIONS: "number of open positions and entries on their way > limit, "
-    "limit a whole number >= 1",
+    Kind.OPEN_POSITIONS: "number of open positions that no exit is closing whole, and entries on "
+    "their way > limit, limit a whole number >= 1",
     Kind.ORDERS_PER_MINUTE: "entries taken within 60 seconds > limit, limit a whole number >= 1",
 }
 
@@ -254,6 +254,8 @@ class Exposure:
     selling: Decimal = ZERO
     by_symbol: dict[str, Decimal] = field(default_factory=dict)
     places: set[tuple[str, str, str]] = field(default_factory=set)  # account, owner, symbol
+    #: Those whose exits on their way close all that is held there.
+    leaving: set[tuple[str, str, str]] = field(default_factory=set)
 
     def hold(self, place: tuple[str, str, str], value: Decimal) -> None:
         self._add(place, abs(value))
@@ -262,6 +264,7 @@ class Exposure:
     def enter(self, place: tuple[str, str, str], value: Decimal) -> None:
         """An entry that is pending, sent, open, or whose outcome nobody knows."""
         self._add(place, abs(value))
+        self.leaving.discard(place)
         if value > 0:
             self.buying += value
         else:
@@ -272,6 +275,10 @@ class Exposure:
         symbol = place[2]
         self.by_symbol[symbol] = self.by_symbol.get(symbol, ZERO) + size
         self.places.add(place)
+
+    def places_with(self, *entered: tuple[str, str, str]) -> Decimal:
+        """How many there are once exits and these entries have traded."""
+        return Decimal(len((self.places - self.leaving).union(entered)))
 
     @property
     def most_net(self) -> Decimal:
@@ -310,24 +317,24 @@ def share(part: Decimal, of: Decimal) -> Decimal:
     return min(part / of, BEYOND) if of > ZERO else BEYOND
 
 
+def _loss(now: Anchors, result: Decimal, equity: Decimal) -> Decimal:
+    """Of the equity there was, less what was withdrawn since."""
+    lost = result - now.result
+    return share(lost, min(equity, now.equity + lost))
+
+
 #: By kind: the value as things stand.
 _MEASURES: Mapping[Kind, Callable[[Standing], Decimal]] = {
-    Kind.DAILY_LOSS: lambda at: share(
-        at.anchors.day_result - at.anchors.result, at.anchors.day_equity
-    ),
-    Kind.WEEKLY_LOSS: lambda at: share(
-        at.anchors.week_result - at.anchors.result, at.anchors.week_equity
-    ),
-    Kind.DRAWDOWN: lambda at: share(
-        at.anchors.peak_result - at.anchors.result, at.anchors.peak_equity
-    ),
+    Kind.DAILY_LOSS: lambda at: _loss(at.anchors, at.anchors.day_result, at.anchors.day_equity),
+    Kind.WEEKLY_LOSS: lambda at: _loss(at.anchors, at.anchors.week_result, at.anchors.week_equity),
+    Kind.DRAWDOWN: lambda at: _loss(at.anchors, at.anchors.peak_result, at.anchors.peak_equity),
     Kind.GROSS_EXPOSURE: lambda at: at.exposure.gross,
     Kind.NET_EXPOSURE: lambda at: at.exposure.most_net,
     Kind.LEVERAGE: lambda at: share(at.exposure.gross, at.equity),
     Kind.CONCENTRATION: lambda at: share(
         max(at.exposure.by_symbol.values(), default=ZERO), at.equity
     ),
-    Kind.OPEN_POSITIONS: lambda at: Decimal(len(at.exposure.places)),
+    Kind.OPEN_POSITIONS: lambda at: at.exposure.places_with(),
     Kind.ORDERS_PER_MINUTE: lambda at: Decimal(at.entries),
 }
 
@@ -352,9 +359,7 @@ _WITH_ENTRY: Mapping[Kind, Callable[[Standing, Entry], Decimal]] = {
     Kind.CONCENTRATION: lambda at, entry: share(
         at.exposure.by_symbol.get(entry.symbol, ZERO) + abs(entry.value), at.equity
     ),
-    Kind.OPEN_POSITIONS: lambda at, entry: Decimal(
-        len(at.exposure.places) + (entry.place not in at.exposure.places)
-    ),
+    Kind.OPEN_POSITIONS: lambda at, entry: at.exposure.places_with(entry.place),
     Kind.ORDERS_PER_MINUTE: lambda at, entry: Decimal(at.entries + 1),
 }
 
@@ -397,9 +402,9 @@ def breaches(rules: Iterable[Rule], at: Standing) -> list[Breach]:
 
 def refusal(rules: Iterable[Rule], at: Standing, entry: Entry) -> Breach | None:
     """The first rule that speaks against an entry: it would break the limit, and bring it no
-    nearer. A rule that only warns refuses nothing."""
+    nearer. A rule that only warns refuses nothing, nor does a loss that makes entries smaller."""
     for rule in rules:
-        if rule.action is Action.WARN:
+        if rule.action is Action.WARN or (rule.is_loss and rule.action is Action.REDUCE):
             continue
         value = rule.value(at) if rule.value_with is None else rule.value_with(at, entry)
         if value < rule.limit or not is_broken(rule, value):

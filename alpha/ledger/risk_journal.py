@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+import asyncpg
 import structlog
 
 from alpha.clock import Clock
@@ -32,6 +33,8 @@ _WITHIN_S = 5.0
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 5.0
 _CENTS = Decimal("1E-8")
+#: The database is away, or does not take a row.
+_NOT_WRITTEN: tuple[type[BaseException], ...] = (*CONNECTION_ERRORS, asyncpg.PostgresError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,7 @@ class RiskJournal:
     async def run(self) -> None:
         """Writes until cancelled, or until another daemon owns the accounts."""
         pause = _FIRST_PAUSE_S
+        said: set[str] = set()  # failures since the last time it went well
         while True:
             if not self.waiting:
                 await self._until_due()
@@ -183,18 +187,31 @@ class RiskJournal:
                     await self._write()
             except LeaseLost:
                 return
-            except CONNECTION_ERRORS as error:
-                log.debug("risk_not_written", error=type(error).__name__)
+            except _NOT_WRITTEN as error:
+                name = type(error).__name__
+                if name not in said:
+                    said.add(name)
+                    log.warning("risk_not_written", error=name, why=str(error))
                 await self._clock.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
             else:
                 pause = _FIRST_PAUSE_S
+                said.clear()
                 self._wrote.set()
 
     async def flush(self) -> None:
         """Writes what there is now, once."""
         await self._write()
         self._wrote.set()
+
+    async def finish(self, within_s: float) -> None:
+        """Writes what there is at the end of a run, as far as it can be."""
+        passing: tuple[type[BaseException], ...] = (LeaseLost, *_NOT_WRITTEN)
+        try:
+            async with asyncio.timeout(within_s):
+                await self.flush()
+        except passing as error:
+            log.warning("risk_not_written", error=type(error).__name__, why=str(error))
 
     async def _until_due(self) -> None:
         self._urgent.clear()
@@ -207,11 +224,16 @@ class RiskJournal:
     async def _write(self) -> None:
         events = list(self._events)
         states, anchors = dict(self._states), dict(self._anchors)
-        if not (events or states or anchors):
+        if states:  # by themselves: what is in force waits for no event or anchor
+            async with self._lease.owning() as connection:
+                for subject, trip, in_force in states.values():
+                    await self._save_state(connection, subject, trip, in_force)
+            for key, state in states.items():
+                if self._states.get(key) is state:
+                    del self._states[key]
+        if not (events or anchors):
             return
         async with self._lease.owning() as connection:
-            for subject, trip, in_force in states.values():
-                await self._save_state(connection, subject, trip, in_force)
             for event in events:
                 await self._save_event(connection, event)
             for subject, one in anchors.values():
@@ -219,9 +241,6 @@ class RiskJournal:
         written = {event.event_id for event in events}
         while self._events and self._events[0].event_id in written:
             self._events.popleft()
-        for key, state in states.items():
-            if self._states.get(key) is state:
-                del self._states[key]
         for name, kept in anchors.items():
             if self._anchors.get(name) is kept:
                 del self._anchors[name]

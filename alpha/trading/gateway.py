@@ -32,7 +32,7 @@ from alpha.trading.levels import levels
 from alpha.trading.protection import Protection
 from alpha.trading.sending import EXIT_RETRY_S, Sender
 from alpha.trading.signals import Answer, signal_rows
-from alpha.trading.sizing import Sizing
+from alpha.trading.sizing import Sized, Sizing
 
 log = structlog.get_logger(__name__)
 
@@ -184,8 +184,7 @@ class Gateway:
                 late = "the position was opened after this was decided"
                 qty, why = None, Refusal("nothing_to_close", late)
         else:
-            against = desk.entry_refusal()
-            qty, why = self._sizing.entry(intent, desk.bot_id, against, replayed=decision.replayed)
+            qty, why = self._judged(intent, desk, replayed=decision.replayed)
         link_id = planned.order_link_id
         if qty is None:
             self._refuse(desk.bot_id, intent, why)
@@ -198,6 +197,14 @@ class Gateway:
             return _Order(row, intent.stops, intent.price), None
         whole, _ = self._sizing.to_close(intent, desk.bot_id)
         return _Order(row, aim=_Aim(opened_ms, (whole or qty) - qty)), None
+
+    def _judged(self, intent: Enter, desk: Desk, *, replayed: bool) -> Sized:
+        """An entry that cannot be judged is refused; exits decided beside it go all the same."""
+        try:
+            return self._sizing.entry(intent, desk.bot_id, desk.entry_refusal(), replayed=replayed)
+        except Exception as error:
+            log.error("entry_not_judged", bot=desk.bot_id, symbol=intent.symbol, exc_info=True)
+            return None, Refusal("risk", f"it could not be judged: {type(error).__name__}")
 
     def _note_aim(self, order: _Order) -> None:
         if order.aim is not None:

@@ -130,8 +130,6 @@ class PortfolioRisk:
             found = refusal(scope.rules, standing, entry)
             if found is not None and found.rule.kind in LOSSES:
                 self._judge(scope, standing)
-                if found.rule.action is Action.REDUCE:
-                    found = None  # it makes entries smaller, from now on
             if found is not None:
                 after = "" if found.rule.kind in LOSSES else " with this entry"
                 return f"risk limit of {scope.label}: {found.words}{after}"

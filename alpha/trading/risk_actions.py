@@ -92,7 +92,8 @@ class RiskActions:
         if self._closing(held) > 0:
             return 0
         session = service.sessions.get(held.owner)
-        if session is not None and not session.caught_up:
+        ready = service.account.live if session is None else session.caught_up
+        if not ready:
             return 0
         qty = None
         if fraction is not None and fraction < ONE:

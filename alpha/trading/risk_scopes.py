@@ -117,6 +117,7 @@ class Picture:
     open_pnl: dict[str, Decimal]
     heard: dict[str, tuple[float, str]]
     pending: list[Held]
+    leaving: set[tuple[str, str, str]]  # places that exits on their way close whole
     _by_owner: dict[str | None, Exposure] = field(default_factory=dict)
 
     def exposure(self, owner: str | None) -> Exposure:
@@ -127,6 +128,7 @@ class Picture:
             for one in self.held:
                 if owner in (None, one.owner):
                     known.hold((one.account, one.owner, one.symbol), one.value)
+            known.leaving = {one for one in self.leaving if owner in (None, one[1])}
             for one in self.pending:
                 if owner in (None, one.owner):
                     known.enter((one.account, one.owner, one.symbol), one.value)
@@ -190,10 +192,11 @@ class Pictures:
         )
         known = self._pictures.get(name)
         if known is None or known.key != key:
-            known = Picture(key, orders_key, *self._held(account), self._pending(account))
+            seen = self._held(account)
+            known = Picture(key, orders_key, *seen, *self._on_their_way(account, seen[0]))
         elif known.orders_key != orders_key:
-            pending = self._pending(account)
-            known = Picture(key, orders_key, known.held, known.open_pnl, known.heard, pending)
+            orders = self._on_their_way(account, known.held)
+            known = Picture(key, orders_key, known.held, known.open_pnl, known.heard, *orders)
         self._pictures[name] = known
         return known
 
@@ -236,20 +239,32 @@ class Pictures:
         self._books[account.name] = (account.revision, found)
         return found
 
-    def _pending(self, account: Account) -> list[Held]:
-        """Entries of bots that may still trade: pending, sent, open, unknown."""
+    def _on_their_way(
+        self, account: Account, held: list[Held]
+    ) -> tuple[list[Held], set[tuple[str, str, str]]]:
+        """Entries of bots that may still trade: pending, sent, open, unknown; and the places
+        that exits close whole."""
         found = []
+        closing: dict[tuple[str, str], Decimal] = {}
         tracker = account.tracker
         for row in tracker.working():
+            left = row.qty - tracker.executed_qty(row.client_order_id)
+            if row.purpose == "exit":
+                owned = (row.bot_id, row.symbol)
+                closing[owned] = closing.get(owned, ZERO) + left
             if row.purpose != "entry":
                 continue
-            left = row.qty - tracker.executed_qty(row.client_order_id)
             quote = self.price(row.symbol)
             price = quote[0] if quote is not None else row.price
             if left > 0 and price is not None:
                 signed = left if row.side == "Buy" else -left
                 found.append(Held(account.name, row.bot_id, row.symbol, signed, signed * price))
-        return found
+        leaving = {
+            (one.account, one.owner, one.symbol)
+            for one in held
+            if closing and closing.get((one.owner, one.symbol), ZERO) >= abs(one.signed_qty)
+        }
+        return found, leaving
 
     # -- freshness ----------------------------------------------------------------------------
 
@@ -265,6 +280,8 @@ class Pictures:
             site = self._services.get(name)
             if site is None or not site.account.live:
                 return f"account {name} is not live"
+            if scope.bot_id is not None and scope.bot_id not in site.sessions:
+                return "the bot is not part of this run"  # its wallet is not known
         at, what = self._oldest(scope, pictures)
         oldest = self._clock.monotonic() - self._fresh_s
         return f"{what} is older than {self._fresh_s:g} s" if at < oldest else ""
@@ -305,8 +322,9 @@ class Pictures:
     # -- money --------------------------------------------------------------------------------
 
     def money(self, scope: Scope) -> tuple[Decimal, Decimal]:
-        """Equity and result in USDT. The result is what trades, fees and funding have moved since
-        the ledger began, with open PnL: no transfer changes it."""
+        """Equity and result in USDT, of a scope that is not `stale`. The result is what trades,
+        fees and funding have moved since the ledger began, with open PnL: no transfer changes it.
+        """
         equity = result = ZERO
         for name in scope.accounts:
             service, picture = self._services[name], self.of(name)
@@ -316,8 +334,7 @@ class Pictures:
                 wallet, cash = account.balance.usdt, sum(account.balance.cash.values(), ZERO)
             else:
                 open_pnl = picture.open_pnl.get(scope.bot_id, ZERO)
-                session = service.sessions.get(scope.bot_id)
-                wallet = session.wallet if session is not None else account.balance.usdt
+                wallet = service.sessions[scope.bot_id].wallet
                 cash = account.balance.cash.get(scope.bot_id, ZERO)
             equity += wallet + open_pnl
             result += cash + open_pnl
@@ -336,6 +353,7 @@ class Pictures:
             for symbol, size in one.by_symbol.items():
                 total.by_symbol[symbol] = total.by_symbol.get(symbol, ZERO) + size
             total.places |= one.places
+            total.leaving |= one.leaving
         return total
 
     def held(self, scope: Scope) -> list[Held]:

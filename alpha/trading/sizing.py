@@ -119,7 +119,7 @@ class Sizing:
             own = Decimal(intent.details.get("multiplier", "1"))
         except InvalidOperation:
             own = ONE
-        return min(left / own, ONE) if ZERO < own < ONE else left
+        return min(left / own, ONE) if own.is_finite() and ZERO < own < ONE else left
 
     def against(self, symbol: str, bot_id: str) -> str | None:
         """Why the bot may not enter the symbol at this moment, whatever the entry is."""

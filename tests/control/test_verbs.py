@@ -47,6 +47,11 @@ def test_words_find_their_arguments(verb: str, words: list[str], found: dict[str
     assert VERBS[verb].match(words) == found
 
 
+def test_what_people_write_can_be_stored() -> None:
+    given = VERBS["halt"].read({"reason": "a\0b\ud800c é"})
+    assert given.reason == "ab?c é"
+
+
 @pytest.mark.parametrize(
     ("verb", "words"),
     [

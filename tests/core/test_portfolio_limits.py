@@ -219,6 +219,42 @@ def test_a_rule_that_warns_refuses_nothing() -> None:
         assert (refusal([rule], at, entry) is None) is (action is Action.WARN)
 
 
+def test_a_loss_that_reduces_hides_no_later_limit() -> None:
+    anchors = replace(begin(MONDAY, D(9_500), D(-500)), week_equity=D(10_000), week_result=ZERO)
+    at = standing([(("main", "one", "A"), D(1))], equity=D(9_500), anchors=anchors)
+    reduces = Rule(Kind.WEEKLY_LOSS, D("0.05"), Action.REDUCE)
+    single = Rule(Kind.OPEN_POSITIONS, D(1), Action.BLOCK_ENTRIES)
+    entry = Entry("main", "one", "B", D(1))
+    assert [breach.rule for breach in breaches([reduces], at)] == [reduces]
+    assert refusal([reduces], at, entry) is None
+    found = refusal([reduces, single], at, entry)
+    assert found is not None and found.rule is single
+
+
+def test_a_loss_is_a_share_of_what_a_withdrawal_has_left() -> None:
+    """10,000 at the start, 9,000 withdrawn, 100 lost of the 1,000 that were left."""
+    for kind, place in (
+        (Kind.DAILY_LOSS, "day"),
+        (Kind.WEEKLY_LOSS, "week"),
+        (Kind.DRAWDOWN, "peak"),
+    ):
+        begun = {f"{place}_equity": D(10_000), f"{place}_result": ZERO}
+        anchors = replace(begin(MONDAY, D(900), D(-100)), **begun)
+        assert measure(kind, standing([], anchors=anchors)) == D("0.1")
+        assert measure(kind, standing([], anchors=replace(anchors, equity=D(20_000)))) == D("0.01")
+
+
+def test_a_position_that_is_being_closed_makes_room_for_another() -> None:
+    at = standing([(("main", "one", "A"), D(1))])
+    at.exposure.leaving.add(("main", "one", "A"))
+    assert measure(Kind.OPEN_POSITIONS, at) == 0
+    assert with_entry(Kind.OPEN_POSITIONS, at, Entry("main", "one", "A", D(1))) == 1
+    at.exposure.enter(("main", "one", "A"), D(1))
+    assert measure(Kind.OPEN_POSITIONS, at) == 1
+    flat = Trip(Kind.GROSS_EXPOSURE, Action.FLATTEN, D(2), D(1), MONDAY, 0, "why")
+    assert not is_over(flat, None, at, MONDAY), "it is held until the exit has traded"
+
+
 def test_a_loss_may_not_reach_its_limit() -> None:
     anchors = replace(begin(MONDAY, D(9_500), D(-500)), day_equity=D(10_000), day_result=ZERO)
     at = standing([], equity=D(9_500), anchors=anchors)

@@ -142,7 +142,20 @@ class Limited:
         details: Mapping[str, str] | None = None,
     ) -> int:
         """Decides to enter, without waiting for anything; how many orders come of it."""
-        intent = Enter(
+        return self.decide(
+            bot, self.entry(side, symbol=symbol, notional=notional, stops=stops, details=details)
+        )
+
+    def entry(
+        self,
+        side: str = "Buy",
+        *,
+        symbol: str = BTC,
+        notional: str = "450",
+        stops: StopPlan | None = STOPS,
+        details: Mapping[str, str] | None = None,
+    ) -> Enter:
+        return Enter(
             symbol=symbol,
             side="Buy" if side == "Buy" else "Sell",
             notional=D(notional),
@@ -152,12 +165,11 @@ class Limited:
             stops=stops,
             details=dict(details or {}),
         )
-        return self._decide(bot, intent)
 
-    def _decide(self, bot: str, intent: Enter | Exit) -> int:
+    def decide(self, bot: str, *intents: Enter | Exit) -> int:
         self._place += 1
         session = self.life.sessions[bot]
-        decision = session.handle.plan([intent], f"test:{self._place}", self.exchange.now_ms)
+        decision = session.handle.plan(list(intents), f"test:{self._place}", self.exchange.now_ms)
         assert decision is not None
         return self.life.service.gateway.carry_out(decision, session)
 
@@ -169,7 +181,7 @@ class Limited:
         return count
 
     async def leave(self, bot: str, *, symbol: str = BTC) -> int:
-        count = self._decide(bot, Exit(symbol=symbol, reason="time_exit"))
+        count = self.decide(bot, Exit(symbol=symbol, reason="time_exit"))
         await self.hear()
         return count
 

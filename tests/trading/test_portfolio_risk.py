@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from structlog.testing import capture_logs
 
 from alpha.clock import ManualClock
+from alpha.core.intents import Exit
 from alpha.core.risk import DAY_MS, Action, Kind, Rule
 from alpha.ledger.pool import Pool
 from tests.trading.exchange import START_MS, HandExchange
@@ -100,6 +103,58 @@ async def test_limits_of_a_bot_are_its_own(limited: Start) -> None:
     assert await crew.enter(TWO, symbol=ETH) == 1
 
 
+@pytest.mark.parametrize("scope", ["account", ONE])
+async def test_an_exit_makes_room_for_an_entry_of_the_same_decision(
+    limited: Start, scope: str
+) -> None:
+    crew = await limited(**{scope: (rule(Kind.OPEN_POSITIONS, "1"),)})
+    assert await crew.enter(ONE) == 1
+    out = Exit(symbol=BTC, reason="time_exit")
+    assert crew.decide(ONE, out, crew.entry(symbol=ETH)) == 2
+    assert crew.plan(ONE, symbol=BTC) == 0, "its place is taken"
+    await crew.hear()
+    assert (crew.held(ONE), crew.held(ONE, ETH)) == (D(0), D("4.5"))
+
+
+async def test_part_of_an_exit_makes_no_room(limited: Start) -> None:
+    crew = await limited(account=(rule(Kind.OPEN_POSITIONS, "1"),))
+    assert await crew.enter(ONE) == 1
+    part = Exit(symbol=BTC, reason="time_exit", qty=D(2))
+    assert crew.decide(ONE, part, crew.entry(symbol=ETH)) == 1
+    await crew.hear()
+    assert crew.held(ONE) == D("2.5")
+
+
+async def test_an_entry_that_cannot_be_judged_holds_no_exit_up(
+    limited: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew = await limited()
+    assert await crew.enter(ONE) == 1
+
+    def broken(entry: object) -> str | None:
+        raise ArithmeticError("a fault of the limits")
+
+    monkeypatch.setattr(crew.risk, "refusal", broken)
+    out = Exit(symbol=BTC, reason="time_exit")
+    assert crew.decide(ONE, crew.entry(symbol=ETH), out) == 1
+    await crew.hear()
+    assert crew.held(ONE) == 0 == crew.held(ONE, ETH)
+    await crew.life.stored()
+    (row,) = await crew.pool.fetch(
+        "SELECT rejected_by, rejection_reason FROM trading.signals WHERE rejected_by IS NOT NULL"
+    )
+    assert tuple(row) == ("risk", "it could not be judged: ArithmeticError")
+
+
+async def test_a_bot_that_is_not_part_of_this_run_is_not_judged(limited: Start) -> None:
+    crew = await limited(**{ONE: (rule(Kind.DRAWDOWN, "0.02"),)})
+    crew.life.service.sessions.pop(ONE)
+    crew.risk.assess()
+    assert crew.scope(ONE).anchors is None, "its part of the shared wallet is not known"
+    (row,) = crew.risk.rows()
+    assert (row["state"], row["why"]) == ("no data", "the bot is not part of this run")
+
+
 async def test_an_entry_that_brings_both_sides_nearer_is_not_refused(limited: Start) -> None:
     crew = await limited(netting=True, account=(rule(Kind.NET_EXPOSURE, "600"),))
     assert await crew.enter(ONE) == 1
@@ -185,6 +240,16 @@ async def test_reduce_halves_entries_once(limited: Start) -> None:
     assert crew.plan(ONE, notional="200", details={"multiplier": "0.5"}) == 1
     await crew.hear()
     assert crew.held(ONE) == 4
+
+
+@pytest.mark.parametrize("own", ["NaN", "sNaN", "Infinity", "-1"])
+async def test_reduce_halves_whatever_a_bot_says_of_its_own(limited: Start, own: str) -> None:
+    crew = await limited(**{ONE: (rule(Kind.WEEKLY_LOSS, "0.02", Action.REDUCE),)})
+    await _lose(crew)
+    await crew.look()
+    assert crew.plan(ONE, symbol=ETH, notional="400", details={"multiplier": own}) == 1
+    await crew.hear()
+    assert crew.held(ONE, ETH) == 2
 
 
 async def test_a_deposit_hides_no_loss_and_a_withdrawal_is_none(limited: Start) -> None:
@@ -307,6 +372,26 @@ async def test_losses_count_over_a_restart(limited: Start) -> None:
     await crew.restart()
     await crew.tick("50")
     assert await crew.enter(TWO, symbol=ETH) == 0 and "daily_loss" in await crew.why()
+
+
+async def test_a_halt_is_written_although_its_event_cannot_be(limited: Start, pool: Pool) -> None:
+    crew = await limited()
+    trip = crew.risk.order(crew.scope("overall"), Action.HALT, "root", "news")
+    crew.risk.tell(crew.scope("overall"), trip, "action", notes="a\0b")
+    with capture_logs() as logs:
+        task = asyncio.create_task(crew.journal.run())
+        before = crew.clock.now_ms()
+        assert not await crew.journal.settle(0.5)
+        task.cancel()
+        await asyncio.wait([task])
+        assert len(logs) == 1 and crew.clock.now_ms() > before + 250, "tried again, said once"
+        await crew.journal.finish(5.0)
+    rows = await pool.fetch("SELECT limit_name, in_force FROM trading.risk_state")
+    assert [tuple(row) for row in rows] == [("halt", True)]
+    assert [(row["event"], row["log_level"]) for row in logs] == [
+        ("risk_not_written", "warning"),
+        ("risk_not_written", "warning"),
+    ]
 
 
 async def test_everything_decided_without_a_database_is_written_when_it_is_back(

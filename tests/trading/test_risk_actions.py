@@ -10,6 +10,7 @@ import pytest
 from alpha.clock import ManualClock
 from alpha.core.risk import Action, Kind, Rule
 from alpha.ledger.pool import Pool
+from alpha.trading.account import AccountStatus
 from tests.trading.exchange import START_MS, HandExchange
 from tests.trading.life import MINUTE, register_beat
 from tests.trading.limited import BTC, ETH, ONE, TWO, WIDE, Limited, rule
@@ -153,7 +154,11 @@ async def test_a_bot_that_is_not_part_of_this_run_is_closed_too(limited: Start) 
     crew = await limited()
     assert await crew.enter(TWO) == 1
     crew.life.service.sessions.pop(TWO)
+    crew.life.account.become(AccountStatus.SYNCING)
     crew.risk.order(crew.scope(TWO), Action.FLATTEN, "root", "")
+    await crew.look()
+    assert crew.held(TWO) == D("4.5"), "what it holds is not known yet"
+    crew.life.account.become(AccountStatus.LIVE)
     for _ in range(2):
         await crew.look()
     assert crew.held(TWO) == 0 == crew.exchange.position(BTC)

@@ -8,7 +8,6 @@ import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
 
 from alpha import embedded, resources
 from alpha.alerts import Alerts
@@ -20,11 +19,14 @@ from alpha.core.reasons import ReasonBook
 from alpha.errors import NeedsOperator
 from alpha.ledger import migrations, registry
 from alpha.ledger.lease import Lease, LeaseHeld
-from alpha.ledger.migrations import Before, migrate
+from alpha.ledger.migrations import Applied, Before, migrate
 from alpha.ledger.pool import Pool, open_pool
 from alpha.ledger.reader import LedgerReader
 from alpha.ledger.writer import LedgerWriter
 from alpha.trading.latency import Latencies
+
+#: Connections of the lease alone: whose the accounts are never waits for what duties ask.
+LEASE_CONNECTIONS = 3
 
 #: Waits for the lease; False when the run ended before it came.
 StandBy = Callable[[Pool, Lease, LeaseHeld], Awaitable[bool]]
@@ -62,10 +64,13 @@ async def open_stores(
     where another installation holds an account; None when the run ended while it waited. The
     schema of a database that others work on is not touched."""
     dsn, direct, redis_url, servers = await _servers(stack, config, clock)
-    pool = await open_pool(dsn, clock=clock, pooler=True if direct != dsn else None)
+    pooler = True if direct != dsn else None
+    pool = await open_pool(dsn, clock=clock, pooler=pooler)
     stack.push_async_callback(pool.close)
+    lease_pool = await open_pool(dsn, clock=clock, max_size=LEASE_CONNECTIONS, pooler=pooler)
+    stack.push_async_callback(lease_pool.close)
     lease = Lease(
-        pool,
+        lease_pool,
         accounts,
         f"{installation} pid {os.getpid()}",
         installation=installation,
@@ -77,9 +82,13 @@ async def open_stores(
             return None
         await _refuse_to_migrate_under_others(direct, lease)
     point = restore_point(config, direct, clock)
-    applied = await migrate(
-        direct, resources.migrations_folder(), clock=clock, before=partial(_holding, lease, point)
-    )
+    applied: list[Applied] = []
+
+    async def change() -> None:
+        folder = resources.migrations_folder()
+        applied.extend(await migrate(direct, folder, clock=clock, before=point))
+
+    await _holding(lease, change)
     await registry.register(
         pool, [registry.AccountEntry(name, config.mode) for name in accounts], []
     )
@@ -94,17 +103,21 @@ async def open_stores(
 
 
 async def _holding(lease: Lease, work: Before) -> None:
-    """Keeps a lease that is ours while something takes longer than it lives. Raises LeaseLost."""
+    """Keeps a lease that is ours while something takes longer than it lives. Raises LeaseLost, and
+    the work ends where it is, once another owner has come."""
     if not lease.epochs:
         return await work()
     renewing = asyncio.create_task(lease.renew(), name="lease-at-start")
+    working = asyncio.ensure_future(work())
     try:
-        await work()
+        await asyncio.wait([renewing, working], return_when=asyncio.FIRST_COMPLETED)
         if renewing.done():
             renewing.result()
+        working.result()
     finally:
         renewing.cancel()
-        await asyncio.wait([renewing])
+        working.cancel()
+        await asyncio.wait([renewing, working])
 
 
 async def _own(pool: Pool, lease: Lease, stand_by: StandBy) -> bool:

@@ -43,6 +43,10 @@ SEALED: dict[Encryption, str] = {"none": "", "age": ".age", "gpg": ".gpg"}
 _UNFINISHED = ".unfinished"
 
 
+class FolderBusy(AlphaError):
+    """Another process writes a backup."""
+
+
 class Ledger(msgspec.Struct, frozen=True):
     """What the ledger held in the snapshot. `sha256` is None where the schema was too old to read.
     `verified_ms` and `seen_ms`: how far each account was known, exchange time."""
@@ -121,7 +125,7 @@ class BackupFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """One process at a time writes here. Raises AlphaError naming the other."""
+        """One process at a time writes here. Raises FolderBusy naming the other."""
         make_private(self.root)
         fd = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -129,7 +133,7 @@ class BackupFolder:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 holder = os.pread(fd, 64, 0).decode(errors="replace").strip() or "unknown"
-                raise AlphaError(
+                raise FolderBusy(
                     f"expected no other backup to {self.root} under way, was process {holder}; "
                     f"wait for its end"
                 ) from None

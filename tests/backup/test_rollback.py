@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import shutil
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,9 +13,10 @@ import pytest
 
 from alpha import resources
 from alpha.alerts import Alerts
+from alpha.backup.folder import FolderBusy
 from alpha.backup.points import restore_point
 from alpha.cli import main
-from alpha.clock import SystemClock
+from alpha.clock import ManualClock, SystemClock
 from alpha.config.load import load
 from alpha.core.reasons import BUILTIN
 from alpha.errors import NeedsOperator, NotFound
@@ -82,6 +85,18 @@ async def test_no_restore_point_no_migration(ledger_dsn: str, tmp_path: Path) ->
     assert await fetchval(ledger_dsn, HAS_COLUMN) == 0
 
 
+async def test_a_backup_under_way_is_waited_for(ledger_dsn: str, tmp_path: Path) -> None:
+    backups = backups_of(ledger_dsn, tmp_path)
+    with backups.folder.locked():
+        with pytest.raises(FolderBusy, match=f"was process {os.getpid()}"):
+            await restore_point(backups.config, ledger_dsn, ManualClock())()
+        making = asyncio.ensure_future(restore_point(backups.config, ledger_dsn, SystemClock())())
+        await asyncio.wait([making], timeout=0.5)
+        assert not making.done()
+    await making
+    assert [one.manifest.kind for one in backups.folder.all()] == ["migration"]
+
+
 async def test_a_database_without_accounts_needs_no_restore_point(
     postgres_dsn: str, tmp_path: Path
 ) -> None:
@@ -96,7 +111,8 @@ async def test_a_database_without_accounts_needs_no_restore_point(
 async def test_a_daemon_makes_one_when_it_starts_and_keeps_its_lease_meanwhile(
     ledger_dsn: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = with_one_more(tmp_path, CHANGE)
+    longer_than_a_lease = "SELECT pg_sleep(4.2);"
+    folder = with_one_more(tmp_path, CHANGE + longer_than_a_lease)
     monkeypatch.setattr(resources, "migrations_folder", lambda: folder)
     config = tmp_path / "config.toml"
     config.write_text(

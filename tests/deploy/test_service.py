@@ -86,6 +86,11 @@ def test_it_is_supervised_and_run_by_a_user_of_its_own() -> None:
     assert 5 <= watchdog_s() <= 60
 
 
+def test_a_long_start_is_not_cut_off() -> None:
+    """The change of a large database and the backup before it."""
+    assert only("TimeoutStartSec") == "infinity"
+
+
 def test_a_stop_reaches_the_daemon_alone() -> None:
     """Its servers take SIGTERM for themselves, and would be gone before its last write."""
     assert only("KillSignal") == "SIGTERM"

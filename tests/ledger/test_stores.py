@@ -54,3 +54,8 @@ async def test_another_daemon_may_be_making_the_database_at_the_same_moment(
             stand_by=nobody,
         )
         assert stores is not None and stores.lease.epochs == {"main": 1}
+        # However many duties wait for the database, the lease does not.
+        async with AsyncExitStack() as busy:
+            for _ in range(stores.pool.get_max_size()):
+                await busy.enter_async_context(stores.pool.acquire())
+            await stores.lease.renew_once()

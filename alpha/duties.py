@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
 import structlog
 
 from alpha.backup.duty import BackupDuty
@@ -29,6 +32,8 @@ log = structlog.get_logger(__name__)
 BEAT_EVERY_S = 5.0
 LOOK_EVERY_S = 1.0
 RISK_EVERY_S = 0.5
+#: All last words together: the process is to be gone within 5 s.
+END_WITHIN_S = 1.5
 
 
 class Duties:
@@ -88,11 +93,12 @@ class Duties:
         self._measuring.begin(schedule)
 
     async def end(self, why: str) -> None:
-        """What a clean stop leaves behind for readers."""
-        await self.beat(stopped=True)
-        await self._recorder.end(why)
-        await self._summaries.finish()
-        await self._measuring.end()
+        """What a clean stop leaves behind for readers, as far as there is time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(END_WITHIN_S):
+                await self.beat(stopped=True)
+                await asyncio.gather(self._recorder.end(why), self._measuring.end())
+                await self._summaries.finish()
 
     async def beat(self, *, stopped: bool = False) -> None:
         """Process and strategy heartbeats, states and equity, into the database."""

@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 POSITIONS_EVERY_S = 60.0
 LOOK_EVERY_S = 5.0
 FINISH_WITHIN_S = 2.0
+#: Days that took longer than this the last time are left to the next start.
+FINISH_DAYS_S = 0.3
 #: A refresh of the days may take this share of the time, at most.
 _REST = 50.0
 #: In this order: correlation is computed from the days.
@@ -48,6 +50,7 @@ class Summaries:
         #: earlier process left to do.
         self.stale = True
         self._not_before = clock.monotonic() + LOOK_EVERY_S
+        self._took_s = 0.0
         self._refused = False
 
     def begin(self, schedule: Schedule) -> None:
@@ -59,7 +62,7 @@ class Summaries:
         """Once more at the end, as far as there is time."""
         with suppress(TimeoutError):
             async with asyncio.timeout(FINISH_WITHIN_S):
-                if self.stale:
+                if self.stale and self._took_s <= FINISH_DAYS_S:
                     await self.refresh_days()
                 await self.refresh_positions()
 
@@ -86,7 +89,8 @@ class Summaries:
             if not await self._refresh(name):
                 self.stale = True
                 break
-        self._not_before = began + _REST * (self._clock.monotonic() - began)
+        self._took_s = self._clock.monotonic() - began
+        self._not_before = began + _REST * self._took_s
 
     async def _refresh(self, name: str) -> bool:
         try:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from alpha.clock import ManualClock
 from alpha.ledger.pool import Pool
 from alpha.ledger.queries import load
-from alpha.ledger.summaries import LOOK_EVERY_S, Summaries
+from alpha.ledger.summaries import FINISH_DAYS_S, LOOK_EVERY_S, Summaries
 from alpha.ledger.writer import LedgerWriter
 from tests.ledger.samples import T0, entry_commit, execution, exit_commit, funding_commit
 
@@ -56,3 +56,21 @@ async def test_a_refresh_that_fails_is_done_again(pool: Pool) -> None:
         assert summaries.stale
     await summaries.refresh_stale_days()
     assert not summaries.stale
+
+
+class SlowClock(ManualClock):
+    """Everything takes as long as it may at a stop, and a little more."""
+
+    def monotonic(self) -> float:
+        self.advance(round(FINISH_DAYS_S * 1000) + 1)
+        return super().monotonic()
+
+
+async def test_days_that_take_long_are_left_to_the_next_start(pool: Pool) -> None:
+    quick, slow = Summaries(pool, ManualClock(T0)), Summaries(pool, SlowClock(T0))
+    for summaries in (quick, slow):
+        await summaries.refresh_days()
+        summaries.stale = True
+        await summaries.finish()
+    assert not quick.stale
+    assert slow.stale

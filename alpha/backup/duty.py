@@ -141,6 +141,7 @@ class BackupDuty:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "alpha", "backup", "create", "--json"),
                 *("--scheduled", kind, "--mode", self._config.mode, *config),
+                *("--daemon", str(os.getpid())),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=said.fileno(),
                 stderr=asyncio.subprocess.STDOUT,

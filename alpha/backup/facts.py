@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 import asyncpg
@@ -12,8 +13,13 @@ from alpha.ledger.migrations import SCHEMAS
 from alpha.ledger.pool import Connection
 from alpha.ledger.queries import load
 from alpha.ledger.reader import LedgerReader
+from alpha.ledger.stored import execution_from
 
 CANDLES = "market_data"
+#: Executions that are read and hashed at once.
+PART = 5_000
+#: How long one statement over a large ledger may take.
+_WITHIN_S = 900.0
 _SQL = load("backup.sql")
 #: A schema that is older, or newer, than what this version reads.
 _OTHER_SCHEMA = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
@@ -56,7 +62,7 @@ async def count_rows(connection: Connection, *, candles: bool) -> dict[str, int]
             name = f"{row['nspname']}.{row['relname']}"
             counted[name] = int(
                 await connection.fetchval(
-                    f'SELECT count(*) FROM "{row["nspname"]}"."{row["relname"]}"', timeout=900
+                    f'SELECT count(*) FROM "{row["nspname"]}"."{row["relname"]}"', timeout=_WITHIN_S
                 )
             )
     return counted
@@ -94,14 +100,23 @@ async def _ledger(connection: Connection, rows: dict[str, int]) -> Ledger:
 
 
 async def _read_ledger(connection: Connection) -> tuple[str, dict[str, int], dict[str, int]]:
-    """The hash, symbol by symbol, so that a large ledger need not fit into memory; how far each
-    account is known."""
+    """The hash, part by part, so that a large ledger need not fit into memory; how far each
+    account is known. A daemon that starts renews its lease meanwhile: so a thread hashes."""
     reader, digest = LedgerReader(connection), LedgerDigest()
     seen, verified = {}, {}
     for account in sorted(await reader.accounts()):
         marks = await reader.marks(account)
         seen[account], verified[account] = marks.seen_ms, marks.verified_ms
         for symbol in sorted(await reader.booked_symbols(account)):
-            digest.add(await reader.executions_since(account, symbol, None))
-    digest.add(await reader.all_overrides())
+            await _add_executions(connection, digest, account, symbol)
+    await asyncio.to_thread(digest.add, await reader.all_overrides())
     return digest.hexdigest(), seen, verified
+
+
+async def _add_executions(
+    connection: Connection, digest: LedgerDigest, account: str, symbol: str
+) -> None:
+    query = load("reads.sql")["executions_since"]
+    cursor = await connection.cursor(query, account, symbol, None, timeout=_WITHIN_S)
+    while rows := await cursor.fetch(PART, timeout=_WITHIN_S):
+        await asyncio.to_thread(digest.add, map(execution_from, rows))

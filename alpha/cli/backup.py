@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
+import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +27,7 @@ NameArgument = Annotated[
 ]
 #: What the daemon's own backups leave to everything else on the machine.
 _NICENESS = 15
+_PR_SET_PDEATHSIG = 1
 
 
 @app.command("create")
@@ -34,6 +38,7 @@ def create(
         str | None,
         typer.Option("--scheduled", metavar="KIND", help="hourly or daily: as the daemon does."),
     ] = None,
+    daemon: Annotated[int | None, typer.Option("--daemon", metavar="PID", hidden=True)] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Back the database up; with --scheduled daily Redis, too."""
@@ -41,6 +46,8 @@ def create(
         raise typer.BadParameter(f"expected hourly or daily, was {scheduled!r}")
     if scheduled is not None:
         os.nice(_NICENESS)
+    if daemon is not None:
+        _end_with(daemon)
     from alpha.control.wire import encode
 
     kind: Kind = "manual" if scheduled is None else "daily" if scheduled == "daily" else "hourly"
@@ -52,6 +59,17 @@ def create(
     for what, said in redis.items():
         if said is not None:
             print(f"{what}: {said}")
+
+
+def _end_with(daemon: int) -> None:
+    """Has the kernel end this process when its daemon dies: the next one needs the folder, and
+    pg_dump's locks stand in the way of a migration. It ends as by Ctrl-C, which ends pg_dump."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != daemon:  # it died before the request was in
+        raise typer.Abort
 
 
 async def _create(config: Config, kind: Kind) -> tuple[Backup, dict[str, str | None]]:

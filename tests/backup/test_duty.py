@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from alpha.backup.duty import BackupDuty
@@ -14,8 +19,17 @@ from alpha.config.load import load
 from alpha.errors import AlphaError
 from alpha.ledger.pool import Pool, open_pool
 from tests.backup.conftest import execute
+from tests.conftest import ROOT
+from tests.until import until
 
 HOUR = 3_600_000
+#: A daemon, as far as its backup can tell.
+DAEMON = """
+import os, subprocess, sys
+command = [sys.executable, "-m", "alpha", "backup", "create", "--scheduled", "hourly"]
+options = ["--daemon", str(os.getpid()), "--config", sys.argv[1]]
+subprocess.run([*command, *options], start_new_session=True)
+"""
 DAY_AGO = "UPDATE config.schema_migrations SET applied_at = applied_at - interval '25 hours'"
 
 
@@ -99,3 +113,45 @@ async def test_when_something_is_due(
     await only.look()
     asked = [only.due(at(*time)) for time in ((1, 59), (2, 0), (5, 14), (5, 15))]
     assert asked == [None, "hourly", "hourly", "daily"]
+
+
+async def test_a_backup_ends_with_its_daemon(
+    ledger_dsn: str, redis_url: str, pool: Pool, tmp_path: Path
+) -> None:
+    """And so does pg_dump, whose locks a migration of the next daemon would wait for."""
+    duty_of(ledger_dsn, redis_url, pool, ManualClock(), tmp_path)
+    watcher = await asyncpg.connect(ledger_dsn)
+    at_work = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND application_name = 'pg_dump'"
+    )
+
+    async def works() -> bool:
+        return bool(await watcher.fetchval(at_work))
+
+    async def has_ended() -> bool:
+        return not await works()
+
+    holder = await asyncpg.connect(ledger_dsn)
+    daemon = _start(tmp_path / "config.toml")
+    try:
+        async with holder.transaction():
+            await holder.execute("LOCK TABLE trading.fills")
+            await until(works, "pg_dump", within_s=60)
+            await asyncio.to_thread(_kill, daemon)
+            await until(has_ended, "the end of pg_dump", within_s=15)
+    finally:
+        _kill(daemon)
+        await holder.close()
+        await watcher.close()
+    assert list((tmp_path / "backups").rglob("*.dump*")) == []
+
+
+def _start(config: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", DAEMON, str(config)]
+    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()

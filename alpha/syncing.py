@@ -16,7 +16,7 @@ from alpha.live import Live
 from alpha.schedule import Daily, Duty, Every, Schedule
 from alpha.stores import Stores
 from alpha.supervision import Supervisor
-from alpha.sync.account import AccountSync
+from alpha.sync.account import PASSING, AccountSync
 
 log = structlog.get_logger(__name__)
 
@@ -67,14 +67,18 @@ class Syncing:
     # -- every hour ---------------------------------------------------------------------------
 
     async def _hourly(self) -> None:
-        for name in set(self._live.services) - self.busy:
+        for name in sorted(self._live.services):
+            if name in self.busy:
+                continue
             self.busy.add(name)
             await self._carry_out(name, "hourly", lambda one: one.sync("hourly"))
 
     async def _nightly(self) -> None:
         """Every account's cash, after what has happened until then was brought in. One that cannot
         be asked is told of and does not keep the others waiting."""
-        for name in set(self._live.services) - self.busy:
+        for name in sorted(self._live.services):
+            if name in self.busy:
+                continue
             self.busy.add(name)
             run = await self._carry_out(name, "hourly", lambda one: one.sync("hourly", audit=True))
             if run is None or run.status != "completed":
@@ -91,7 +95,7 @@ class Syncing:
         """The run, as far as it could be recorded."""
         try:
             run = await self._done(self._account(name), kind, work)
-        except CONNECTION_ERRORS as error:
+        except PASSING as error:
             log.warning("sync_not_recorded", account=name, error=type(error).__name__)
             return None
         finally:

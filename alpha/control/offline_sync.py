@@ -7,10 +7,11 @@ from alpha.clock import Clock, SystemRandomness
 from alpha.config import Config
 from alpha.config.show import secrets_of
 from alpha.control.truth import exchange_reader
-from alpha.errors import AlphaError, NotFound, NotRunning
+from alpha.errors import NotFound, NotRunning
 from alpha.installation import installation_id
 from alpha.ledger.alert_journal import AlertJournal
 from alpha.ledger.pool import Pool
+from alpha.sync.account import PASSING
 from alpha.sync.stored import stored_accounts
 
 
@@ -46,7 +47,7 @@ async def sync_stored(
                     await (
                         one.sync("manual", audit=True) if months is None else one.backfill(months)
                     )
-                except AlphaError as error:
+                except PASSING as error:
                     await one.not_begun("manual" if months is None else "backfill", error)
         journal = AlertJournal(pool, clock)
         for alert in alerts.recent:

@@ -230,6 +230,17 @@ def anew(anchors: Anchors, kinds: Iterable[Kind]) -> Anchors:
     return anchors
 
 
+def shifted(anchors: Anchors, cash: Decimal) -> Anchors:
+    """As if this cash had moved before the anchors began."""
+    return replace(
+        anchors,
+        day_result=anchors.day_result + cash,
+        week_result=anchors.week_result + cash,
+        peak_result=anchors.peak_result + cash,
+        result=anchors.result + cash,
+    )
+
+
 # -- where a scope stands ---------------------------------------------------------------------
 
 

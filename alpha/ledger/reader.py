@@ -99,6 +99,11 @@ class LedgerReader:
         rows = await self._fetch("executions_since", account, symbol, after_ms)
         return [execution_from(row) for row in rows]
 
+    async def count_since(self, account: str, symbol: str, after_ms: int | None) -> int:
+        """How many executions are later than `after_ms` (None: all)."""
+        rows = await self._fetch("count_since", account, symbol, after_ms)
+        return int(rows[0]["count"])
+
     async def execution_places(
         self, exec_id: str, account: str | None = None
     ) -> list[tuple[str, str, int]]:

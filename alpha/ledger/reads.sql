@@ -47,6 +47,11 @@ SELECT symbol FROM traded WHERE symbol IS NOT NULL
 UNION SELECT symbol FROM trading.adjustments WHERE account = $1
 ORDER BY symbol;
 
+-- name: count_since
+SELECT count(*) AS count
+  FROM trading.ledger_rows
+ WHERE account = $1 AND symbol = $2 AND ($3::timestamptz IS NULL OR exec_time > $3);
+
 -- name: last_flat
 -- The newest moment, at or before $3, after whose last execution no bot held anything. Steps
 -- back over the positions that cover the moment; NULL: nothing was traded up to then.

@@ -34,6 +34,19 @@ ON CONFLICT (scope, subject) DO UPDATE SET
     peak_result = excluded.peak_result, seen_at = excluded.seen_at, equity = excluded.equity,
     result = excluded.result;
 
+-- name: shift_anchors
+-- An owner's cash counts for its own scope, for the account's and for everything.
+UPDATE trading.risk_anchors AS a
+   SET day_result = a.day_result + moved.cash, week_result = a.week_result + moved.cash,
+       peak_result = a.peak_result + moved.cash, result = a.result + moved.cash
+  FROM (SELECT b.scope, b.subject, sum(c.cash) AS cash
+          FROM trading.risk_anchors AS b
+          JOIN unnest($2::text[], $3::numeric[]) AS c (bot_id, cash)
+            ON b.bot_id IS NULL OR b.bot_id = c.bot_id
+         WHERE $1 = ANY(b.accounts)
+         GROUP BY b.scope, b.subject) AS moved
+ WHERE a.scope = moved.scope AND a.subject = moved.subject;
+
 -- name: save_state
 INSERT INTO trading.risk_state (
     scope, subject, limit_name, accounts, account, bot_id, in_force, action, value, limit_value,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
@@ -154,8 +154,11 @@ class RiskJournal:
         self._states[(*event.subject.key, event.trip.name)] = (event.subject, event.trip, in_force)
         self._urgent.set()
 
-    def keep(self, subject: Subject, anchors: Anchors) -> None:
+    def keep(self, subject: Subject, anchors: Anchors, *, soon: bool = False) -> None:
+        """`soon`: what comes back after a crash has to match the ledger."""
         self._anchors[subject.key] = (subject, anchors)
+        if soon:
+            self._urgent.set()
 
     @property
     def waiting(self) -> bool:
@@ -173,6 +176,19 @@ class RiskJournal:
             return False
         return True
 
+    async def shift(self, account: str, cash: Mapping[str, Decimal]) -> None:
+        """What history has added to each owner's cash: the stored anchors as if it had moved
+        before they began."""
+        if not cash:
+            return
+        async with self._lease.owning() as connection:
+            await connection.execute(
+                self._sql["shift_anchors"],
+                account,
+                list(cash),
+                [_number(one) for one in cash.values()],
+            )
+
     # -- to the database ----------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -182,6 +198,7 @@ class RiskJournal:
         while True:
             if not self.waiting:
                 await self._until_due()
+            self._urgent.clear()
             try:
                 async with asyncio.timeout(_WITHIN_S):
                     await self._write()
@@ -214,7 +231,6 @@ class RiskJournal:
             log.warning("risk_not_written", error=type(error).__name__, why=str(error))
 
     async def _until_due(self) -> None:
-        self._urgent.clear()
         try:
             async with asyncio.timeout(ANCHORS_EVERY_S):
                 await self._urgent.wait()

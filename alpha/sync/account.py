@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Protocol
 
+import asyncpg
 import structlog
 
 from alpha.bybit.closings import closings
@@ -45,8 +46,8 @@ FIRST_MS = 7 * DAY_MS
 #: The exchange keeps executions and closed PnL for two years, less what a run takes.
 RETENTION_MS = 730 * DAY_MS - 3_600_000
 MONTH_MS = 365 * DAY_MS // 12
-#: More executions in one position than a transaction can take in its time.
-MOST_ROWS = 10_000
+#: More executions than this are too many to be folded and written in one transaction.
+MOST_ROWS = 3_000
 #: Folding history lets everything else run after so many rows.
 _SLICE = 100
 _TRIES = 5
@@ -56,7 +57,12 @@ _LOOK_AGAIN_S = 1.0
 #: A note for each of so many executions.
 _NAMED = 20
 
-PASSING: tuple[type[BaseException], ...] = (AlphaError, *CONNECTION_ERRORS)
+PASSING: tuple[type[BaseException], ...] = (
+    AlphaError,
+    *CONNECTION_ERRORS,
+    asyncpg.PostgresError,
+    ValueError,  # something was not as expected; asyncpg's own of data is one
+)
 Key = tuple[str, str]
 Rows = tuple[Execution, ...]
 
@@ -155,7 +161,7 @@ class AccountSync:
 
             return await self._carried_out(run, work)
 
-    async def not_begun(self, kind: Kind, error: AlphaError) -> Run:
+    async def not_begun(self, kind: Kind, error: BaseException) -> Run:
         """A run that found no exchange to ask, or an account that is not live."""
         now_ms = self._clock.now_ms()
         run = await self._store.begin(self.name, kind, now_ms, now_ms, 0)
@@ -198,7 +204,7 @@ class AccountSync:
             log.warning("sync_failed", account=self.name, kind=run.kind, error=words)
         try:
             await self._store.update(run)
-        except CONNECTION_ERRORS as error:
+        except PASSING as error:
             log.debug("sync_status_not_written", error=type(error).__name__)
         return run
 
@@ -293,7 +299,16 @@ class AccountSync:
             )
         rest = [*open_end, *missed]
         if rest:
-            await self._persist(lambda: self._catch_up.bring(rest))
+            oldest_ms = min(row.exec_time for row in rest)
+            count = len(rest) + await self._catch_up.rewritten(symbol, oldest_ms)
+            if count > MOST_ROWS:
+                left = (*left, *rest)
+                run = run.noting(
+                    f"{symbol}: expected at most {MOST_ROWS} executions to fold anew from "
+                    f"{iso(oldest_ms)}, were {count}; {len(rest)} stay out"
+                )
+            else:
+                await self._persist(lambda: self._catch_up.bring(missed, history=open_end))
         await self._catch_up.drain()
         new = len(old) + len(missed) - len(left)
         self.account.backfilled += new

@@ -43,6 +43,8 @@ class Store(Protocol):
         self, account: str, symbol: str, after_ms: int | None
     ) -> list[Execution]: ...
 
+    async def count_since(self, account: str, symbol: str, after_ms: int | None) -> int: ...
+
     async def order_tags(
         self, account: str, symbol: str | None = None
     ) -> Mapping[str, OrderTag]: ...
@@ -114,15 +116,23 @@ class CatchUp:
             self._replace(symbol, flat_ms, [*found, *held], (override,), before)
         await self.drain()
 
-    async def bring(self, rows: Collection[Execution]) -> None:
-        """Folds executions that nobody has brought, wherever they lie. Afterwards the database
-        holds them. Raises RetryLater or a connection error when it could not be reached; the next
-        sweep then goes on with them."""
+    async def bring(
+        self, rows: Collection[Execution], *, history: Collection[Execution] = ()
+    ) -> None:
+        """Folds executions that nobody has brought, wherever they lie: `rows`, and `history` from
+        before everything known, which moves no limit. Afterwards the database holds them. Raises
+        RetryLater or a connection error when it could not be reached; the next sweep then goes on
+        with them."""
         await self.drain()
         self._expect_ledger()
-        self._account.receive_late(rows)
+        self._account.receive_late([*history, *rows], history=history)
         await self._late()
         await self.drain()
+
+    async def rewritten(self, symbol: str, oldest_ms: int) -> int:
+        """How many rows of the ledger bringing one of that time would fold anew."""
+        flat_ms = await self._flat_before(symbol, oldest_ms)
+        return await self._answer(self._store.count_since(self._account.name, symbol, flat_ms))
 
     async def put_before(self, symbol: str, rows: Sequence[Execution]) -> None:
         """Writes history from before everything known of the symbol: in ledger order, from a
@@ -148,6 +158,7 @@ class CatchUp:
         for row in rows:
             account.remember([row.key], row.exec_time)
         account.commit_change(change)
+        account.history(change.tallies)
         account.tell_tallies(change.tallies)
 
     def _expect_ledger(self) -> None:
@@ -184,7 +195,9 @@ class CatchUp:
         rows = list(account.late)
         await self.drain()
         await self._bring({row.symbol for row in rows}, rows)
-        account.late = [row for row in account.late if row not in rows]
+        brought = {row.key for row in rows}
+        account.late = [row for row in account.late if row.key not in brought]
+        account.late_history -= brought
         log.warning("late_executions", account=account.name, rows=len(rows))
 
     async def _bring(
@@ -238,9 +251,15 @@ class CatchUp:
         everything = BEGINNING_MS if flat_ms is None else flat_ms
         account.commit_change(replace(change, replaced_after_ms=everything), overrides=overrides)
         # The bots' sums hold everything that was folded before, under the rules of then.
-        counted = [row for row in rows if row not in account.late]
+        late = {row.key for row in account.late}
+        counted = [row for row in rows if row.key not in late]
         past = account.new_book(symbol, flat_ms)
         past.add(counted, rules_before or account.rules)
+        old = [row for row in rows if row.key not in late or row.key in account.late_history]
+        if len(old) > len(counted):
+            begun_earlier = account.new_book(symbol, flat_ms)
+            begun_earlier.add(old, rules_before or account.rules)
+            account.history(begun_earlier.added_to(past))
         account.tell_tallies(book.added_to(past))
         account.tell_differences(book, before)
 
@@ -250,15 +269,18 @@ class CatchUp:
         """A flat moment before everything that memory holds of a symbol and before `oldest_ms`,
         and what the database has after it."""
         account = self._account
-        times = [row.exec_time for row in self._held(symbol)]
-        times += [oldest_ms] if oldest_ms is not None else []
-        # A book refuses rows at its checkpoint.
-        before_ms = min(times) - 1 if times else None
-        flat_ms = await self._answer(self._store.last_flat_ms(account.name, symbol, before_ms))
+        flat_ms = await self._flat_before(symbol, oldest_ms)
         tags = await self._answer(self._store.order_tags(account.name, symbol))
         account.tracker.tags.update(tags)
         after = self._store.executions_since(account.name, symbol, flat_ms)
         return flat_ms, await self._answer(after)
+
+    async def _flat_before(self, symbol: str, oldest_ms: int | None) -> int | None:
+        times = [row.exec_time for row in self._held(symbol)]
+        times += [oldest_ms] if oldest_ms is not None else []
+        # A book refuses rows at its checkpoint.
+        before_ms = min(times) - 1 if times else None
+        return await self._answer(self._store.last_flat_ms(self._account.name, symbol, before_ms))
 
 
 async def _nothing() -> set[tuple[str, str]]:

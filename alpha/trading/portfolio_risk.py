@@ -14,6 +14,7 @@ import structlog
 
 from alpha.alerts import Alerts
 from alpha.clock import Clock, Randomness, VenueClock, iso
+from alpha.core.records import Tally
 from alpha.core.risk import (
     BEYOND,
     LOSSES,
@@ -35,6 +36,7 @@ from alpha.core.risk import (
     is_over,
     measure,
     refusal,
+    shifted,
 )
 from alpha.ledger.risk_journal import RiskEvent, RiskJournal, Stored
 from alpha.trading.risk_scopes import Picture, Pictures, Scope
@@ -87,6 +89,17 @@ class PortfolioRisk:
             scope.note_trips()
             for trip in scope.trips.values():
                 log.warning("risk_limit_in_force", scope=scope.label, limit=trip.name, why=trip.why)
+
+    def began_earlier(self, account: str, tallies: Iterable[Tally]) -> None:
+        """History is about to enter the books: what it has earned or lost is no result of today,
+        so where the scopes began shifts by it."""
+        for one in tallies:
+            for scope in self._chain(account, one.bot_id):
+                if scope.anchors is None or not one.cash:
+                    continue
+                scope.anchors = shifted(scope.anchors, one.cash)
+                self._seen.pop(scope.subject.key, None)
+                self.journal.keep(scope.subject, scope.anchors, soon=True)
 
     # -- the send path ------------------------------------------------------------------------
 

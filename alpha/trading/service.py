@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
 import structlog
 
@@ -110,6 +111,8 @@ class AccountService:
             reconnect=stream.reconnect,
         )
         account.manual.pause = self._pause_bot
+        if tools.portfolio is not None:
+            account.history = partial(tools.portfolio.began_earlier, account.name)
         self.reconciler = Reconciler(
             account,
             rest,

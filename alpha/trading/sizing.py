@@ -6,7 +6,7 @@ already closing it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from alpha.core.events import Side
 from alpha.core.instruments import Instrument, SizeRejected
 from alpha.core.intents import Enter, Exit
 from alpha.core.orders import OrderState, is_terminal
-from alpha.core.records import OrderRow
+from alpha.core.records import OrderRow, Tally
 from alpha.core.refusals import Refusal
 from alpha.core.risk import Entry, EntryRisk, check_entry
 from alpha.trading.account import Account
@@ -47,6 +47,9 @@ class Portfolio(Protocol):
     def size_multiplier(self, account: str, bot_id: str) -> Decimal:
         """What is left of the size of its entries, up to 1."""
 
+    def began_earlier(self, account: str, tallies: Iterable[Tally]) -> None:
+        """Told what history adds to the bots' sums, right before they gain it."""
+
 
 class NoLimits:
     """Where no portfolio limits are kept."""
@@ -59,6 +62,9 @@ class NoLimits:
 
     def size_multiplier(self, account: str, bot_id: str) -> Decimal:
         return ONE
+
+    def began_earlier(self, account: str, tallies: Iterable[Tally]) -> None:
+        """There is nothing to shift."""
 
 
 class Sizing:

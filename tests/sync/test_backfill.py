@@ -10,7 +10,7 @@ from alpha.core.events import Execution
 from alpha.errors import RetryLater
 from alpha.ledger.lease import Lease, LeaseHeld
 from alpha.sync import account as syncing
-from tests.sync.conftest import ACCOUNT, CLOCK, D, Site
+from tests.sync.conftest import ACCOUNT, BOT, CLOCK, D, Site
 
 
 async def round_trips(site: Site, count: int, symbol: str = "ETHUSDT") -> None:
@@ -108,6 +108,53 @@ async def test_a_backfill_that_was_cut_off_goes_on_where_it_was(
         ("completed", ""),
     ]
     assert await site.pool.fetchval("SELECT count(*) FROM trading.sync_backlog") == 0
+
+
+async def test_history_shifts_the_anchors_of_limits(site: Site) -> None:
+    await round_trips(site, 2)
+    await site.trade("Buy", "0.5", "BTCUSDT")  # still open: its fee moves cash
+    scopes = [("overall", "main+other", None), ("account", ACCOUNT, None), ("bot", BOT, BOT)]
+    for scope, subject, bot_id in scopes:
+        await site.pool.execute(
+            """
+            INSERT INTO trading.risk_anchors (
+                scope, subject, accounts, account, bot_id, day, day_equity, day_result, week,
+                week_equity, week_result, peak_equity, peak_result, seen_at, equity, result)
+            VALUES ($1, $2, $3, $4, $5, DATE '2026-01-05', 100, 1, DATE '2026-01-05', 100, 2, 100,
+                    3, now(), 100, 4)
+            """,
+            *(scope, subject, subject.split("+") if scope == "overall" else [ACCOUNT]),
+            *(None if scope == "overall" else ACCOUNT, bot_id),
+        )
+    async with site.sync() as sync:
+        assert (await sync.backfill(1)).status == "completed"
+    cash = await site.pool.fetchval("SELECT sum(realised - commission) FROM trading.fills")
+    assert cash < 0
+    rows = await site.pool.fetch(
+        "SELECT scope, day_result - 1, week_result - 2, peak_result - 3, result - 4 "
+        "FROM trading.risk_anchors"
+    )
+    for scope, *shifts in (tuple(row.values()) for row in rows):
+        wanted = D(0) if scope == "bot" else cash.quantize(D("1E-8"))  # `manual` has traded
+        assert shifts == [wanted] * 4, scope
+
+
+async def test_what_would_fold_too_much_anew_stays_out(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.trade("Buy", "0.5", "BTCUSDT")
+    async with site.sync() as sync:
+        assert (await sync.backfill(1)).left == 0
+    known = await site.truth()
+    assert await site.ledger() == known
+    await site.trade("Sell", "0.1", "BTCUSDT")
+    missed = await site.truth() - known
+    monkeypatch.setattr(syncing, "MOST_ROWS", len(known) + len(missed) - 1)
+    async with site.sync() as sync:
+        run = await sync.backfill(1)
+    assert (run.status, run.new, run.left) == ("completed", 0, len(missed))
+    assert "to fold anew" in run.notes[0] and f"{len(missed)} stay out" in run.notes[0]
+    assert await site.ledger() == known
 
 
 async def test_an_account_that_a_daemon_holds_is_left_alone(site: Site) -> None:

@@ -93,6 +93,9 @@ class Reader:
         rows = [r for r in self._model.executions.values() if r.exec_time > (after_ms or 0)]
         return sorted(rows, key=lambda row: row.ledger_key)
 
+    async def count_since(self, account: str, symbol: str, after_ms: int | None) -> int:
+        return len(await self.executions_since(account, symbol, after_ms))
+
     async def order_tags(self, account: str, symbol: str | None = None) -> Mapping[str, OrderTag]:
         return self._tags
 

@@ -14,8 +14,9 @@ from alpha.clock import ManualClock
 from alpha.core.intents import Exit
 from alpha.core.risk import DAY_MS, Action, Kind, Rule
 from alpha.ledger.pool import Pool
+from tests.core.histories import by
 from tests.trading.exchange import START_MS, HandExchange
-from tests.trading.life import MINUTE, register_beat
+from tests.trading.life import ACCOUNT, MINUTE, register_beat
 from tests.trading.limited import BTC, ETH, FRESH_S, ONE, TWO, WIDE, Limited, rule
 
 D = Decimal
@@ -411,3 +412,60 @@ async def test_everything_decided_without_a_database_is_written_when_it_is_back(
     with pytest.raises(Exception, match="append-only"):
         await pool.execute("DELETE FROM audit.risk_events")
     assert BTC not in crew.life.account.positions(ONE)
+
+
+@pytest.mark.parametrize("exit_price", ["40", "160"])
+async def test_history_is_no_result_of_today(limited: Start, exit_price: str) -> None:
+    """600 USDT lost or won long ago: 6 % of the bot's capital, 0.6 % of the account."""
+    losses = (
+        rule(Kind.DAILY_LOSS, "0.004", Action.FLATTEN),
+        rule(Kind.WEEKLY_LOSS, "0.004", Action.HALT),
+        rule(Kind.DRAWDOWN, "0.004", Action.HALT),
+    )
+    crew = await limited(overall=losses, account=losses, **{ONE: losses})
+    await _hold(crew)
+    crew.risk.assess()
+    before = _lost(crew)
+    catch_up = crew.life.service.recovery.catch_up
+    old = {"account": ACCOUNT, "symbol": ETH}
+    bought = by(ONE, "e1", "Buy", "10", "100", **old, exec_time=START_MS - 9 * DAY_MS)
+    sold = by(ONE, "e2", "Sell", "10", exit_price, **old, exec_time=START_MS - 8 * DAY_MS)
+    await catch_up.put_before(ETH, [bought, sold])
+    older = {"account": ACCOUNT, "symbol": "SOLUSDT"}
+    open_end = [
+        by(ONE, "e3", "Buy", "10", "100", **older, exec_time=START_MS - 9 * DAY_MS),
+        by(ONE, "e4", "Sell", "10", exit_price, **older, exec_time=START_MS - 8 * DAY_MS),
+    ]
+    await catch_up.bring([], history=open_end)
+    moved = 2 * 10 * (D(exit_price) - 100)
+    assert crew.life.account.balance.cash[ONE] - moved == _paid(crew)
+    await crew.look()
+    assert _lost(crew) == before and crew.alerts == [] and crew.held(ONE) == D("4.5")
+    await crew.journal.flush()
+    await crew.restart()
+    await crew.look()
+    assert crew.alerts == [] and _lost(crew) == before
+
+    missed = {"account": ACCOUNT, "symbol": "XRPUSDT"}
+    rows = [
+        by(ONE, "e5", "Buy", "10", "100", **missed, exec_time=START_MS - 2_000),
+        by(ONE, "e6", "Sell", "10", "40", **missed, exec_time=START_MS - 1_000),
+    ]
+    await crew.life.service.recovery.catch_up.bring(rows)
+    await crew.look()
+    assert "risk_breach" in crew.kinds(), "what was missed counts"
+
+
+def _lost(crew: Limited) -> list[tuple[Decimal, Decimal, Decimal]]:
+    """Since the day, the week and the best began, by scope."""
+    found = [one.anchors for one in crew.risk.scopes if one.anchors is not None]
+    return [
+        (at.day_result - at.result, at.week_result - at.result, at.peak_result - at.result)
+        for at in found
+    ]
+
+
+def _paid(crew: Limited) -> Decimal:
+    """The fees of what the bot holds."""
+    fills = crew.life.account.books[BTC].fills_of(ONE)
+    return -sum((fill.fee for fill in fills), D(0))

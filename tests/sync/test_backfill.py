@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
 from alpha.core.events import Execution
@@ -108,6 +109,20 @@ async def test_a_backfill_that_was_cut_off_goes_on_where_it_was(
         ("completed", ""),
     ]
     assert await site.pool.fetchval("SELECT count(*) FROM trading.sync_backlog") == 0
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), asyncpg.DataError("odd")])
+async def test_what_is_odd_ends_the_run_and_nothing_else(
+    site: Site, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def failing(*_: object) -> set[tuple[str, str]]:
+        raise error
+
+    await site.trade("Buy", "1")
+    async with site.sync() as sync:
+        monkeypatch.setattr(sync, "_lacking", failing)
+        run = await sync.sync("hourly")
+    assert (run.status, run.error) == ("failed", "odd")
 
 
 async def test_history_shifts_the_anchors_of_limits(site: Site) -> None:

@@ -87,7 +87,7 @@ class RiskWatch:
             randomness=randomness,
             alerts=alerts,
         )
-        self._actions = RiskActions(self.portfolio, live.services)
+        self._actions = RiskActions(self.portfolio, live.services, clock)
 
     def _quote(self, symbol: str) -> Quote | None:
         return self._live.market.quote(symbol) if self._live.market is not None else None

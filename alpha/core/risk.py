@@ -180,19 +180,8 @@ class Anchors(msgspec.Struct, frozen=True):
 
 
 def begin(at_ms: int, equity: Decimal, result: Decimal) -> Anchors:
-    return Anchors(
-        day_of(at_ms),
-        equity,
-        result,
-        week_of(at_ms),
-        equity,
-        result,
-        equity,
-        result,
-        at_ms,
-        equity,
-        result,
-    )
+    day, week = day_of(at_ms), week_of(at_ms)
+    return Anchors(day, equity, result, week, equity, result, equity, result, at_ms, equity, result)
 
 
 def follow(before: Anchors | None, at_ms: int, equity: Decimal, result: Decimal) -> Anchors:

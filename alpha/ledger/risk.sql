@@ -59,8 +59,12 @@ ON CONFLICT (scope, subject, limit_name) DO UPDATE SET
     breach_id = excluded.breach_id;
 
 -- name: end_elsewhere
--- The same word under other names of everything: a daemon with other accounts has said it.
-UPDATE trading.risk_state SET in_force = false
+-- The same word under other names of everything: a daemon with other accounts has said it. For
+-- accounts that are not part of this one it stays in force.
+UPDATE trading.risk_state
+   SET in_force = NOT accounts <@ $3::text[],
+       accounts = CASE WHEN accounts <@ $3::text[] THEN accounts ELSE ARRAY(
+           SELECT unnest(accounts) EXCEPT SELECT unnest($3::text[]) ORDER BY 1) END
  WHERE scope = 'overall' AND subject <> $1 AND limit_name = $2 AND accounts && $3::text[]
    AND in_force;
 

@@ -100,6 +100,7 @@ class Gateway:
         #: Exits that ended early and were followed by one for the rest.
         self._followed: OrderedDict[str, None] = OrderedDict()
         self._aims: OrderedDict[str, _Aim] = OrderedDict()  # of exits, by order id
+        self._following: set[tuple[str, str]] = set()  # of these an exit is sent again soon
         self._in_vain: dict[tuple[str, str], int] = {}  # exits in a row that closed nothing
 
     @property
@@ -353,8 +354,17 @@ class Gateway:
         self._spawn(self._follow_later(row, desk, pause), f"rest:{link_id}")
 
     async def _follow_later(self, row: OrderRow, desk: Desk, pause: float) -> None:
-        await self._clock.sleep(pause)
+        key = (row.bot_id, row.symbol)
+        self._following.add(key)
+        try:
+            await self._clock.sleep(pause)
+        finally:
+            self._following.discard(key)
         self._follow(row, desk)
+
+    def is_following(self, bot_id: str, symbol: str) -> bool:
+        """An exit that came to nothing is sent again, after a pause that has begun."""
+        return (bot_id, symbol) in self._following
 
     def _follow(self, row: OrderRow, desk: Desk) -> None:
         aim = self._aims.get(row.client_order_id) or _Aim(row.decided_ms, ZERO)

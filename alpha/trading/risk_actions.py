@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import ROUND_UP, Decimal
+from typing import NamedTuple
 
 import structlog
 
+from alpha.clock import Clock
 from alpha.core.records import MANUAL
 from alpha.core.risk import EXPOSURES, ONE, Action, Held, Trip, cuts
 from alpha.trading.portfolio_risk import PortfolioRisk
@@ -23,6 +25,16 @@ log = structlog.get_logger(__name__)
 LIMIT_REASON = "risk_limit"
 #: A person has said so, by a verb.
 OPERATOR_REASON = "manual_exit"
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+
+
+class _Try(NamedTuple):
+    """An exit was sent while `qty` was held; the next one not before `until` (monotonic)."""
+
+    qty: Decimal
+    until: float
+    pause: float
 
 
 class RiskActions:
@@ -32,9 +44,12 @@ class RiskActions:
         self,
         portfolio: PortfolioRisk,
         services: Mapping[str, AccountService],
+        clock: Clock,
     ) -> None:
         self._portfolio = portfolio
         self._services = services
+        self._clock = clock
+        self._tried: dict[tuple[str, str, str], _Try] = {}
         self._done: set[str] = set()  # breach ids whose positions are flat
         portfolio.act = self.step
 
@@ -93,7 +108,9 @@ class RiskActions:
             return 0
         session = service.sessions.get(held.owner)
         ready = service.account.live if session is None else session.caught_up
-        if not ready:
+        if not ready or service.gateway.is_following(held.owner, held.symbol):
+            return 0
+        if not self._may_try(held):
             return 0
         qty = None
         if fraction is not None and fraction < ONE:
@@ -104,3 +121,15 @@ class RiskActions:
                 qty = (qty / step).to_integral_value(ROUND_UP) * step
         service.close(held.owner, held.symbol, reason, qty)
         return 1
+
+    def _may_try(self, held: Held) -> bool:
+        """As long as closing does not change what is held, less and less often."""
+        now, place = self._clock.monotonic(), (held.account, held.owner, held.symbol)
+        last = self._tried.get(place)
+        pause = FIRST_PAUSE_S
+        if last is not None and last.qty == held.signed_qty and now < last.until + LONGEST_PAUSE_S:
+            if now < last.until:
+                return False
+            pause = min(last.pause * 2, LONGEST_PAUSE_S)
+        self._tried[place] = _Try(held.signed_qty, now + pause, pause)
+        return True

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from alpha.clock import ManualClock
+from alpha.core.risk import Rule
 from alpha.ledger.pool import Pool, open_pool
-from tests.trading.exchange import HandExchange, hand_exchange
-from tests.trading.life import Life, manual_clock, register_beat
+from tests.trading.exchange import START_MS, HandExchange, hand_exchange
+from tests.trading.life import MINUTE, Life, manual_clock, register_beat
+from tests.trading.limited import ONE, TWO, Limited, Start
 
 
 @pytest.fixture
@@ -37,3 +39,21 @@ async def life(exchange: HandExchange, pool: Pool, clock: ManualClock) -> AsyncI
     await life.start()
     yield life
     await life.kill()
+
+
+@pytest.fixture
+async def limited(exchange: HandExchange, pool: Pool, clock: ManualClock) -> AsyncIterator[Start]:
+    """Starts bots under the limits that it is given."""
+    await register_beat(pool, ONE, TWO)
+    exchange.market_clock.set(START_MS + MINUTE, START_MS + MINUTE)
+    started: list[Limited] = []
+
+    async def start(*, netting: bool = False, **rules: tuple[Rule, ...]) -> Limited:
+        found = Limited(exchange, pool, clock, rules, netting=netting)
+        await found.start()
+        started.append(found)
+        return found
+
+    yield start
+    for one in started:
+        await one.life.kill()

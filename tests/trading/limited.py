@@ -3,7 +3,7 @@ found by the next one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 
 from alpha.alerts import Alert, Alerts
@@ -80,7 +80,7 @@ class Limited:
             randomness=SystemRandomness(7 + self._place),
             alerts=alerts,
         )
-        self.actions = RiskActions(self.risk, self.services)
+        self.actions = RiskActions(self.risk, self.services, self.clock)
         self.risk.restore(await read(self.pool, [ACCOUNT]))
         beats = {bot: Beat(idle=True) for bot in (ONE, TWO)}
         self.life = Life(
@@ -234,3 +234,7 @@ class Limited:
         await self.life.kill()
         self.exchange.take_frames()
         await self.start()
+
+
+#: Starts bots under the limits that it is given.
+Start = Callable[..., Awaitable[Limited]]

@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from structlog.testing import capture_logs
 
-from alpha.clock import ManualClock
 from alpha.core.intents import Exit
-from alpha.core.risk import DAY_MS, Action, Kind, Rule
+from alpha.core.risk import DAY_MS, Action, Kind
 from alpha.errors import RetryLater
 from alpha.ledger.pool import Pool
 from tests.core.histories import by
-from tests.trading.exchange import START_MS, HandExchange
-from tests.trading.life import ACCOUNT, MINUTE, register_beat
-from tests.trading.limited import BTC, ETH, FRESH_S, ONE, TWO, WIDE, Limited, rule
+from tests.trading.exchange import START_MS
+from tests.trading.life import ACCOUNT
+from tests.trading.limited import BTC, ETH, FRESH_S, ONE, TWO, WIDE, Limited, Start, rule
 
 D = Decimal
-Start = Callable[..., Awaitable[Limited]]
-
-
-@pytest.fixture
-async def limited(exchange: HandExchange, pool: Pool, clock: ManualClock) -> AsyncIterator[Start]:
-    """Starts bots under the limits that it is given."""
-    await register_beat(pool, ONE, TWO)
-    exchange.market_clock.set(START_MS + MINUTE, START_MS + MINUTE)
-    started: list[Limited] = []
-
-    async def start(*, netting: bool = False, **rules: tuple[Rule, ...]) -> Limited:
-        found = Limited(exchange, pool, clock, rules, netting=netting)
-        await found.start()
-        started.append(found)
-        return found
-
-    yield start
-    for one in started:
-        await one.life.kill()
 
 
 #: Room for one entry of 450 USDT and not for two, on an account of 100,000.
@@ -374,26 +351,6 @@ async def test_losses_count_over_a_restart(limited: Start) -> None:
     await crew.restart()
     await crew.tick("50")
     assert await crew.enter(TWO, symbol=ETH) == 0 and "daily_loss" in await crew.why()
-
-
-async def test_a_halt_is_written_although_its_event_cannot_be(limited: Start, pool: Pool) -> None:
-    crew = await limited()
-    trip = crew.risk.order(crew.scope("overall"), Action.HALT, "root", "news")
-    crew.risk.tell(crew.scope("overall"), trip, "action", notes="a\0b")
-    with capture_logs() as logs:
-        task = asyncio.create_task(crew.journal.run())
-        before = crew.clock.now_ms()
-        assert not await crew.journal.settle(0.5)
-        task.cancel()
-        await asyncio.wait([task])
-        assert len(logs) == 1 and crew.clock.now_ms() > before + 250, "tried again, said once"
-        await crew.journal.finish(5.0)
-    rows = await pool.fetch("SELECT limit_name, in_force FROM trading.risk_state")
-    assert [tuple(row) for row in rows] == [("halt", True)]
-    assert [(row["event"], row["log_level"]) for row in logs] == [
-        ("risk_not_written", "warning"),
-        ("risk_not_written", "warning"),
-    ]
 
 
 async def test_everything_decided_without_a_database_is_written_when_it_is_back(

@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 
 import pytest
 
-from alpha.clock import ManualClock
-from alpha.core.risk import Action, Kind, Rule
-from alpha.ledger.pool import Pool
+from alpha.core.risk import Action, Kind
 from alpha.trading.account import AccountStatus
-from tests.trading.exchange import START_MS, HandExchange
-from tests.trading.life import MINUTE, register_beat
-from tests.trading.limited import BTC, ETH, ONE, TWO, WIDE, Limited, rule
+from tests.trading.limited import BTC, ETH, ONE, TWO, WIDE, Limited, Start, rule
 
 D = Decimal
-Start = Callable[..., Awaitable[Limited]]
-
-
-@pytest.fixture
-async def limited(exchange: HandExchange, pool: Pool, clock: ManualClock) -> AsyncIterator[Start]:
-    await register_beat(pool, ONE, TWO)
-    exchange.market_clock.set(START_MS + MINUTE, START_MS + MINUTE)
-    started: list[Limited] = []
-
-    async def start(*, netting: bool = False, **rules: tuple[Rule, ...]) -> Limited:
-        found = Limited(exchange, pool, clock, rules, netting=netting)
-        await found.start()
-        started.append(found)
-        return found
-
-    yield start
-    for one in started:
-        await one.life.kill()
 
 
 async def _exits(crew: Limited, bot: str) -> list[tuple[str, str, Decimal]]:
@@ -92,6 +69,40 @@ async def test_an_exit_that_the_exchange_refuses_is_tried_again(limited: Start) 
     for _ in range(4):
         await crew.look()
     assert crew.held(ONE) == 0
+
+
+async def test_what_comes_to_nothing_is_closed_less_and_less_often(
+    limited: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew = await limited()
+    assert await crew.enter(TWO) == 1
+    begun, tried = crew.clock.now_ms(), list[int]()
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            crew.life.service, "close", lambda *given: tried.append(crew.clock.now_ms() - begun)
+        )
+        crew.risk.order(crew.scope("overall"), Action.FLATTEN, "root", "")
+        for _ in range(200):
+            crew.actions.step()
+            crew.clock.advance(500)
+    assert [at // 1_000 for at in tried] == [0, 1, 3, 7, 15, 31, 61, 91]
+    crew.clock.advance(30_000)
+    await crew.look()
+    assert crew.held(TWO) == 0
+
+
+async def test_what_is_sent_again_anyway_is_not_closed_beside_it(limited: Start) -> None:
+    crew = await limited()
+    assert await crew.enter(TWO) == 1
+    gateway = crew.life.service.gateway
+    gateway._following.add((TWO, BTC))
+    assert gateway.is_following(TWO, BTC) and not gateway.is_following(TWO, ETH)
+    crew.risk.order(crew.scope("overall"), Action.FLATTEN, "root", "")
+    await crew.look()
+    assert crew.held(TWO) == D("4.5")
+    gateway._following.clear()
+    await crew.look()
+    assert crew.held(TWO) == 0
 
 
 @pytest.mark.parametrize("kind", [Kind.DAILY_LOSS, Kind.DRAWDOWN, Kind.GROSS_EXPOSURE])

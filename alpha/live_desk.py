@@ -96,8 +96,9 @@ class LiveDesk(DatabaseDesk):
         return self._sync(account, months)
 
     async def sync_status(self, account: str | None) -> Sequence[Row]:
+        running = set(self._syncing)  # before the rows: one that ends meanwhile is asked for again
         rows = await super().sync_status(account)
-        return [{**row, "running": row["account"] in self._syncing} for row in rows]
+        return [{**row, "running": row["account"] in running} for row in rows]
 
     async def start_bot(self, name: str) -> str:
         handle = self._handle(name)

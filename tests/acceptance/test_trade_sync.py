@@ -21,7 +21,7 @@ async def test_a_trading_daemon_syncs_and_its_cash_agrees(server_folder: Path) -
             funding = {"event": "funding", "symbol": "ETHUSDT", "rate": "0.0001"}
             await http.post(f"{urls['rest']}/sim/provoke", json=funding)
         done = site.ask("sync", "run", "--json")
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, (done.stdout[-2000:], done.stderr)
         (account,) = json.loads(done.stdout)["accounts"]
         (run,) = account["runs"]
         assert (run["kind"], run["status"], run["error"]) == ("manual", "completed", "")

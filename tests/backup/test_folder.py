@@ -154,7 +154,10 @@ async def test_gpg_encrypts_and_verifies(ledger_dsn: str, tmp_path: Path, gpg_ke
     assert b"PGDMP" not in backup.path.read_bytes()[:64]
     found = await backups.verify("latest")
     assert found["ok"] is True, found["problems"]
-    shutil.rmtree(os.environ["GNUPGHOME"])  # somebody without the key
+    # Somebody without the key. The agent ends first: it takes its sockets away while it does.
+    subprocess.run(["gpgconf", "--kill", "all"], check=True, capture_output=True)
+    shutil.rmtree(os.environ["GNUPGHOME"], ignore_errors=True)
+    shutil.rmtree(os.environ["GNUPGHOME"], ignore_errors=True)
     os.mkdir(os.environ["GNUPGHOME"], 0o700)
     with pytest.raises(AlphaError, match="expected gpg to succeed"):
         await backups.verify("latest")

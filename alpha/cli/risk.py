@@ -41,7 +41,9 @@ def reset(
     """End limits that were broken; losses are counted from now on."""
     if bot is not None and account is not None:
         raise typer.BadParameter("expected --bot or --account, found both")
-    scope = f"bot:{bot}" if bot is not None else f"account:{account}" if account else "all"
+    scope = f"bot:{bot}" if bot is not None else "all"
+    if account is not None:
+        scope = f"account:{account}"
     _confirm(f"Let {scope} trade again as if {limit} had not been broken?", yes)
     show("risk_reset", {"rule": limit, "scope": scope}, config=config, mode=mode, as_json=as_json)
 

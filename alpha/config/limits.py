@@ -83,7 +83,9 @@ def _scopes(config: Config) -> Iterator[tuple[str, LimitSettings]]:
     ):
         for name, limits in limited.items():
             if name not in known:
-                place = config.origins.get(f"risk.{kind}.{name}.daily_loss", "config")
+                keys = (key for key in config.origins if key.startswith(f"risk.{kind}.{name}."))
+                said = (config.origins[key] for key in keys if config.origins[key] != "default")
+                place = next(said, "config")
                 names = ", ".join(sorted(known)) or "none"
                 raise ConfigError(
                     f"{place}: risk.{kind}.{name}: expected one of the {kind} {names}, "

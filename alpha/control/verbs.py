@@ -138,6 +138,8 @@ class Verb:
         for argument in self.arguments:
             if argument.required and not given.get(argument.name):
                 raise BadArgument(f"expected {self.usage}, found no {argument.name}")
+        if "scope" in given and not given["scope"].strip():  # a variable that was never set
+            raise BadArgument(f"expected {self.usage}, found an empty scope; all is `all`")
         return Given(
             bot=given.get("bot") or None,
             days=_number(known.get("days"), given, 7),

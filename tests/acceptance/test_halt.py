@@ -48,6 +48,16 @@ async def test_a_halt_outlives_kill_9_until_somebody_resumes(server_folder: Path
         ]
         assert (held["limit"], held["state"]) == ("halt", "halted")
         assert str(held["why"]).endswith("a test")
+        for words in (
+            ("halt", "nobody"),
+            ("resume", ""),
+            ("flatten", "account:nowhere", "--yes"),
+            ("risk", "reset", "day_loss", "--yes"),
+            ("risk", "reset", "--account", "", "--yes"),
+        ):
+            refused = home.ask(*words)
+            assert refused.returncode == 2 and "expected " in refused.stderr, refused
+        assert [row["limit"] for row in rows(home, "status", key="risk")] == ["halt"]
         flat = home.json("flatten", "all", "--yes")
         assert flat["verb"] == "flatten"
         await until(lambda: is_flat(home), "everything is closed", within_s=PATIENCE_S)

@@ -15,6 +15,15 @@ SELECT scope, subject, limit_name, action, value, limit_value, since, noticed_at
  WHERE in_force AND accounts && $1::text[]
  ORDER BY scope, subject, limit_name;
 
+-- name: entries
+-- Entries of bots within the minute before the newest, by the exchange's clock.
+SELECT account, bot_id, decided_at
+  FROM trading.orders
+ WHERE account = ANY($1::text[]) AND purpose = 'entry' AND client_order_id IS NOT NULL
+   AND decided_at > (SELECT max(decided_at) FROM trading.orders WHERE account = ANY($1::text[]))
+                    - interval '1 minute'
+ ORDER BY decided_at;
+
 -- name: save_bot_limits
 UPDATE trading.bots
    SET max_positions = $3, leverage_limit = $4, max_daily_loss_pct = $5,

@@ -74,6 +74,8 @@ class Stored:
 
     anchors: dict[tuple[str, str], Anchors]
     trips: dict[tuple[str, str], list[Trip]]
+    #: Entries of the last minute of orders: account, bot's id and event time (ms), oldest first.
+    entries: list[tuple[str, str, int]]
 
 
 async def read(pool: Pool, accounts: list[str]) -> Stored:
@@ -110,7 +112,11 @@ async def read(pool: Pool, accounts: list[str]) -> Stored:
             row["breach_id"],
         )
         trips.setdefault((row["scope"], row["subject"]), []).append(trip)
-    return Stored(anchors, trips)
+    entries = [
+        (row["account"], row["bot_id"], row["decided_at"])
+        for row in await pool.fetch(sql["entries"], accounts)
+    ]
+    return Stored(anchors, trips, entries)
 
 
 async def save_bot_limits(pool: Pool, subject: Subject, rules: Iterable[Rule]) -> None:

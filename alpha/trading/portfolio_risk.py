@@ -87,6 +87,9 @@ class PortfolioRisk:
                         trips += others
             scope.trips = {trip.name: trip for trip in trips}
             scope.note_trips()
+            for account, bot_id, at_ms in stored.entries:
+                if scope.counts_entries and scope.covers(account, bot_id):
+                    scope.count_entry(at_ms)
             for trip in scope.trips.values():
                 log.warning("risk_limit_in_force", scope=scope.label, limit=trip.name, why=trip.why)
 
@@ -122,6 +125,18 @@ class PortfolioRisk:
         """What is left of the size of a bot's entries: half while any limit reduces."""
         reduces = any(scope.reduces for scope in self._chain(account, bot_id))
         return REDUCED if reduces else ONE
+
+    def look(self, account: str, bot_id: str) -> None:
+        """Judges the losses that make entries smaller, by the figures of this moment."""
+        for scope in self._chain(account, bot_id):
+            waiting = [one for one in scope.shrinking if one.kind.value not in scope.trips]
+            if not waiting:
+                continue
+            pictures = self.pictures.all_of(scope)
+            if not self.pictures.stale(scope, pictures):
+                standing = self._standing(scope, pictures)
+                if breaches(waiting, standing):
+                    self._judge(scope, standing)
 
     def refusal(self, entry: Entry) -> str | None:
         """Why an entry is refused; None when it may go, which counts it."""

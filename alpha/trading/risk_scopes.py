@@ -14,6 +14,7 @@ from alpha.clock import Clock
 from alpha.core.risk import (
     MINUTE_MS,
     ZERO,
+    Action,
     Anchors,
     Entry,
     Exposure,
@@ -61,10 +62,15 @@ class Scope:
     stops: str | None = None
     reduces: bool = False
     counts_entries: bool = False
+    #: Losses that make entries smaller.
+    shrinking: tuple[Rule, ...] = ()
     _entries: deque[int] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self.counts_entries = any(one.kind is Kind.ORDERS_PER_MINUTE for one in self.rules)
+        self.shrinking = tuple(
+            one for one in self.rules if one.is_loss and one.action is Action.REDUCE
+        )
 
     @property
     def accounts(self) -> tuple[str, ...]:
@@ -85,7 +91,7 @@ class Scope:
         stopping = [trip for trip in self.trips.values() if trip.stops_entries]
         why = "; ".join(f"{trip.action.value} by {trip.why}" for trip in stopping)
         self.stops = f"risk limit of {self.label}: {why}" if stopping else None
-        self.reduces = any(trip.action.value == "reduce" for trip in self.trips.values())
+        self.reduces = any(trip.action is Action.REDUCE for trip in self.trips.values())
 
     def count_entry(self, at_ms: int) -> None:
         self._entries.append(at_ms)

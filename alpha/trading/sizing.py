@@ -44,6 +44,9 @@ class Portfolio(Protocol):
     def refusal(self, entry: Entry) -> str | None:
         """Why an entry is refused, with what it would add; None when it may go."""
 
+    def look(self, account: str, bot_id: str) -> None:
+        """Asked right before `size_multiplier` for an entry: the figures are those of now."""
+
     def size_multiplier(self, account: str, bot_id: str) -> Decimal:
         """What is left of the size of its entries, up to 1."""
 
@@ -59,6 +62,9 @@ class NoLimits:
 
     def refusal(self, entry: Entry) -> str | None:
         return None
+
+    def look(self, account: str, bot_id: str) -> None:
+        """There is nothing to look at."""
 
     def size_multiplier(self, account: str, bot_id: str) -> Decimal:
         return ONE
@@ -101,6 +107,7 @@ class Sizing:
         instrument = self._instruments.get(intent.symbol)
         if instrument is None or instrument.status != "Trading":
             return None, Refusal("symbol_blocked", f"{intent.symbol} is not listed as Trading")
+        self._portfolio.look(self._account.name, bot_id)
         notional = intent.notional * self._left_of(intent, bot_id)
         sized = instrument.size_order(notional, intent.price)
         if isinstance(sized, SizeRejected):

@@ -221,6 +221,19 @@ async def test_reduce_halves_entries_once(limited: Start) -> None:
     assert crew.held(ONE) == 4
 
 
+@pytest.mark.parametrize("scope", ["overall", "account", ONE])
+@pytest.mark.parametrize("kind", [Kind.DAILY_LOSS, Kind.WEEKLY_LOSS, Kind.DRAWDOWN])
+async def test_reduce_holds_for_an_entry_before_the_watch_has_looked(
+    limited: Start, kind: Kind, scope: str
+) -> None:
+    crew = await limited(**{scope: (rule(kind, "0.002", Action.REDUCE),)})
+    await _lose(crew)
+    assert crew.kinds() == [], "nobody has looked since the price fell"
+    assert await crew.enter(ONE, symbol=ETH, notional="400") == 1
+    assert crew.held(ONE, ETH) == 2
+    assert crew.kinds() == ["risk_breach"]
+
+
 @pytest.mark.parametrize("own", ["NaN", "sNaN", "Infinity", "-1"])
 async def test_reduce_halves_whatever_a_bot_says_of_its_own(limited: Start, own: str) -> None:
     crew = await limited(**{ONE: (rule(Kind.WEEKLY_LOSS, "0.02", Action.REDUCE),)})
@@ -351,6 +364,22 @@ async def test_losses_count_over_a_restart(limited: Start) -> None:
     await crew.restart()
     await crew.tick("50")
     assert await crew.enter(TWO, symbol=ETH) == 0 and "daily_loss" in await crew.why()
+
+
+@pytest.mark.parametrize("scope", ["overall", "account", ONE])
+async def test_entries_of_the_last_minute_count_over_a_restart(limited: Start, scope: str) -> None:
+    crew = await limited(**{scope: (rule(Kind.ORDERS_PER_MINUTE, "2"),)})
+    assert await crew.enter(ONE) == 1
+    await crew.tick("100", after_ms=10_000)
+    assert await crew.enter(ONE, symbol=ETH) == 1
+    assert await crew.leave(ONE, symbol=ETH) == 1, "an exit is no entry"
+    await crew.restart()
+    assert await crew.enter(ONE, symbol=ETH) == 0
+    assert "orders_per_minute is 3, limit 2" in await crew.why()
+    assert await crew.enter(TWO, symbol=ETH) == (scope == ONE)
+    await crew.tick("100", after_ms=51_000)
+    assert await crew.enter(ONE, symbol=ETH) == 1, "the first is older than a minute"
+    assert await crew.enter(ONE, symbol=ETH) == 0, "the second is not"
 
 
 async def test_everything_decided_without_a_database_is_written_when_it_is_back(

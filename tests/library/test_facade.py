@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +20,7 @@ from alpha.errors import ConfigError, NeedsOperator, NotFound, TimedOut
 from alpha.ledger.booking import book_executions
 from alpha.ledger.lease import Lease
 from alpha.ledger.pool import Pool, open_pool
-from alpha.ledger.registry import AccountEntry, BotEntry, register
+from alpha.ledger.registry import AccountEntry, BotEntry, Mode, register
 from alpha.ledger.verify import verify
 from tests.conftest import ROOT
 from tests.ledger.samples import execution
@@ -42,7 +42,8 @@ def connect(
 
     def open_one(bot_id: str = BOT, account: str | None = "notes", **options: object) -> AlphaDB:
         given: dict[str, object] = {"postgres_url": postgres_dsn, "redis_url": redis_url, **options}
-        return AlphaDB(bot_id, account=account, config=config, wait_s=5.0, **given)  # type: ignore[arg-type]
+        made: Connect = AlphaDB
+        return made(bot_id, account=account, config=config, wait_s=5.0, **given)
 
     return open_one
 
@@ -181,12 +182,12 @@ async def test_days_count_what_ended_on_them_with_fees_and_funding(
 
 @pytest.mark.parametrize("mode", ["live", "demo", "testnet"])
 async def test_fills_of_an_exchange_come_from_it_alone(
-    connect: Connect, pool: Pool, mode: str
+    connect: Connect, pool: Pool, mode: Mode
 ) -> None:
     await register(
         pool,
-        [AccountEntry("real", mode)],  # type: ignore[arg-type]
-        [BotEntry("real_001", "real", "real", "real", mode)],  # type: ignore[arg-type]
+        [AccountEntry("real", mode)],
+        [BotEntry("real_001", "real", "real", "real", mode)],
     )
     async with connect("real_001", None) as db:
         with pytest.raises(NeedsOperator, match=f"of mode {mode}: its fills come from the exchang"):
@@ -335,13 +336,14 @@ async def test_what_makes_no_fill_is_refused_with_the_reason(connect: Connect, p
         ({"close_reason": "What?"}, "expected a close_reason"),
     ]
     async with connect() as db:
+        write: Callable[..., Awaitable[int]] = db.write_fill  # as a script without types has it
         for change, words in wrong:
             with pytest.raises(ConfigError, match=words):
-                await db.write_fill(**{**fine, **change})  # type: ignore[arg-type]
+                await write(**{**fine, **change})
         assert await pool.fetchval("SELECT count(*) FROM trading.executions") == 0
-        await db.write_fill(**fine)  # type: ignore[arg-type]
+        await write(**fine)
         with pytest.raises(ConfigError, match="expected exec_id mine to be Buy 1 at 100"):
-            await db.write_fill(**{**fine, "exec_qty": 2})  # type: ignore[arg-type]
+            await write(**{**fine, "exec_qty": 2})
 
 
 def test_asking_for_alpha_alone_loads_nothing_of_it() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -155,8 +156,8 @@ async def test_gpg_encrypts_and_verifies(ledger_dsn: str, tmp_path: Path, gpg_ke
     found = await backups.verify("latest")
     assert found["ok"] is True, found["problems"]
     # Somebody without the key. The agent ends first: it takes its sockets away while it does.
-    subprocess.run(["gpgconf", "--kill", "all"], check=True, capture_output=True)
-    shutil.rmtree(os.environ["GNUPGHOME"], ignore_errors=True)
+    end = ["gpgconf", "--kill", "all"]
+    await asyncio.to_thread(subprocess.run, end, check=True, capture_output=True)
     shutil.rmtree(os.environ["GNUPGHOME"], ignore_errors=True)
     os.mkdir(os.environ["GNUPGHOME"], 0o700)
     with pytest.raises(AlphaError, match="expected gpg to succeed"):

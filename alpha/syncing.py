@@ -112,6 +112,15 @@ class Syncing:
                 account=name,
                 executions=run.new,
             )
+        if run.kind != "backfill" and run.left:
+            self._alerts.tell(
+                "executions_left_out",
+                f"expected every execution of the exchange to fit into the books, {run.left} stay "
+                f"out: the notes in `alpha sync status` say why",
+                level="ERROR",
+                account=name,
+                executions=run.left,
+            )
         log.info(
             "synced",
             account=name,

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import Protocol
 
 import asyncpg
@@ -48,6 +49,8 @@ RETENTION_MS = 730 * DAY_MS - 3_600_000
 MONTH_MS = 365 * DAY_MS // 12
 #: More executions than this are too many to be folded and written in one transaction.
 MOST_ROWS = 3_000
+#: What was missed enters the books in portions of so many executions, a transaction for each.
+PORTION = 500
 #: Folding history lets everything else run after so many rows.
 _SLICE = 100
 _TRIES = 5
@@ -213,14 +216,12 @@ class AccountSync:
     async def _sync(self, run: Run) -> AsyncIterator[Run]:
         for window in windows(run.start_ms, run.end_ms):
             rows = await self._executions(window)
-            brought = await self._bring(rows)
+            run = replace(run, seen=run.seen + len(rows))
+            async for step in self._bring(run, rows):
+                run = step
+                yield run
             await self._store.advance(self.name, "executions", window.end_ms)
-            run = replace(
-                run,
-                seen=run.seen + len(rows),
-                new=run.new + brought,
-                windows_done=run.windows_done + 1,
-            )
+            run = replace(run, windows_done=run.windows_done + 1)
             yield run
         async for step in self._controls(run, run.start_ms):
             yield step
@@ -239,12 +240,28 @@ class AccountSync:
         missing = await self._ledger.missing_exec_ids(self.name, list(rows))
         return [rows[key] for key in missing if not self.account.knows(key)]
 
-    async def _bring(self, rows: dict[Key, Execution]) -> int:
-        lacking = await self._lacking(rows)
-        if lacking:
-            await self._persist(lambda: self._catch_up.bring(lacking))
-            self.account.backfilled += len(lacking)
-        return len(lacking)
+    async def _bring(self, run: Run, rows: dict[Key, Execution]) -> AsyncIterator[Run]:
+        """What the ledger lacks of them, oldest first, a portion at a time. A symbol of which too
+        much would have to be folded anew in one transaction stays out, with a note."""
+        lacking = sorted(await self._lacking(rows), key=lambda row: row.ledger_key)
+        out = set[str]()
+        for begin in range(0, len(lacking), PORTION):
+            by_symbol: dict[str, list[Execution]] = {}
+            for row in lacking[begin : begin + PORTION]:
+                by_symbol.setdefault(row.symbol, []).append(row)
+            for symbol in [symbol for symbol in by_symbol if symbol not in out]:
+                oldest, some = by_symbol[symbol][0], len(by_symbol[symbol])
+                count = some + await self._catch_up.rewritten(oldest)
+                if count > MOST_ROWS:
+                    out.add(symbol)
+                    run = run.noting(_too_much(oldest, count))
+            entering = [r for s, some in by_symbol.items() if s not in out for r in some]
+            if entering:
+                await self._persist(partial(self._catch_up.bring, entering))
+                self.account.backfilled += len(entering)
+            left = sum(len(some) for symbol, some in by_symbol.items() if symbol in out)
+            run = replace(run, new=run.new + len(entering), left=run.left + left)
+            yield run
 
     async def _persist(self, work: Callable[[], Awaitable[None]]) -> None:
         """What moves while it is read is read again, a few times."""
@@ -299,14 +316,11 @@ class AccountSync:
             )
         rest = [*open_end, *missed]
         if rest:
-            oldest_ms = min(row.exec_time for row in rest)
-            count = len(rest) + await self._catch_up.rewritten(symbol, oldest_ms)
+            oldest = min(rest, key=lambda row: row.ledger_key)
+            count = len(rest) + await self._catch_up.rewritten(oldest)
             if count > MOST_ROWS:
                 left = (*left, *rest)
-                run = run.noting(
-                    f"{symbol}: expected at most {MOST_ROWS} executions to fold anew from "
-                    f"{iso(oldest_ms)}, were {count}; {len(rest)} stay out"
-                )
+                run = run.noting(_too_much(oldest, count))
             else:
                 await self._persist(lambda: self._catch_up.bring(missed, history=open_end))
         await self._catch_up.drain()
@@ -423,6 +437,13 @@ class AccountSync:
             await self._store.advance(self.name, "transactions", window.end_ms)
             run = replace(run, cash_rows=run.cash_rows + len(rows))
             yield run
+
+
+def _too_much(oldest: Execution, count: int) -> str:
+    return (
+        f"{oldest.symbol}: expected at most {MOST_ROWS} executions to fold anew from "
+        f"{iso(oldest.exec_time)}, were {count}; what was missed since then stays out"
+    )
 
 
 def _bounds(cursor: str) -> Window | None:

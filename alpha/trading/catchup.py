@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from alpha.core.book import BEGINNING_MS
+from alpha.core.book import BEGINNING_MS, Book
 from alpha.core.events import Execution
 from alpha.core.records import AttributionRules, OrderTag, Override
 from alpha.errors import NeedsOperator, RetryLater
@@ -125,13 +125,59 @@ class CatchUp:
         with them."""
         await self.drain()
         self._expect_ledger()
-        self._account.receive_late([*history, *rows], history=history)
+        by_symbol: dict[str, list[Execution]] = {}
+        for row in rows:
+            by_symbol.setdefault(row.symbol, []).append(row)
+        within: list[Execution] = []
+        for symbol, some in by_symbol.items():
+            if history or not await self._appended(symbol, some):
+                within += some
+        self._account.receive_late([*history, *within], history=history)
         await self._late()
         await self.drain()
 
-    async def rewritten(self, symbol: str, oldest_ms: int) -> int:
-        """How many rows of the ledger bringing one of that time would fold anew."""
-        flat_ms = await self._flat_before(symbol, oldest_ms)
+    async def _appended(self, symbol: str, rows: Collection[Execution]) -> bool:
+        """Folds them if they come after everything known of the symbol: nothing that is stored
+        changes then, however much it is."""
+        account, book = self._account, await self._book(symbol)
+        fresh = [row for row in rows if not account.knows(row.key)]
+        if not fresh:
+            return True
+        if not self._is_end(book, min(fresh, key=lambda row: row.ledger_key)):
+            return False
+        before = book.positions()
+        change = book.add(fresh, account.rules)
+        for row in fresh:
+            account.remember([row.key], row.exec_time)
+        account.commit_change(change)
+        account.tell_tallies(change.tallies)
+        account.tell_differences(book, before)
+        return True
+
+    async def _book(self, symbol: str) -> Book:
+        """The book in memory; where there is none it is read from the database."""
+        account = self._account
+        if symbol not in account.books:
+            flat_ms, found = await self._stored(symbol, None)
+            if symbol not in account.books:  # the stream may have been quicker
+                book = account.new_book(symbol, flat_ms)
+                book.add(found, account.rules)
+                account.books[symbol] = book
+                for row in found:
+                    account.remember([row.key], row.exec_time)
+        return account.books[symbol]
+
+    @staticmethod
+    def _is_end(book: Book, row: Execution) -> bool:
+        newest = book.newest
+        return row.exec_time > book.after_ms and (newest is None or row.ledger_key > newest)
+
+    async def rewritten(self, oldest: Execution) -> int:
+        """How many rows of the ledger bringing this one, and later ones, would fold anew."""
+        symbol = oldest.symbol
+        if self._is_end(await self._book(symbol), oldest):
+            return 0
+        flat_ms = await self._flat_before(symbol, oldest.exec_time)
         return await self._answer(self._store.count_since(self._account.name, symbol, flat_ms))
 
     async def put_before(self, symbol: str, rows: Sequence[Execution]) -> None:

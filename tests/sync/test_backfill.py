@@ -154,22 +154,70 @@ async def test_history_shifts_the_anchors_of_limits(site: Site) -> None:
         assert shifts == [wanted] * 4, scope
 
 
+async def all_but(site: Site, monkeypatch: pytest.MonkeyPatch, hidden: set[str]) -> None:
+    """The exchange shows everything but these, as long as they are in the set."""
+    real = site.rest.executions
+
+    async def shown(start_ms: int, end_ms: int) -> AsyncIterator[list[Execution]]:
+        async for page in real(start_ms, end_ms):
+            yield [row for row in page if row.exec_id not in hidden]
+
+    monkeypatch.setattr(site.rest, "executions", shown)
+
+
+@pytest.mark.parametrize("kind", ["backfill", "hourly"])
 async def test_what_would_fold_too_much_anew_stays_out(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: Site, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     await site.trade("Buy", "0.5", "BTCUSDT")
-    async with site.sync() as sync:
-        assert (await sync.backfill(1)).left == 0
-    known = await site.truth()
-    assert await site.ledger() == known
+    begun = await site.truth()
     await site.trade("Sell", "0.1", "BTCUSDT")
-    missed = await site.truth() - known
-    monkeypatch.setattr(syncing, "MOST_ROWS", len(known) + len(missed) - 1)
+    hidden = await site.truth() - begun
+    await site.trade("Sell", "0.1", "BTCUSDT")
+    await all_but(site, monkeypatch, hidden)
+    missed = len(hidden)
     async with site.sync() as sync:
-        run = await sync.backfill(1)
-    assert (run.status, run.new, run.left) == ("completed", 0, len(missed))
-    assert "to fold anew" in run.notes[0] and f"{len(missed)} stay out" in run.notes[0]
-    assert await site.ledger() == known
+        assert (await sync.sync("hourly")).left == 0
+    known = await site.ledger()
+    assert known and known.isdisjoint(hidden)
+    hidden.clear()
+    monkeypatch.setattr(syncing, "MOST_ROWS", len(known) + missed - 1)
+    async with site.sync() as sync:
+        run = await (sync.backfill(1) if kind == "backfill" else sync.sync("hourly"))
+        assert (run.status, run.new, run.left) == ("completed", 0, missed)
+        assert "to fold anew" in run.notes[0] and "stays out" in run.notes[0]
+        assert await site.ledger() == known
+        monkeypatch.setattr(syncing, "MOST_ROWS", len(known) + missed)
+        run = await (sync.backfill(1) if kind == "backfill" else sync.sync("hourly"))
+        assert (run.status, run.new, run.left) == ("completed", missed, 0)
+    await site.verified()
+
+
+async def test_a_busy_time_enters_in_portions(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than a transaction takes, and in the end a position that is open all the time."""
+    await site.trade("Buy", "0.5", "BTCUSDT")
+    async with site.sync() as sync:
+        assert (await sync.sync("hourly")).left == 0
+    before = len(await site.ledger())
+    await round_trips(site, 1)
+    await CLOCK.sleep(1)  # what an account may send in a second
+    for side in ("Buy", "Sell", "Sell", "Buy"):
+        await site.trade(side, "0.1", "BTCUSDT")
+    missed = len(await site.truth()) - before
+    monkeypatch.setattr(syncing, "MOST_ROWS", 6)
+    monkeypatch.setattr(syncing, "PORTION", 3)
+    written = await site.pool.fetchval("SELECT max(xmin::text::bigint) FROM trading.executions")
+    async with site.sync() as sync:
+        run = await sync.sync("hourly")
+    assert (run.status, run.error, run.new, run.left) == ("completed", "", missed, 0)
+    assert await site.ledger() == await site.truth()
+    rows = await site.pool.fetch(
+        "SELECT count(*) AS rows FROM trading.executions WHERE xmin::text::bigint > $1 "
+        "GROUP BY xmin::text",
+        written,
+    )
+    assert missed > 12 and max(row["rows"] for row in rows) <= 3
+    await site.verified()
 
 
 async def test_an_account_that_a_daemon_holds_is_left_alone(site: Site) -> None:

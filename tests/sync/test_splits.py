@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from unittest.mock import patch
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -24,6 +25,7 @@ from alpha.core.records import AttributionRules, OrderTag
 from alpha.errors import NeedsOperator
 from alpha.ledger.syncs import ClosedRow, Endpoint, Kind, Run, SymbolSums, SyncStore, Watermark
 from alpha.ledger.wallet_audits import AuditStore
+from alpha.sync import account as syncing
 from alpha.sync.account import AccountSync
 from alpha.trading.catchup import CatchUp
 from tests.core import oracle
@@ -252,6 +254,8 @@ class Split:
     last: frozenset[int]
     pages: tuple[int, ...]
     refused: int | None
+    #: Of the hourly sync; None: a backfill. The hourly one looks seven days back.
+    portion: int | None = None
 
 
 SPLITS = st.builds(
@@ -263,6 +267,7 @@ SPLITS = st.builds(
     last=st.frozensets(st.integers(0, 8), max_size=2),
     pages=st.lists(st.integers(1, 7), min_size=1, max_size=4).map(tuple),
     refused=st.one_of(st.none(), st.integers(2, 40)),
+    portion=st.one_of(st.none(), st.integers(1, 5)),
 )
 
 
@@ -343,8 +348,10 @@ async def _ends_in_the_same_ledger(
         account, rest, catch_up, reader, Shelf(ledger.model), NoAudits(), clock,
         waits_until_live=False,
     )  # fmt: skip
+    hourly = split.portion is not None and split.scale == 1
     for _ in range(4):
-        run = await sync.backfill(1)
+        with patch.object(syncing, "PORTION", split.portion):
+            run = await (sync.sync("hourly") if hourly else sync.backfill(1))
         if run.status == "completed":
             break
         assert "10001" in run.error

@@ -159,6 +159,7 @@ async def test_gpg_encrypts_and_verifies(ledger_dsn: str, tmp_path: Path, gpg_ke
     end = ["gpgconf", "--kill", "all"]
     await asyncio.to_thread(subprocess.run, end, check=True, capture_output=True)
     shutil.rmtree(os.environ["GNUPGHOME"], ignore_errors=True)
+    shutil.rmtree(os.environ["GNUPGHOME"], ignore_errors=True)
     os.mkdir(os.environ["GNUPGHOME"], 0o700)
     with pytest.raises(AlphaError, match="expected gpg to succeed"):
         await backups.verify("latest")

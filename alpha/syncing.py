@@ -52,28 +52,28 @@ class Syncing:
         self._supervisor = supervisor
         self._store = SyncStore(stores.pool)
         self._audits = AuditStore(stores.pool)
-        self._accounts: dict[str, AccountSync] = {}
+        self.accounts: dict[str, AccountSync] = {}
         #: Accounts on which a run is under way.
         self.busy: set[str] = set()
         self._succeeded_ms: dict[str, int] = {}  # wall time; the start of this run before that
 
     def begin(self, schedule: Schedule) -> None:
         hourly = Every(HOUR_S, OFFSET_S)
-        schedule.add(Duty("trade-sync", hourly, self._hourly, jitter_s=JITTER_S))
+        schedule.add(Duty("trade-sync", hourly, self.hourly, jitter_s=JITTER_S))
         nightly = Daily(AUDIT_HOUR, AUDIT_MINUTE)
-        schedule.add(Duty("wallet-audit", nightly, self._nightly, jitter_s=JITTER_S))
+        schedule.add(Duty("wallet-audit", nightly, self.nightly, jitter_s=JITTER_S))
         schedule.add(Duty("trade-sync-watch", Every(60.0), self._watch, at_start=True))
 
     # -- every hour ---------------------------------------------------------------------------
 
-    async def _hourly(self) -> None:
+    async def hourly(self) -> None:
         for name in sorted(self._live.services):
             if name in self.busy:
                 continue
             self.busy.add(name)
             await self._carry_out(name, "hourly", lambda one: one.sync("hourly"))
 
-    async def _nightly(self) -> None:
+    async def nightly(self) -> None:
         """Every account's cash, after what has happened until then was brought in. One that cannot
         be asked is told of and does not keep the others waiting."""
         for name in sorted(self._live.services):
@@ -82,7 +82,7 @@ class Syncing:
             self.busy.add(name)
             run = await self._carry_out(name, "hourly", lambda one: one.sync("hourly", audit=True))
             if run is None or run.status != "completed":
-                why = "the database was away" if run is None else run.error
+                why = "its sync could not be recorded: see the log" if run is None else run.error
                 self._alerts.tell(
                     "wallet_not_audited",
                     f"expected account {name} to be audited, was not: {why}; the next audit covers "
@@ -97,6 +97,18 @@ class Syncing:
             run = await self._done(self._account(name), kind, work)
         except PASSING as error:
             log.warning("sync_not_recorded", account=name, error=type(error).__name__)
+            return None
+        except Exception as error:
+            # A fault of ours: it must not keep the accounts after this one waiting.
+            log.error("task_failed", task=f"sync:{name}", exc_info=error)
+            self._alerts.tell(
+                "duty_failed",
+                f"expected the trade sync to succeed, was {str(error) or type(error).__name__}; it "
+                f"is done again when it is due next: see the log",
+                level="ERROR",
+                component="trade-sync",
+                account=name,
+            )
             return None
         finally:
             self.busy.discard(name)
@@ -189,10 +201,10 @@ class Syncing:
         return [account]
 
     def _account(self, name: str) -> AccountSync:
-        known = self._accounts.get(name)
+        known = self.accounts.get(name)
         if known is None:
             service = self._live.services[name]
-            known = self._accounts[name] = AccountSync(
+            known = self.accounts[name] = AccountSync(
                 service.account,
                 service.rest,
                 service.recovery.catch_up,

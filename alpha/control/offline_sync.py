@@ -11,12 +11,18 @@ from alpha.errors import NotFound, NotRunning
 from alpha.installation import installation_id
 from alpha.ledger.alert_journal import AlertJournal
 from alpha.ledger.pool import Pool
-from alpha.sync.account import PASSING
+from alpha.sync.account import PASSING, SETTLE_S
 from alpha.sync.stored import stored_accounts
 
 
 async def sync_stored(
-    pool: Pool, config: Config, clock: Clock, account: str | None, months: int | None
+    pool: Pool,
+    config: Config,
+    clock: Clock,
+    account: str | None,
+    months: int | None,
+    *,
+    settle_s: float = SETTLE_S,
 ) -> list[str]:
     """Syncs one account, or all, under their leases; returns their names. Raises LeaseHeld while a
     daemon has one of them, NotRunning without an exchange to ask."""
@@ -41,6 +47,7 @@ async def sync_stored(
             installation=installation_id(config.data_dir, SystemRandomness()),
             clock=clock,
             alerts=alerts,
+            settle_s=settle_s,
         ) as accounts:
             for one in accounts.values():
                 try:

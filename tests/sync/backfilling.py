@@ -46,4 +46,5 @@ async def backfill(dsn: str, rest_url: str, account: str, key: str, secret: str)
 
 if __name__ == "__main__":
     # The secret does not stand in a list of processes.
-    asyncio.run(backfill(*sys.argv[1:], secret=os.environ["SECRET"]))
+    dsn, rest_url, account, key = sys.argv[1:]
+    asyncio.run(backfill(dsn, rest_url, account, key, os.environ["SECRET"]))

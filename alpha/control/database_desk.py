@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import partial
 
 from alpha.alerts import Alert
+from alpha.analytics.imported import imported
 from alpha.analytics.reader import AnalyticsReader
 from alpha.clock import Clock, SystemRandomness, iso
 from alpha.config import Config
@@ -212,6 +213,15 @@ class DatabaseDesk:
         return await self._reader.alerts(limit) if await self._migrated() else []
 
     async def analytics(self, bot: str | None, days: int) -> Sequence[Row]:
+        rows = await self._reports(bot, days)
+        ids = [self._config.bots[str(row["bot"])].bot_id for row in rows]
+        history = await imported(self._pool, ids) if ids else {}
+        return [
+            {**row, "imported": history[bot_id].as_row() if bot_id in history else None}
+            for row, bot_id in zip(rows, ids, strict=True)
+        ]
+
+    async def _reports(self, bot: str | None, days: int) -> Sequence[Row]:
         wanted = [bot] if bot is not None else list(self._config.bots)
         known = await self._reader.bot_beats() if await self._migrated() else {}
         rows: list[Row] = []

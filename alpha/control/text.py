@@ -198,9 +198,21 @@ def analytics(rows: Sequence[Row], days: int) -> str:
             f" · funding {money(row['funding'])}"
         )
         lines += _worth(row)
+        lines += _imported(row.get("imported"))
     if len(lines) == 1:
         lines.append("no bots")
     return "\n".join(lines)
+
+
+def _imported(row: object) -> list[str]:
+    """History from before the ledger, whatever the days: it is in no figure above it."""
+    if not isinstance(row, Mapping):
+        return []
+    guessed = f", {row['estimated']} of them estimated" if row["estimated"] else ""
+    return [
+        f"  imported, beside the above: {row['trades']} trades{guessed} · net "
+        f"{money(row['net_pnl'])} · {str(row['first'])[:10]} to {str(row['last'])[:10]}"
+    ]
 
 
 def _worth(row: Row) -> list[str]:

@@ -124,3 +124,19 @@ SELECT p.account, p.symbol,
 -- name: imports
 SELECT id, imported_at, kind, source, sha256, (report ->> 'new_rows')::integer AS new_rows
   FROM audit.imports ORDER BY id;
+
+-- name: history
+-- Imported round trips of the bots $1, as far as they count: trading.round_trips decides. It is
+-- asked row by row, because all round trips of a bot's life in the ledger stand in it, too.
+SELECT t.bot_id, count(*) AS trades, count(*) FILTER (WHERE t.net_pnl > 0) AS wins,
+       count(*) FILTER (WHERE t.net_pnl < 0) AS losses,
+       count(*) FILTER (WHERE t.quality = 'estimated') AS estimated,
+       sum(t.entry_commission + t.exit_commission) AS fees, sum(t.net_pnl) AS net_pnl,
+       min(t.exit_time) AS first, max(t.exit_time) AS last
+  FROM trading.imported_trades t
+ WHERE t.bot_id = ANY ($1::text[])
+   AND EXISTS (SELECT FROM trading.round_trips r
+                WHERE r.bot_id = t.bot_id AND r.account = t.account AND r.symbol = t.symbol
+                  AND r.exit_time = t.exit_time AND r.entry_exec_id = t.trade_id
+                  AND r.source = 'import' OFFSET 0)
+ GROUP BY t.bot_id;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from alpha.cli import main
 from alpha.clock import SystemClock
 from alpha.config import load
 from alpha.control.importing import Importer
@@ -109,9 +111,30 @@ def test_views_show_it_with_its_quality(run: Run, ask: Ask, dump: Path) -> None:
     ]
 
 
-def test_what_the_ledger_has_itself_counts_once(run: Run, ask: Ask, dump: Path) -> None:
+def test_analytics_shows_it_beside_the_ledger(
+    run: Run, ask: Ask, dump: Path, settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def shown(*words: str) -> str:
+        assert main(["analytics", *words, "--config", str(settings)]) == 0
+        return capsys.readouterr().out
+
+    run("platform", str(dump), "--dry-run")
     run("platform", str(dump))
-    order = trades()[0]["exit_order_id"]
+    rows = {row["bot"]: row for row in json.loads(shown("--json"))["analytics"]}
+    assert rows["lxalgo"]["imported"] == {
+        "trades": 2, "wins": 1, "losses": 1, "estimated": 0, "fees": "0.03295",
+        "net_pnl": "-0.13295", "first": "2025-10-25T11:00:01.000Z",
+        "last": "2025-10-25T12:45:00.000Z",
+    }  # fmt: skip
+    assert rows["momentum"]["imported"] is None
+    assert all((row["trades"], row["net_pnl"]) == (0, "0") for row in rows.values())
+    assert "imported, beside the above: 1 trades · net +9.35 · 2025-" in shown("shortseller")
+    # What the ledger holds itself is history no more.
+    ledger_has(ask, trades()[0]["exit_order_id"])
+    assert "imported" not in shown("shortseller")
+
+
+def ledger_has(ask: Ask, order: object) -> None:
     ask(
         "INSERT INTO trading.executions (account, symbol, exec_id, order_id, order_link_id, side, "
         "exec_type, price, qty, value, fee, fee_currency, leaves_qty, is_maker, create_type, "
@@ -119,6 +142,11 @@ def test_what_the_ledger_has_itself_counts_once(run: Run, ask: Ask, dump: Path) 
         f"'{order}', '', 'Buy', 'Trade', 59000, 0.01, 590, 0.3, 'USDT', 0, false, '', 'Market', "
         "'', '2025-10-25T14:30:00Z', 1, 'rest')"
     )
+
+
+def test_what_the_ledger_has_itself_counts_once(run: Run, ask: Ask, dump: Path) -> None:
+    run("platform", str(dump))
+    ledger_has(ask, trades()[0]["exit_order_id"])
     assert ask("SELECT bot_id FROM trading.trades_pnl") == [("lxalgo_001",)] * 2
     # Found by index for each row, never by reading all executions for all of them.
     plan = "\n".join(row[0] for row in ask("EXPLAIN SELECT * FROM trading.trades_pnl"))

@@ -226,9 +226,12 @@ class BackupFolder:
         found = [one for one in known if wanted & {one.name, one.path.name, _stem(one.path)}]
         if found:
             return found[0]
-        newest = ", ".join(one.name for one in known[-5:]) or "none yet: alpha backup create"
+        what, none = "a backup", "none yet: alpha backup create"
+        if kinds == ("migration",):
+            what, none = "a restore point", "none yet, one is made before each migration"
+        newest = ", ".join(one.name for one in known[-5:]) or none
         raise NotFound(
-            f"expected a backup in {self.root}, was {name!r}; the newest of mode {self.mode}: "
+            f"expected {what} in {self.root}, was {name!r}; the newest of mode {self.mode}: "
             f"{newest}"
         )
 

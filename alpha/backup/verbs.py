@@ -15,7 +15,14 @@ from alpha.backup.check import Outcome, Stopwatch, check_backup, settle
 from alpha.backup.dump import Source, create
 from alpha.backup.folder import Backup, BackupFolder, Kind, problem_of, read_file
 from alpha.backup.programs import with_database
-from alpha.backup.restore import File, is_empty, refuse_daemons, replace
+from alpha.backup.restore import (
+    File,
+    is_empty,
+    programs_for,
+    read_contents,
+    refuse_daemons,
+    replace,
+)
 from alpha.clock import Clock, Randomness, iso
 from alpha.config import Config
 from alpha.errors import AlphaError, NotFound
@@ -87,7 +94,7 @@ class Backups:
         label, file = await asyncio.to_thread(self.open, name)
         outcome = Outcome()
         watch = Stopwatch(self.clock, outcome.seconds)
-        replaced = await self._make_room(dsn, force=force, ours=ours)
+        replaced = await self._make_room(dsn, file, force=force, ours=ours)
         watch.step("backup")
         await replace(
             dsn,
@@ -108,9 +115,9 @@ class Backups:
             "backfill": await self._backfill(dsn),
         }
 
-    async def _make_room(self, dsn: str, *, force: bool, ours: bool) -> str | None:
-        """Raises AlphaError for a database that may not be replaced; the name of the backup of
-        what is there."""
+    async def _make_room(self, dsn: str, file: File, *, force: bool, ours: bool) -> str | None:
+        """Raises AlphaError for a database that may not be replaced, and for a file that cannot
+        replace it; the name of the backup of what is there."""
         try:
             connection = await connect(dsn)
         except asyncpg.InvalidCatalogNameError:
@@ -122,13 +129,15 @@ class Backups:
             await refuse_daemons(connection, dsn)
             if await is_empty(connection):
                 return None
+            if not force:
+                raise AlphaError(
+                    f"expected an empty database, found one with a ledger in {server_name(dsn)}; "
+                    f"nothing was changed: --force replaces it, after a backup of it"
+                )
+            # Before the backup, which may take minutes, and would make an older one give way.
+            await read_contents(file, await programs_for(connection, file, ours=ours))
         finally:
             await connection.close()
-        if not force:
-            raise AlphaError(
-                f"expected an empty database, found one with a ledger in {server_name(dsn)}; "
-                f"nothing was changed: --force replaces it, after a backup of it"
-            )
         source = Source(dsn, ours, self.config.mode)
         try:
             backup = await create(source, self.folder, self.config.backup, self.clock, "restore")
@@ -156,7 +165,7 @@ class Backups:
         _, file = await asyncio.to_thread(self.open, backup.name)
         seconds: dict[str, float] = {}
         watch = Stopwatch(self.clock, seconds)
-        replaced = await self._make_room(self.dsn, force=True, ours=self.source.ours)
+        replaced = await self._make_room(self.dsn, file, force=True, ours=self.source.ours)
         watch.step("backup")
         rows = await replace(self.dsn, file, mode=self.config.mode, ours=self.source.ours)
         connection = await connect(self.dsn)

@@ -156,6 +156,8 @@ async def test_a_foreign_dump_is_refused(ledger_dsn: str, empty_dsn: str, tmp_pa
     (tmp_path / "text.dump").write_text("no dump at all")
     with pytest.raises(AlphaError, match="custom format"):
         await backups_of(ledger_dsn, tmp_path).restore(str(tmp_path / "text.dump"), force=True)
+    # Nothing was replaced, so there is nothing to keep of before.
+    assert backups_of(ledger_dsn, tmp_path).folder.all() == []
     assert (await verify(ledger_dsn)).ok
 
 

@@ -104,7 +104,7 @@ async def test_a_database_without_accounts_needs_no_restore_point(
     point = restore_point(backups.config, postgres_dsn, SystemClock())
     await migrate(postgres_dsn, with_one_more(tmp_path, CHANGE), before=point)
     assert backups.folder.all() == []
-    with pytest.raises(NotFound, match="alpha backup create"):
+    with pytest.raises(NotFound, match="expected a restore point"):
         await backups.rollback()
 
 
@@ -142,7 +142,7 @@ def test_the_verb_asks_and_refuses_under_a_daemon(
     config = tmp_path / "config.toml"
     config.write_text(f"data_dir = '{tmp_path}'\n")
     assert main(["db", "rollback", "--yes", "--config", str(config)]) == 2
-    assert "expected a backup" in capsys.readouterr().err
+    assert "expected a restore point" in capsys.readouterr().err
     assert main(["backup", "list", "--json", "--config", str(config)]) == 0
     assert json.loads(capsys.readouterr().out) == {"backups": []}
 

@@ -1,20 +1,23 @@
 """Reports of what was closed in a window, out of the ledger, with the metrics of backtests.
 
-A trade is what one entry order has opened, as far as it was closed in the window; its pieces count
-under the symbol, reason, rule and UTC day of each, so the sums of every division are the total.
+A trade is what one entry order has opened, as far as it was closed on one UTC day, as in
+`trading.bot_daily_performance`: one that was closed in parts on two days counts on both. Its pieces
+count under the symbol, reason, rule and day of each, so the sums of every division are the total.
 Daily returns are realised: net results of a day over the equity at its beginning, which is the
 capital of the bots and what they had gained before. Without a capital in the registry there are
-none.
+none. Days that are long over are read as sums, the others from the trades: `analytics.closed`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 
-from alpha.clock import utc
+import asyncpg
+
+from alpha.clock import Clock, iso, utc
 from alpha.core import performance
 from alpha.core.performance import DAY_MS, TradeFigures
 from alpha.ledger.pool import Connection, Pool
@@ -22,8 +25,14 @@ from alpha.ledger.queries import load
 from alpha.ledger.reader import LedgerReader
 from alpha.ledger.stored import trimmed
 
-#: What `grouping()` says of each division: a bit for each column that is summed over.
-_SLICES = {7: "by_symbol", 11: "by_reason", 13: "by_rule", 14: "by_day"}
+#: Kinds of rows in `analytics.closed`.
+_DIVISIONS = {
+    "symbol": "by_symbol",
+    "reason": "by_reason",
+    "rule": "by_rule",
+    "day": "by_day",
+}
+_ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +40,19 @@ class Slice:
     """Sums of one symbol, exit reason, rule or UTC day, in USDT."""
 
     name: str
-    trades: int
+    figures: TradeFigures
     gross_pnl: Decimal
     fees: Decimal
     funding: Decimal
-    net_pnl: Decimal
 
     def as_row(self) -> dict[str, object]:
         return {
             "name": self.name,
-            "trades": self.trades,
+            "trades": self.figures.trades,
             "gross_pnl": self.gross_pnl,
             "fees": self.fees,
             "funding": self.funding,
-            "net_pnl": self.net_pnl,
+            "net_pnl": self.figures.net_pnl,
         }
 
 
@@ -52,6 +60,7 @@ class Slice:
 class Ratios:
     """Of daily realised returns; `fall` is a fraction, its days are those of peak and bottom."""
 
+    daily: Mapping[int, float] = field(default_factory=dict)  # day number of the window -> return
     sharpe: float | None = None
     sortino: float | None = None
     calmar: float | None = None
@@ -74,80 +83,217 @@ class Ratios:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`open_pnl` is None while a position has no price."""
+    """Of one bot, or of all together (None). `open_pnl` is None while a position has no price;
+    `exposure` is the part of the window in which a position was open; `correlation` is that of
+    daily returns with each other bot that was reported along with it."""
 
-    figures: TradeFigures
+    bot_id: str | None
+    days: int
+    until_ms: int
+    fills: int
+    whole: Slice
+    exposure: float
     open_pnl: Decimal | None
     open_positions: int
     ratios: Ratios
     slices: Mapping[str, Sequence[Slice]]
+    correlation: Mapping[str, float | None] = field(default_factory=dict)
+
+    @property
+    def figures(self) -> TradeFigures:
+        return self.whole.figures
 
     def as_row(self) -> dict[str, object]:
-        """For JSON; what the totals of the window say is not repeated."""
+        """For JSON."""
         found = self.figures
         return {
+            "bot_id": self.bot_id,
+            "days": self.days,
+            "until": iso(self.until_ms),
+            "trades": found.trades,
+            "wins": found.wins,
+            "losses": found.losses,
+            "breakeven": found.trades - found.wins - found.losses,
+            "win_rate": Decimal(found.wins) / found.trades if found.trades else None,
+            "gross_pnl": self.whole.gross_pnl,
+            "fees": self.whole.fees,
+            "funding": self.whole.funding,
+            "net_pnl": found.net_pnl,
+            "best": found.best,
+            "worst": found.worst,
+            "fills": self.fills,
             "profit_factor": _quotient(found.profit_factor),
             "expectancy": _quotient(found.expectancy),
             "average_win": _quotient(found.average_win),
             "average_loss": _quotient(found.average_loss),
+            "exposure": _rounded(self.exposure),
             "open_pnl": self.open_pnl,
             "open_positions": self.open_positions,
             **self.ratios.as_row(),
+            "correlation": {bot: _rounded(value) for bot, value in self.correlation.items()},
             **{name: [one.as_row() for one in part] for name, part in self.slices.items()},
         }
 
 
 class AnalyticsReader:
-    def __init__(self, source: Pool | Connection) -> None:
+    def __init__(self, source: Pool | Connection, clock: Clock) -> None:
         self._source = source
+        self._clock = clock
         self._sql = load("analytics.sql")
 
-    async def report(self, bot_id: str | None, days: int, *, now_ms: int | None = None) -> Report:
-        """What was closed in the last `days` days up to `now_ms`, else up to the newest
-        execution; of one bot, or (None) of all together without `manual`."""
-        until = now_ms
-        if until is None:
-            until = await LedgerReader(self._source).newest_ms() or 0
+    async def report(self, days: int, *, now_ms: int | None = None) -> Report:
+        """What all bots together, without `manual`, have closed in the last `days` days up to
+        `now_ms`, else up to the newest execution."""
+        until = await self._until(now_ms)
+        crew = list(await LedgerReader(self._source).bot_beats())
+        (found,) = await self._reports(None, crew, days, until)
+        return found
+
+    async def reports(
+        self, bots: Sequence[str], days: int, *, now_ms: int | None = None
+    ) -> dict[str, Report]:
+        """The same of each of these bots, and how their daily returns go together."""
+        if not bots:
+            return {}
+        until = await self._until(now_ms)
+        found = {str(one.bot_id): one for one in await self._reports(list(bots), bots, days, until)}
+        together = await self._correlations({bot: one.ratios.daily for bot, one in found.items()})
+        return {bot: replace(one, correlation=together[bot]) for bot, one in found.items()}
+
+    async def _until(self, now_ms: int | None) -> int:
+        return now_ms if now_ms is not None else (await LedgerReader(self._source).newest_ms() or 0)
+
+    async def _reports(
+        self, bots: list[str] | None, crew: Sequence[str], days: int, until: int
+    ) -> list[Report]:
+        """One of each of `bots`, or (None) one of the whole crew."""
         since = until - days * DAY_MS
-        bots = (
-            [bot_id] if bot_id is not None else list(await LedgerReader(self._source).bot_beats())
-        )
-        slices: dict[str, list[Slice]] = {name: [] for name in _SLICES.values()}
-        for row in await self._source.fetch(self._sql["slices"], bots, since):
-            slices[_SLICES[row["slice"]]].append(
-                Slice(
-                    row["name"],
-                    row["trades"],
-                    trimmed(row["gross_pnl"]),
-                    trimmed(row["fees"]),
-                    trimmed(row["funding"]),
-                    trimmed(row["net_pnl"]),
-                )
+        closed = _by_bot(await self._fetch("closed", bots, since, until))
+        gained = _by_bot(await self._fetch("gained", bots, since))
+        capital = await self._fetch("capital", crew)
+        held = await self._fetch("open", crew)
+        fills = await self._fetch("fills", crew, since)
+        return [
+            _report(
+                bot,
+                days,
+                until,
+                closed.get(bot, []),
+                [row["net_pnl"] for row in gained.get(bot, [])],
+                *(
+                    [row for row in rows if bot in (None, row["bot_id"])]
+                    for rows in (capital, held, fills)
+                ),
             )
-        results = await self._source.fetch(self._sql["results"], bots, since)
-        (held,) = await self._source.fetch(self._sql["open"], bots)
-        (began,) = await self._source.fetch(self._sql["capital"], bots, since)
-        ratios = Ratios()
-        if began["capital"] is not None and not began["without"]:
-            equity = began["capital"] + began["gained"]
-            ratios = ratios_of(slices["by_day"], equity, utc(since).date(), utc(until).date())
-        return Report(
-            figures=performance.of_trades(trimmed(row["net_pnl"]) for row in results),
-            open_pnl=None if held["unpriced"] else trimmed(held["open_pnl"]),
-            open_positions=held["positions"],
-            ratios=ratios,
-            slices=slices,
-        )
+            for bot in (bots if bots is not None else [None])
+        ]
+
+    async def _correlations(
+        self, daily: Mapping[str, Mapping[int, float]]
+    ) -> dict[str, dict[str, float | None]]:
+        """Of every two bots. A hundred are some thousand pairs, between which the loop turns."""
+        found: dict[str, dict[str, float | None]] = {bot: {} for bot in daily}
+        bots = list(daily)
+        for place, one in enumerate(bots):
+            for other in bots[place + 1 :]:
+                value = performance.correlation(daily[one], daily[other])
+                found[one][other] = found[other][one] = value
+            await self._clock.sleep(0)
+        return found
+
+    async def _fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
+        return await self._source.fetch(self._sql[name], *arguments)
+
+
+def _by_bot(rows: Iterable[asyncpg.Record]) -> dict[str | None, list[asyncpg.Record]]:
+    found: dict[str | None, list[asyncpg.Record]] = {}
+    for row in rows:
+        found.setdefault(row["bot_id"], []).append(row)
+    return found
+
+
+def _report(
+    bot_id: str | None,
+    days: int,
+    until: int,
+    closed: Sequence[asyncpg.Record],
+    gained: Sequence[Decimal],
+    capital: Sequence[asyncpg.Record],
+    held: Sequence[asyncpg.Record],
+    fills: Sequence[asyncpg.Record],
+) -> Report:
+    slices: dict[str, list[Slice]] = {name: [] for name in _DIVISIONS.values()}
+    held_s = _ZERO
+    for row in closed:
+        if row["kind"] is None:
+            held_s = row["held_s"]
+        else:
+            slices[_DIVISIONS[row["kind"]]].append(_slice(row))
+    ratios = Ratios()
+    if capital and all(row["capital"] is not None for row in capital):
+        equity = sum((row["capital"] for row in capital), sum(gained, _ZERO))
+        since = until - days * DAY_MS
+        ratios = ratios_of(slices["by_day"], equity, utc(since).date(), utc(until).date())
+    unpriced = sum(row["unpriced"] for row in held)
+    return Report(
+        bot_id=bot_id,
+        days=days,
+        until_ms=until,
+        fills=sum(row["fills"] for row in fills),
+        whole=_whole(slices["by_day"]),
+        exposure=float(held_s) * 1000 / (days * DAY_MS),
+        open_pnl=None if unpriced else trimmed(sum((row["open_pnl"] for row in held), _ZERO)),
+        open_positions=sum(row["positions"] for row in held),
+        ratios=ratios,
+        slices=slices,
+    )
+
+
+def _slice(row: asyncpg.Record) -> Slice:
+    figures = TradeFigures(
+        trades=int(row["trades"]),
+        net_pnl=trimmed(row["net_pnl"]),
+        wins=int(row["wins"]),
+        losses=int(row["losses"]),
+        gross_profit=trimmed(row["gross_profit"]),
+        gross_loss=trimmed(row["gross_loss"]),
+        best=trimmed(row["best"]),
+        worst=trimmed(row["worst"]),
+    )
+    gross, fees, funding = (trimmed(row[name]) for name in ("gross_pnl", "fees", "funding"))
+    return Slice(row["name"], figures, gross, fees, funding)
+
+
+def _whole(days: Sequence[Slice]) -> Slice:
+    """The sum of all days."""
+    of = [one.figures for one in days]
+    figures = TradeFigures(
+        trades=sum(one.trades for one in of),
+        net_pnl=trimmed(sum((one.net_pnl for one in of), _ZERO)),
+        wins=sum(one.wins for one in of),
+        losses=sum(one.losses for one in of),
+        gross_profit=trimmed(sum((one.gross_profit for one in of), _ZERO)),
+        gross_loss=trimmed(sum((one.gross_loss for one in of), _ZERO)),
+        best=max((one.best for one in of if one.best is not None), default=None),
+        worst=min((one.worst for one in of if one.worst is not None), default=None),
+    )
+    return Slice(
+        "",
+        figures,
+        trimmed(sum((one.gross_pnl for one in days), _ZERO)),
+        trimmed(sum((one.fees for one in days), _ZERO)),
+        trimmed(sum((one.funding for one in days), _ZERO)),
+    )
 
 
 def ratios_of(days: Sequence[Slice], equity: Decimal, first: date, last: date) -> Ratios:
     """`days` are those on which trades were closed, `equity` what there was before the first of the
     window; days without any count with a return of 0."""
-    net = {one.name: one.net_pnl for one in days}
+    net = {one.name: one.figures.net_pnl for one in days}
     every = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     worth, values = equity, [float(equity)]
     for day in every:
-        worth += net.get(day.isoformat(), Decimal(0))
+        worth += net.get(day.isoformat(), _ZERO)
         values.append(float(worth))
     if equity <= 0:
         return Ratios()
@@ -155,6 +301,8 @@ def ratios_of(days: Sequence[Slice], equity: Decimal, first: date, last: date) -
     fall = performance.drawdown(values[1:], values[0])
     yearly = performance.cagr(values[-1] / values[0] - 1, len(every) * DAY_MS)
     return Ratios(
+        # Equity at or below 0 leaves days out: what comes after them is on no known day.
+        daily=dict(enumerate(daily)) if len(daily) == len(every) else {},
         sharpe=performance.sharpe(daily),
         sortino=performance.sortino(daily),
         calmar=performance.calmar(yearly, fall.depth),

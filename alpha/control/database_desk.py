@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict
 from decimal import Decimal
 from functools import partial
 
@@ -55,7 +54,7 @@ class DatabaseDesk:
     def __init__(self, pool: Pool, config: Config, clock: Clock) -> None:
         self._pool = pool
         self._reader = LedgerReader(pool)
-        self._analytics = AnalyticsReader(pool)
+        self._analytics = AnalyticsReader(pool, clock)
         self._config = config
         self._clock = clock
         self._names = {bot.bot_id: name for name, bot in config.bots.items()}
@@ -213,27 +212,21 @@ class DatabaseDesk:
         return await self._reader.alerts(limit) if await self._migrated() else []
 
     async def analytics(self, bot: str | None, days: int) -> Sequence[Row]:
-        rows = await self._reports(bot, days)
-        ids = [self._config.bots[str(row["bot"])].bot_id for row in rows]
-        history = await imported(self._pool, ids) if ids else {}
-        return [
-            {**row, "imported": history[bot_id].as_row() if bot_id in history else None}
-            for row, bot_id in zip(rows, ids, strict=True)
-        ]
-
-    async def _reports(self, bot: str | None, days: int) -> Sequence[Row]:
-        wanted = [bot] if bot is not None else list(self._config.bots)
         known = await self._reader.bot_beats() if await self._migrated() else {}
-        rows: list[Row] = []
-        for name in wanted:
-            bot_id = self._config.bots[name].bot_id
-            if bot_id not in known:
-                continue
-            figures = asdict(await self._reader.analytics(bot_id, days))
-            figures["until"] = iso(figures.pop("until_ms"))
-            report = await self._analytics.report(bot_id, days)
-            rows.append({"bot": name, **figures, **report.as_row()})
-        return rows
+        wanted = [bot] if bot is not None else list(self._config.bots)
+        ids = {name: self._config.bots[name].bot_id for name in wanted}
+        here = [bot_id for bot_id in ids.values() if bot_id in known]
+        reports = await self._analytics.reports(here, days)
+        history = await imported(self._pool, here) if here else {}
+        return [
+            {
+                "bot": name,
+                **reports[bot_id].as_row(),
+                "imported": history[bot_id].as_row() if bot_id in history else None,
+            }
+            for name, bot_id in ids.items()
+            if bot_id in reports
+        ]
 
     async def sync_status(self, account: str | None) -> Sequence[Row]:
         if not await self._migrated():

@@ -24,7 +24,7 @@ from alpha.core.steps import QtySteps
 from alpha.errors import NotFound
 from alpha.ledger.pool import Connection, Pool
 from alpha.ledger.queries import load
-from alpha.ledger.stored import execution_from, order_from, trimmed, trimmed_or_none
+from alpha.ledger.stored import execution_from, order_from, trimmed
 
 Value = str | int | bool | Decimal | None
 Row = dict[str, Value]
@@ -59,28 +59,6 @@ class StoredState:
     last_stamp: int
     cursor_json: str
     event_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Analytics:
-    """Trades of a window, one per entry order. Money in USDT; `win_rate` is a fraction, None
-    without trades."""
-
-    bot_id: str | None
-    days: int
-    until_ms: int
-    trades: int
-    wins: int
-    losses: int
-    breakeven: int
-    win_rate: Decimal | None
-    gross_pnl: Decimal
-    fees: Decimal
-    funding: Decimal
-    net_pnl: Decimal
-    best: Decimal | None
-    worst: Decimal | None
-    fills: int
 
 
 class LedgerReader:
@@ -278,34 +256,6 @@ class LedgerReader:
     async def alerts(self, limit: int) -> list[Alert]:
         """The newest `limit` that are in the database, oldest first."""
         return [_alert(row) for row in await self._fetch("alerts", limit)]
-
-    async def analytics(
-        self, bot_id: str | None, days: int, *, now_ms: int | None = None
-    ) -> Analytics:
-        """Figures of what was closed in the last `days` days, one trade per entry order, on the
-        exchange's clock: up to `now_ms`, else up to the newest execution. None: all bots
-        together, without `manual`. Raises NotFound for a bot that the database does not know."""
-        await self._expect_bot(bot_id)
-        until = now_ms if now_ms is not None else (await self.newest_ms() or 0)
-        bots = [bot_id] if bot_id is not None else list(await self.bot_beats())
-        row = (await self._fetch("analytics", bots, until - days * DAY_MS))[0]
-        return Analytics(
-            bot_id=bot_id,
-            days=days,
-            until_ms=until,
-            trades=row["trades"],
-            wins=row["wins"],
-            losses=row["losses"],
-            breakeven=row["breakeven"],
-            win_rate=Decimal(row["wins"]) / row["trades"] if row["trades"] else None,
-            gross_pnl=trimmed(row["gross_pnl"]),
-            fees=trimmed(row["fees"]),
-            funding=trimmed(row["funding"]),
-            net_pnl=trimmed(row["net_pnl"]),
-            best=trimmed_or_none(row["best"]),
-            worst=trimmed_or_none(row["worst"]),
-            fills=row["fills"],
-        )
 
     async def daily(self, bot_id: str | None, days: int, *, now_ms: int | None = None) -> list[Row]:
         """One row per UTC day and bot with round trips that ended on it."""

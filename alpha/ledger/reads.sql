@@ -214,28 +214,6 @@ SELECT * FROM (
      LIMIT $1) AS newest
  ORDER BY event_time, id;
 
--- name: analytics
--- Trades of the bots $1, one per entry order, as far as they were closed after $2.
-WITH trades AS (
-    SELECT sum(gross_pnl) AS gross_pnl, sum(total_commission) AS fees, sum(funding) AS funding,
-           sum(net_pnl) AS net_pnl
-      FROM trading.completed_trades
-     WHERE bot_id = ANY ($1::text[]) AND exit_time > $2
-     GROUP BY bot_id, account, symbol, entry_order_id)
-SELECT count(*) AS trades,
-       count(*) FILTER (WHERE net_pnl > 0) AS wins,
-       count(*) FILTER (WHERE net_pnl < 0) AS losses,
-       count(*) FILTER (WHERE net_pnl = 0) AS breakeven,
-       coalesce(sum(gross_pnl), 0) AS gross_pnl,
-       coalesce(sum(fees), 0) AS fees,
-       coalesce(sum(funding), 0) AS funding,
-       coalesce(sum(net_pnl), 0) AS net_pnl,
-       max(net_pnl) AS best,
-       min(net_pnl) AS worst,
-       (SELECT count(*) FROM trading.fills f
-         WHERE f.bot_id = ANY ($1::text[]) AND f.exec_time > $2) AS fills
-  FROM trades;
-
 -- name: daily
 SELECT to_char(trade_date, 'YYYY-MM-DD') AS trade_date, bot_id, trades, wins, losses, win_rate,
        net_pnl, fees, funding, best, worst

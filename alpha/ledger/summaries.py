@@ -1,16 +1,19 @@
-"""The materialized views, refreshed beside trading.
+"""The materialized views and the sums of days, refreshed beside trading.
 
 Open positions every minute; days after trades have closed, and once a night. How long a refresh
 took decides how soon the next may follow, so that a large ledger spends little time on it.
 Nothing here is truth: a refresh that fails is done again, and no lease is held meanwhile, whose
-renewal would have to wait.
+renewal would have to wait. What the sums of days do not hold yet, or no longer, `analytics.closed`
+reads from the trades.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
+from typing import TypeVar
 
 import asyncpg
 import structlog
@@ -37,7 +40,10 @@ _OF_CLOSED_TRADES = (
     "refresh_symbols",
     "refresh_exit_reasons",
 )
+#: So many days are summed up in one transaction.
+_DAYS_AT_ONCE = 31
 _SQL = load("summaries.sql")
+_T = TypeVar("_T")
 
 
 class Summaries:
@@ -85,24 +91,55 @@ class Summaries:
     async def refresh_days(self) -> None:
         began = self._clock.monotonic()
         self.stale = False
-        for name in _OF_CLOSED_TRADES:
-            if not await self._refresh(name):
-                self.stale = True
-                break
+        if not await self.close_days() or not await self._refresh(*_OF_CLOSED_TRADES):
+            self.stale = True
         self._took_s = self._clock.monotonic() - began
         self._not_before = began + _REST * self._took_s
 
-    async def _refresh(self, name: str) -> bool:
-        try:
+    async def close_days(self) -> bool:
+        """Sums up days that are over, and again those whose trades were written again."""
+        while True:
+            days = await self._attempt("closed_days", self._close_some_days)
+            if days is None or days < _DAYS_AT_ONCE:
+                return days is not None
+
+    async def _close_some_days(self) -> int:
+        """Returns how many. Marks and trades are read as of one moment: a day that is written
+        again meanwhile keeps its mark."""
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read"),
+        ):
+            await connection.execute(_SQL["limits"])
+            await connection.execute(_SQL["lock_closed_days"])
+            rows = await connection.fetch(_SQL["days_to_close"], _DAYS_AT_ONCE)
+            days = [row["day"] for row in rows]
+            for name in ("forget_days", "close_days", "close_days_of_all") if days else ():
+                await connection.execute(_SQL[name], days)
+            await connection.execute(_SQL["forget_marks"])
+        return len(days)
+
+    async def _refresh(self, *names: str) -> bool:
+        """Each in its own transaction; False from the first that fails."""
+
+        async def one(name: str) -> bool:
             async with self._pool.acquire() as connection, connection.transaction():
                 await connection.execute(_SQL["limits"])
                 await connection.execute(_SQL[name])
+            return True
+
+        for name in names:
+            if not await self._attempt(name, partial(one, name)):
+                return False
+        return True
+
+    async def _attempt(self, what: str, work: Callable[[], Awaitable[_T]]) -> _T | None:
+        try:
+            return await work()
         except CONNECTION_ERRORS as error:
-            log.debug("summary_not_refreshed", what=name, error=f"{type(error).__name__}: {error}")
-            return False
+            log.debug("summary_not_refreshed", what=what, error=f"{type(error).__name__}: {error}")
         except asyncpg.InsufficientPrivilegeError as error:
             if not self._refused:
-                log.warning("summary_not_ours", what=name, error=str(error))
+                log.warning("summary_not_ours", what=what, error=str(error))
             self._refused = True
-            return False
-        return True
+        return None

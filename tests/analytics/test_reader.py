@@ -5,18 +5,23 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-import asyncpg
 import pytest
 
 from alpha.analytics.reader import AnalyticsReader, Report
 from alpha.clock import SystemClock
+from alpha.core.performance import DAY_MS, exposure
 from alpha.ledger.pool import Pool, open_pool
 from alpha.ledger.queries import load
-from alpha.ledger.reader import LedgerReader
-from bench.million import Shape, make
+from alpha.ledger.summaries import Summaries
+from bench.million import SYMBOLS, Shape, make
+from bench.queries import SCANNED, VIEWS
+from tests.ledger.samples import T0
+from tests.ledger.test_verify import store, trade
 
 DIVISIONS = ("by_symbol", "by_reason", "by_rule", "by_day")
 SHAPE = Shape(fills=900, accounts=2, bots=2, days=20)
@@ -28,7 +33,7 @@ async def filled(dsn: str) -> Pool:
 
 
 def total(report: Report, division: str) -> Decimal:
-    return sum((one.net_pnl for one in report.slices[division]), Decimal(0))
+    return sum((one.figures.net_pnl for one in report.slices[division]), Decimal(0))
 
 
 async def test_sums_over_bots_days_symbols_reasons_and_rules_are_the_total(
@@ -36,44 +41,68 @@ async def test_sums_over_bots_days_symbols_reasons_and_rules_are_the_total(
 ) -> None:
     pool = await filled(postgres_dsn)
     try:
-        reader, ledger = AnalyticsReader(pool), LedgerReader(pool)
+        reader = AnalyticsReader(pool, SystemClock())
         bots = [name for account in SHAPE.account_names() for name in SHAPE.bot_ids(account)]
-        whole = await reader.report(None, 90)
-        reports = {bot: await reader.report(bot, 90) for bot in bots}
+        whole, reports = await reader.report(90), await reader.reports(bots, 90)
+        assert await Summaries(pool, SystemClock()).close_days()
+        assert (await reader.report(90), await reader.reports(bots, 90)) == (whole, reports)
         stored = await pool.fetch("SELECT * FROM trading.completed_trades WHERE bot_id <> 'manual'")
         assert len(stored) > 200
         assert whole.figures.net_pnl == sum((row["net_pnl"] for row in stored), Decimal(0)) != 0
         assert whole.figures.net_pnl == sum((r.figures.net_pnl for r in reports.values()), 0)
         assert whole.figures.trades == sum(r.figures.trades for r in reports.values())
-        asked: list[tuple[str | None, Report]] = [(None, whole), *reports.items()]
-        for bot, report in asked:
-            figures = await ledger.analytics(bot, 90)
-            assert report.figures.net_pnl == figures.net_pnl
-            assert (report.figures.trades, report.figures.wins) == (figures.trades, figures.wins)
+        daily = await pool.fetch("SELECT * FROM trading.bot_daily_performance")
+        for bot, report in (("", whole), *reports.items()):
             for division in DIVISIONS:
-                assert total(report, division) == figures.net_pnl, division
+                assert total(report, division) == report.figures.net_pnl, division
+            rows = [row for row in daily if bot in ("", row["bot_id"])]
+            assert report.figures.trades == sum(row["trades"] for row in rows)
+            assert report.figures.wins == sum(row["wins"] for row in rows)
+            assert report.figures.best == max(row["best"] for row in rows)
+            assert report.fills == await pool.fetchval(
+                "SELECT count(*) FROM trading.fills WHERE $1 IN ('', bot_id)", bot
+            )
         by_day: dict[str, Decimal] = defaultdict(Decimal)
         for row in stored:
             at = datetime.fromtimestamp(row["exit_time"] / 1000, UTC)
             by_day[at.date().isoformat()] += row["net_pnl"]
-        assert {one.name: one.net_pnl for one in whole.slices["by_day"]} == by_day
+        assert {one.name: one.figures.net_pnl for one in whole.slices["by_day"]} == by_day
         assert {one.name for one in whole.slices["by_rule"]} <= {
             *("entry", "scale_in", "ema_cross")
         }
-        await ratios_agree(pool, reports[bots[0]], bots[0])
-        await plans_use_indexes(pool, bots[0])
+        await ratios_agree(pool, reports, bots)
+        await exposures_agree(pool, whole, reports)
+        await a_window_in_the_middle_agrees(pool, reader, bots[0])
+        await plans_use_indexes(pool, bots)
     finally:
         await pool.close()
 
 
-async def ratios_agree(pool: Pool, report: Report, bot: str) -> None:
-    """The same returns from the rows, their ratio by the statistics module."""
+async def ratios_agree(pool: Pool, reports: Mapping[str, Report], bots: Sequence[str]) -> None:
+    """The same returns from the rows, their ratios by the statistics module."""
+    returns = {bot: await returns_of(pool, bot) for bot in bots}
+    for bot in bots:
+        report, mine = reports[bot], returns[bot]
+        expected = statistics.mean(mine) / statistics.stdev(mine) * math.sqrt(365)
+        assert report.ratios.sharpe == pytest.approx(expected, rel=1e-6)
+        assert report.correlation == {
+            other: pytest.approx(statistics.correlation(mine, returns[other]), rel=1e-6)
+            for other in bots
+            if other != bot
+        }
+    report = reports[bots[0]]
+    row = report.as_row()
+    assert row["profit_factor"] == round(report.figures.gross_profit / report.figures.gross_loss, 8)
+    assert len(report.slices["by_day"]) > 5
+
+
+async def returns_of(pool: Pool, bot: str) -> list[float]:
     until = await pool.fetchval("SELECT max(exec_time) FROM trading.executions")
     rows = await pool.fetch(
         "SELECT exit_time, net_pnl FROM trading.completed_trades WHERE bot_id = $1", bot
     )
     last = datetime.fromtimestamp(until / 1000, UTC).date()
-    worth, returns = 10_000.0, []
+    worth, found = 10_000.0, []
     for back in range(90, -1, -1):
         day = last - timedelta(days=back)
         gained = sum(
@@ -81,45 +110,101 @@ async def ratios_agree(pool: Pool, report: Report, bot: str) -> None:
             for row in rows
             if datetime.fromtimestamp(row["exit_time"] / 1000, UTC).date() == day
         )
-        returns.append(gained / worth)
+        found.append(gained / worth)
         worth += gained
-    expected = statistics.mean(returns) / statistics.stdev(returns) * math.sqrt(365)
-    assert report.ratios.sharpe == pytest.approx(expected, rel=1e-6)
-    row = report.as_row()
-    assert row["profit_factor"] == round(report.figures.gross_profit / report.figures.gross_loss, 8)
-    assert len(report.slices["by_day"]) > 5
+    return found
 
 
-async def plans_use_indexes(pool: Pool, bot: str) -> None:
-    """What is asked of one bot, or of the newest, has a way to the fills that reads few of them:
-    with sequential scans at a price, none is left."""
+async def exposures_agree(pool: Pool, whole: Report, reports: Mapping[str, Report]) -> None:
+    """Minute by minute, from the positions."""
+    rows = await pool.fetch("SELECT bot_id, opened_at, closed_at FROM trading.positions")
+    until = whole.until_ms
+    minutes = range(until - 90 * DAY_MS, until, 10 * 60_000)
+    for bot, report in (("", whole), *reports.items()):
+        held = [
+            (row["opened_at"], row["closed_at"] or until)
+            for row in rows
+            if bot in ("", row["bot_id"])
+        ]
+        counts = [sum(begin <= at < end for begin, end in held) for at in minutes]
+        assert report.exposure == pytest.approx(exposure(counts), abs=0.002)
+        assert 0 < report.exposure < 0.5
+
+
+async def a_window_in_the_middle_agrees(pool: Pool, reader: AnalyticsReader, bot: str) -> None:
+    """Equity at the beginning is the capital and all that was gained before, to the moment."""
+    newest = await pool.fetchval("SELECT max(exec_time) FROM trading.executions")
+    since = newest - 3 * DAY_MS
+    before = await pool.fetchval(
+        "SELECT sum(net_pnl) FROM trading.completed_trades WHERE bot_id = $1 AND exit_time <= $2",
+        bot,
+        since,
+    )
+    report = (await reader.reports([bot], 3))[bot]
+    assert before != 0
+    first = datetime.fromtimestamp(since / 1000, UTC).date()
+    net = {one.name: one.figures.net_pnl for one in report.slices["by_day"]}
+    day = min(net)
+    place = (datetime.fromisoformat(day).date() - first).days
+    assert report.ratios.daily[place] == pytest.approx(float(net[day] / (10_000 + before)))
+
+
+async def plans_use_indexes(pool: Pool, bots: Sequence[str]) -> None:
+    """Whatever is asked has a way to the fills that reads few of them: with sequential scans at a
+    price, none is left."""
+    bot = bots[0]
     account = await pool.fetchval("SELECT account FROM trading.bots WHERE bot_id = $1", bot)
     reads, analytics = load("reads.sql"), load("analytics.sql")
     asked: list[tuple[str, tuple[object, ...]]] = [
         (reads["positions"], (bot,)),
+        (reads["bots"], ()),
         (reads["fills"], (None, 50)),
+        (reads["fills"], (bot, 50)),
+        (reads["orders"], (None, 50)),
         (reads["bot_totals"], (account, bot)),
         (reads["cash_flow"], (account, bot)),
         (reads["cash_by_owner"], (account,)),
         (reads["exec_ids_in_window"], (account, 0, 1)),
         (reads["newest_execution"], (None,)),
-        (reads["analytics"], ([bot], 0)),
-        (analytics["slices"], ([bot], 0)),
-        (analytics["results"], ([bot], 0)),
-        (analytics["open"], ([bot],)),
+        (reads["order_tags"], (account, None, None)),
+        (reads["order_ids_since"], (account, 0)),
+        (reads["open_orders"], (account,)),
+        (reads["unfinished_exits"], (account, bot)),
+        (reads["traded_symbols"], (account,)),
+        (reads["last_flat"], (account, SYMBOLS[0], 0)),
+        (reads["executions_since"], (account, SYMBOLS[0], 0)),
+        (reads["executed_qty"], (account, [])),
+        (reads["first_fill"], (account, bot, SYMBOLS[0])),
+        *((analytics["closed"], (crew, 0, 1)) for crew in (None, [bot], list(bots))),
+        *((analytics["gained"], (crew, 0)) for crew in (None, [bot], list(bots))),
+        *((analytics["open"], (crew,)) for crew in ([bot], list(bots))),
+        *((analytics["fills"], (crew, 0)) for crew in ([bot], list(bots))),
+        *((sql, (bot,) if "$1" in sql else ()) for sql in VIEWS.values()),
     ]
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL enable_seqscan = off")
         for sql, arguments in asked:
-            plan = await explained(connection, sql, arguments)
-            for table in ("fills", "executions", "completed_trades"):
-                assert f"Seq Scan on {table}" not in plan, plan
+            rows = await connection.fetch(f"EXPLAIN {sql}", *arguments)
+            plan = "\n".join(row[0] for row in rows)
+            assert not SCANNED.findall(plan), plan
 
 
-async def explained(
-    connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record],
-    sql: str,
-    arguments: tuple[object, ...],
-) -> str:
-    rows = await connection.fetch(f"EXPLAIN {sql}", *arguments)
-    return "\n".join(row[0] for row in rows)
+async def test_an_entry_order_counts_once_a_day_with_fees_and_funding(pool: Pool) -> None:
+    rows = trade()
+    winner = replace(rows[2], price=Decimal("110.5"))  # one of three, bought at 100.5
+    await store(pool, [rows[0], rows[1], winner, *rows[3:]])
+    reader = AnalyticsReader(pool, SystemClock())
+    report = (await reader.reports(["alpha_001"], 7))["alpha_001"]
+    row = report.as_row()
+    # Two pieces of one order were closed, one with a profit: one trade, won.
+    assert (row["trades"], row["wins"], row["losses"], row["breakeven"]) == (1, 1, 0, 0)
+    assert (row["win_rate"], row["gross_pnl"], row["fees"]) == (1, 10, Decimal("0.15"))
+    assert (row["funding"], row["net_pnl"]) == (Decimal("-0.7"), Decimal("9.15"))
+    assert (row["best"], row["worst"], row["fills"]) == (Decimal("9.15"), Decimal("9.15"), 3)
+    assert row["exposure"] == pytest.approx(3 / (7 * 86_400), abs=1e-6)
+    together = await reader.report(7)
+    assert (together.figures, together.fills) == (report.figures, 4)
+    later = await reader.report(7, now_ms=T0 + 8 * DAY_MS)
+    assert later.figures.trades == later.figures.net_pnl == 0
+    assert later.as_row()["win_rate"] is None
+    assert later.exposure == 1, "the short is open all the time"

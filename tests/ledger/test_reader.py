@@ -165,28 +165,13 @@ async def test_people_see_the_newest_rows_in_ledger_order(pool: Pool, reader: Le
     assert [row["order_link_id"] for row in await reader.orders(2)] == ["o1", "o2"]
 
 
-async def test_analytics_count_an_entry_order_once_with_fees_and_funding(
-    pool: Pool, reader: LedgerReader
-) -> None:
-    rows = trade()
-    winner = replace(rows[2], price=Decimal("110.5"))  # one of three, bought at 100.5
-    await store(pool, [rows[0], rows[1], winner, *rows[3:]])
-    figures = await reader.analytics("alpha_001", 7)
-    # Two pieces of one order were closed, one with a profit: one trade, won.
-    assert (figures.trades, figures.wins, figures.losses) == (1, 1, 0)
-    assert figures.win_rate == Decimal(1)
-    assert figures.gross_pnl == Decimal(10)
-    assert figures.fees == Decimal("0.15")
-    assert figures.funding == Decimal("-0.7")
-    assert figures.net_pnl == Decimal("9.15")
-    assert figures.fills == 3
-    assert await reader.analytics(None, 7) == replace(figures, bot_id=None, fills=4)
+async def test_days_of_a_bot_and_of_nobody(pool: Pool, reader: LedgerReader) -> None:
+    await store(pool, trade())
     daily = await reader.daily("alpha_001", 7)
     assert [(row["trade_date"], row["trades"]) for row in daily] == [("2025-10-01", 1)]
-    later = await reader.analytics("alpha_001", 7, now_ms=T0 + 8 * DAY_MS)
-    assert (later.trades, later.win_rate, later.net_pnl) == (0, None, Decimal(0))
+    assert await reader.daily("alpha_001", 7, now_ms=T0 + 8 * DAY_MS) == []
     with pytest.raises(NotFound, match="expected one of alpha_001, beta_001, gamma_001"):
-        await reader.analytics("nobody", 7)
+        await reader.daily("nobody", 7)
 
 
 async def test_bots_are_registered_again_without_losing_anything(

@@ -1,0 +1,3 @@
+from tests.ledger.conftest import pool
+
+__all__ = ["pool"]

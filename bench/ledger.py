@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import re
 import shutil
@@ -48,7 +49,7 @@ from alpha.ledger.migrations import migrate
 from alpha.ledger.pool import Pool, connect, open_pool
 from alpha.ledger.queries import load
 from alpha.ledger.registry import AccountEntry, BotEntry, register, register_qty_steps
-from alpha.ledger.transaction import statements
+from alpha.ledger.transaction import encoded, insertions
 from alpha.ledger.writer import LedgerWriter
 from alpha.trading.account import Account
 from bench.million import MIGRATIONS, STEP, SYMBOLS, Shape, history
@@ -190,6 +191,8 @@ class Bench:
         writer = LedgerWriter(self._pool, clock=self._clock, lease=lease, frame_to_commit=sample)
         account = self._account(writer)
         wire = frames(self._rows(account, count), of_each)
+        gc.collect()
+        gc.freeze()  # as a daemon does when it is ready
         task = asyncio.create_task(writer.run())
         began = self._clock.monotonic()
         for number, raw in enumerate(wire):
@@ -216,13 +219,12 @@ class Bench:
     async def raw_unnest(self) -> float:
         """Fills a second of the same rows, written without any work of ours."""
         commits = self._folded(self._size.flood)
-        ready = [list(statements(Batch.of(part))) for part in parts(commits, RAW_FILLS)]
+        ready = [encoded(list(insertions(Batch.of(part)))) for part in parts(commits, RAW_FILLS)]
         connection = await connect(self._dsn)
         began = self._clock.monotonic()
-        for transaction in ready:
+        for sql, arguments in ready:
             await connection.execute(_SQL["begin"])
-            for name, rows in transaction:
-                await connection.execute(_SQL[name], *rows)
+            await connection.execute(sql, *arguments)
             await connection.execute("COMMIT")
         seconds = self._clock.monotonic() - began
         await connection.close()

@@ -30,7 +30,7 @@ from alpha.ledger.batch import Batch, row_count
 from alpha.ledger.lease import Lease
 from alpha.ledger.patience import Patience
 from alpha.ledger.pool import CONNECTION_ERRORS, Pool
-from alpha.ledger.transaction import write_uncommitted
+from alpha.ledger.transaction import Transaction
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +67,7 @@ class LedgerWriter:
         clock: Clock,
         lease: Lease | None,
         max_queue: int = 20_000,
-        max_rows: int = 512,
+        max_rows: int = 2048,
         reasons: ReasonBook = BUILTIN,
         frame_to_commit: Measure | None = None,
         state_changed: Callable[[WriterState], None] | None = None,
@@ -87,6 +87,7 @@ class LedgerWriter:
         self._state_changed = state_changed
         self._tell_blocked = blocked
         self._queue: deque[Commit] = deque()
+        self._ahead: _Work | None = None  # taken from the queue, encoded, not begun
         self._arrived = asyncio.Event()
         self._accepted = 0
         self._finished = 0  # committed, or held back with a poisoned account
@@ -184,13 +185,19 @@ class LedgerWriter:
             while True:
                 await self._arrived.wait()
                 self._arrived.clear()
-                while self._queue:
+                while self._queue or self._ahead is not None:
                     await self._commit_some(self._take())
         finally:
             self._stopped = True
             self._drop_connection()
 
-    def _take(self) -> list[Commit]:
+    def _take(self) -> _Work:
+        if self._ahead is None:
+            return self._encoded(self._next())
+        work, self._ahead = self._ahead, None
+        return work
+
+    def _next(self) -> list[Commit]:
         """The next commits, in order, up to the limit of rows; at least one."""
         taken = [self._queue.popleft()]
         rows = row_count(taken[0])
@@ -200,21 +207,36 @@ class LedgerWriter:
             taken.append(commit)
         return taken
 
-    async def _commit_some(self, commits: list[Commit]) -> None:
+    def _encoded(self, commits: list[Commit]) -> _Work:
+        return _Work(commits, Transaction.of(Batch.of(commits), self._reasons))
+
+    def _look_ahead(self) -> None:
+        """Encodes the next transaction while PostgreSQL works at one, if it is going to be full:
+        a smaller one may still grow."""
+        rows = 0
+        for commit in self._queue:
+            rows += row_count(commit)
+            if rows > self._rows and self._ahead is None and not self._stopped:
+                self._ahead = self._encoded(self._next())
+                return
+
+    async def _commit_some(self, work: _Work) -> None:
         """Commits them together; if the database refuses the data, one by one."""
-        for commit in [one for one in commits if one.account in self.poisoned]:
+        for commit in [one for one in work.commits if one.account in self.poisoned]:
             self.held_back[commit.account].append(commit)
             self._finish(1)
-        commits = [commit for commit in commits if commit.account not in self.poisoned]
+        commits = [one for one in work.commits if one.account not in self.poisoned]
         if not commits:
             return
+        if len(commits) < len(work.commits):
+            work = self._encoded(commits)
         try:
-            refusal = await self._try_until_answered(commits)
+            refusal = await self._try_until_answered(work)
         except _TooSlow:
             self._rows = max(self._rows // 2, 1)
             half = len(commits) // 2
-            await self._commit_some(commits[:half])
-            await self._commit_some(commits[half:])
+            await self._commit_some(self._encoded(commits[:half]))
+            await self._commit_some(self._encoded(commits[half:]))
             return
         if refusal is None:
             self._finish(len(commits))
@@ -224,7 +246,7 @@ class LedgerWriter:
         else:
             log.error("batch_refused", commits=len(commits), error=_words(refusal))
             for commit in commits:
-                await self._commit_some([commit])
+                await self._commit_some(self._encoded([commit]))
 
     def _finish(self, commits: int) -> None:
         self._finished += commits
@@ -233,16 +255,15 @@ class LedgerWriter:
                 reached.set_result(None)
         self._drains = [drain for drain in self._drains if not drain[1].done()]
 
-    async def _try_until_answered(self, commits: list[Commit]) -> asyncpg.PostgresError | None:
+    async def _try_until_answered(self, work: _Work) -> asyncpg.PostgresError | None:
         """Writes them, again and again while the server is away. Returns the error of a
         database that refuses the data themselves. Raises _TooSlow when several took too long
         together and nothing of them stands."""
-        batch = Batch.of(commits)
         pause, in_doubt = _FIRST_PAUSE_S, False
         while True:
             writing = _Writing()
             try:
-                commit_no = await self._write(batch, writing)
+                commit_no = await self._write(work.transaction, writing)
             except asyncpg.PostgresError as error:
                 if is_refusal(error):
                     await self._roll_back()
@@ -251,7 +272,7 @@ class LedgerWriter:
             except CONNECTION_ERRORS as error:
                 trouble = error
             else:
-                self._committed(commits, commit_no)
+                self._committed(work.commits, commit_no)
                 return None
             self._drop_connection()
             in_doubt = in_doubt or writing.committing
@@ -262,19 +283,19 @@ class LedgerWriter:
             if _is_of_the_connection(trouble):
                 # Those that lie in the pool may be as dead, and each would have to be waited for.
                 await self._pool.expire_connections()
-            if writing.began and not in_doubt and len(commits) > 1 and _is_timeout(trouble):
+            if writing.began and not in_doubt and len(work.commits) > 1 and _is_timeout(trouble):
                 raise _TooSlow
             await self._clock.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
 
-    async def _write(self, batch: Batch, writing: _Writing) -> int:
+    async def _write(self, transaction: Transaction, writing: _Writing) -> int:
         if self._connection is None:
             self._connection = await self._connect()
         connection, writing.began = self._connection, True
         patience = Patience(_SLOW_S, _GIVE_UP_S, self._become_slow)
         try:
             async with patience:
-                number = await write_uncommitted(connection, batch, self._lease, self._reasons)
+                number = await transaction.send(connection, self._lease, self._look_ahead)
                 writing.committing = True
                 await connection.execute("COMMIT")
                 return number
@@ -370,6 +391,14 @@ class LedgerWriter:
         if connection is not None:
             with suppress(asyncpg.InterfaceError):
                 connection.terminate()
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Commits of one transaction, and what is sent for them."""
+
+    commits: list[Commit]
+    transaction: Transaction
 
 
 class _TooSlow(Exception):

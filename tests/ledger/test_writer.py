@@ -144,7 +144,7 @@ async def test_a_backend_killed_in_the_middle_is_survived(pool: Pool) -> None:
                     victim = await pool.fetchval(
                         "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
                         "AND datname = current_database() "
-                        "AND query LIKE 'INSERT INTO trading.fills%'"
+                        "AND query LIKE 'WITH part_0 %'"
                     )
             await pool.execute("SELECT pg_terminate_backend($1)", victim)
             await until(lambda: writer.degraded_since is not None)

@@ -151,14 +151,9 @@ class LedgerReader:
         of these only."""
         wanted = None if order_ids is None else list(order_ids)
         rows = await self._fetch("order_tags", account, symbol, wanted)
-        kinds: dict[tuple[str, str, bool], OrderTag] = {}  # few, of many orders
-        found: dict[str, OrderTag] = {}
-        for order_id, bot_id, reason, is_child in rows:
-            kind = (bot_id, reason, is_child)
-            if kind not in kinds:
-                kinds[kind] = OrderTag(bot_id, reason, "parent" if is_child else "order")
-            found[order_id] = kinds[kind]
-        return found
+        (row,) = rows
+        known: dict[str, OrderTag] = {tag: _tag(tag) for tag in set(row["tags"])}  # few
+        return dict(zip(row["order_ids"], map(known.__getitem__, row["tags"]), strict=True))
 
     async def open_orders(self, account: str) -> list[OrderRow]:
         """Orders that are not finished, oldest decision first."""
@@ -325,6 +320,11 @@ class LedgerReader:
 
     async def _fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
         return await self._source.fetch(self._sql[name], *arguments)
+
+
+def _tag(text: str) -> OrderTag:
+    bot_id, reason, kind = text.split(":")
+    return OrderTag(bot_id, reason, "parent" if kind == "parent" else "order")
 
 
 def _alert(row: asyncpg.Record) -> Alert:

@@ -53,21 +53,23 @@ SELECT count(*) AS count
  WHERE account = $1 AND symbol = $2 AND ($3::timestamptz IS NULL OR exec_time > $3);
 
 -- name: last_flat
--- The newest moment, at or before $3, after whose last execution no bot held anything. Steps
--- back over the positions that cover the moment; NULL: nothing was traded up to then.
-WITH RECURSIVE moment(at) AS (
-    SELECT $3::timestamptz
-    UNION ALL
-    SELECT (SELECT min(p.opened_at) FROM trading.positions p
-             WHERE p.account = $1 AND p.symbol = $2 AND p.opened_at <= m.at
-               AND (p.closed_at IS NULL OR p.closed_at > m.at)) - interval '1 millisecond'
-      FROM moment m
-     WHERE m.at IS NOT NULL
-)
-SELECT max(e.exec_time)
-  FROM trading.ledger_rows e
- WHERE e.account = $1 AND e.symbol = $2
-   AND e.exec_time <= (SELECT min(at) FROM moment);
+-- The newest moment, at or before $3, after whose last execution no bot held anything; NULL: nothing
+-- was traded up to then. Positions that were open when the one before was not closed yet, or was
+-- closed in the same millisecond, cover one span; what lies before the newest that covers $3 is flat.
+SELECT greatest((SELECT max(e.exec_time) FROM trading.executions e
+                  WHERE e.account = $1 AND e.symbol = $2 AND e.exec_time <= flat.at),
+                (SELECT max(a.exec_time) FROM trading.adjustments a
+                  WHERE a.account = $1 AND a.symbol = $2 AND a.exec_time <= flat.at))
+  FROM (SELECT CASE WHEN max(closed) > $3
+                    THEN max(opened_at) FILTER (WHERE before IS NULL OR before < opened_at)
+                         - interval '1 millisecond'
+                    ELSE $3::timestamptz END AS at
+          FROM (SELECT p.opened_at, coalesce(p.closed_at, 'infinity') AS closed,
+                       max(coalesce(p.closed_at, 'infinity')) OVER (
+                           ORDER BY p.opened_at
+                           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+                  FROM trading.positions p
+                 WHERE p.account = $1 AND p.symbol = $2 AND p.opened_at <= $3) spans) flat;
 
 -- name: newest_execution
 -- One look at the index of each account.
@@ -83,8 +85,13 @@ SELECT DISTINCT ON (symbol, exec_id) exec_id, bot_id
 
 -- name: order_tags
 -- Whose order an exchange order id is: by its own id, or by its parent's. What the exchange made
--- for whoever held the position tells nothing: the books find its owner themselves.
-SELECT exchange_order_id, bot_id, reason, parent_order_link_id IS NOT NULL AS is_child
+-- for whoever held the position tells nothing: the books find its owner themselves. All in one
+-- row: there are many.
+SELECT coalesce(array_agg(exchange_order_id), '{}') AS order_ids,
+       coalesce(array_agg(
+           concat_ws(':', bot_id, reason,
+                     CASE WHEN parent_order_link_id IS NULL THEN 'order' ELSE 'parent' END)),
+           '{}') AS tags
   FROM trading.orders
  WHERE account = $1 AND ($2::text IS NULL OR symbol = $2)
    AND ($3::text[] IS NULL OR exchange_order_id = ANY ($3))

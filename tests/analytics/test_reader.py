@@ -19,7 +19,7 @@ from alpha.ledger.pool import Pool, open_pool
 from alpha.ledger.queries import load
 from alpha.ledger.summaries import Summaries
 from bench.million import SYMBOLS, Shape, make
-from bench.queries import SCANNED, VIEWS
+from bench.queries import SCANNED, VIEWS, measure
 from tests.ledger.samples import T0
 from tests.ledger.test_verify import store, trade
 
@@ -208,3 +208,14 @@ async def test_an_entry_order_counts_once_a_day_with_fees_and_funding(pool: Pool
     assert later.figures.trades == later.figures.net_pnl == 0
     assert later.as_row()["win_rate"] is None
     assert later.exposure == 1, "the short is open all the time"
+
+
+async def test_the_benchmark_asks_everything(postgres_dsn: str) -> None:
+    await make(postgres_dsn, SHAPE, candles=100, jobs=1)
+    answers = await measure(postgres_dsn, 4, SystemClock())
+    assert answers["fills"] == SHAPE.fills
+    views = answers["views_ms"]
+    assert isinstance(views, dict) and views.keys() == VIEWS.keys()
+    for who in ("bot", "all", "each"):
+        found = answers[f"analytics_{who}_90_days_ms"]
+        assert isinstance(found, dict) and 0 < found["p50"] <= found["p95"] <= found["max"]

@@ -36,6 +36,8 @@ SETTLE_S = 60.0
 SWEEP_EVERY_S = 60.0
 #: The second sweep after a reconnect, for rows that REST served late.
 SECOND_SWEEP_S = 30.0
+#: The writer gets so long for each slice of what a long absence has left.
+KEEP_UP_S = 2.0
 #: Pause after a sweep that failed; doubled up to the second figure.
 RETRY_S = 0.5
 RETRY_MOST_S = 3.0
@@ -73,7 +75,7 @@ class Recovery:
         self._account = account
         self._rest = rest
         self._queue = queue
-        self._sweep = Sweep(account, rest, resolve, clock)
+        self._sweep = Sweep(account, rest, resolve, clock, self._keep_up)
         self.catch_up = CatchUp(account, store, queue)
         self.comparison = Comparison(account, clock=clock, gap=self.gap, ask=self._ask)
         self._reconnect = reconnect
@@ -288,6 +290,13 @@ class Recovery:
         account.release()
         await self._sweep.state(swept.values(), until_ms)
         return swept
+
+    async def _keep_up(self) -> None:
+        """Gives the writer time, as long as it takes commits: its queue is bounded, and what does
+        not fit would have to be folded anew. Without the ledger a sweep goes on."""
+        await self._clock.sleep(0)
+        if self._queue.degraded_since is None:
+            await self._queue.drain(KEEP_UP_S, self._account.name)
 
     async def _or_wanted(self, work: Coroutine[object, object, None]) -> None:
         """Does the work, or gives it up when the next gap is reported meanwhile."""

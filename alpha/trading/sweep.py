@@ -5,7 +5,7 @@ Everything goes through the account as if a stream had brought it. No database i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 
 import structlog
 
@@ -24,21 +24,30 @@ OVERLAP_MS = 300_000
 FIRST_SWEEP_MS = 7 * 86_400_000
 #: An open order that no endpoint has known for this long is over.
 SURE_AFTER_S = 10.0
+#: What a long absence has left is folded in slices of so many executions.
+SLICE = 500
 #: The first sweeps of a process look for orders of which a crash has erased the row. More than
 #: one: the history may show an order late.
 _LOOKS_BEHIND = 2
 
 
 class Sweep:
-    """Asks for one account. `resolve` asks for an order by id."""
+    """Asks for one account. `resolve` asks for an order by id, `keep_up` lets everything else run
+    and the ledger's queue empty itself."""
 
     def __init__(
-        self, account: Account, rest: Rest, resolve: Callable[[str], None], clock: Clock
+        self,
+        account: Account,
+        rest: Rest,
+        resolve: Callable[[str], None],
+        clock: Clock,
+        keep_up: Callable[[], Awaitable[None]],
     ) -> None:
         self._account = account
         self._rest = rest
         self._resolve = resolve
         self._clock = clock
+        self._keep_up = keep_up
         self._absent: dict[str, float] = {}  # open orders not found, by id: since when
         self._looks_behind = _LOOKS_BEHIND
 
@@ -55,7 +64,11 @@ class Sweep:
         if fresh:
             account.backfilled += len(fresh)
             log.info("backfilled", account=account.name, executions=len(fresh))
-        account.receive(sorted(fresh, key=lambda row: row.ledger_key))
+        fresh.sort(key=lambda row: row.ledger_key)
+        for begin in range(0, len(fresh), SLICE):
+            if begin:
+                await self._keep_up()
+            account.receive(fresh[begin : begin + SLICE])
         return rows
 
     async def state(self, swept: Collection[Execution], until_ms: int) -> None:

@@ -14,6 +14,7 @@ from alpha.errors import RetryLater
 from alpha.ledger.pool import CONNECTION_ERRORS, Pool
 from alpha.ledger.verify import verify
 from alpha.supervision import ESCALATE_AFTER, Supervisor
+from alpha.trading import sweep
 from alpha.trading.account import AccountStatus
 from alpha.trading.outcomes import SURE_AFTER_S
 from tests.trading.exchange import START_MS, HandExchange
@@ -94,6 +95,28 @@ async def test_what_the_ledger_refused_is_stored_once_it_takes_commits_again(
     assert saved is not None
     assert saved.ordinal == life.handle.ordinal
     assert saved.state_json == life.handle.saved.state_json
+    await life.kill()
+
+
+async def test_a_long_absence_does_not_overrun_the_queue(
+    exchange: HandExchange,
+    pool: Pool,
+    clock: ManualClock,
+    postgres_dsn: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for number in range(12):
+        at_ms = START_MS + number * 1_000
+        await exchange.trade(ETH, "Sell" if number % 2 else "Buy", D(1), at_ms)
+    count = len(await exchange.truth())
+    assert count >= 12
+    monkeypatch.setattr(sweep, "SLICE", 2)
+    life = Life(exchange, pool, clock, max_queue=8)
+    await life.start()
+    assert life.account.live
+    assert [one for one in life.account.alerts.recent if one.kind == "ledger_refuses"] == []
+    assert life.account.backfilled == count
+    await is_whole(life, postgres_dsn)
     await life.kill()
 
 

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import attrgetter
 
 from alpha.core.events import Execution
 
@@ -42,6 +43,9 @@ EXECUTION_FIELDS: tuple[str, ...] = (
 )
 
 
+_fields_of = attrgetter(*EXECUTION_FIELDS)
+
+
 @dataclass(frozen=True, slots=True)
 class Override:
     """What `fills assign` writes: from then on the execution belongs to this bot."""
@@ -60,7 +64,7 @@ def plain(value: Decimal) -> str:
 
 
 def execution_line(row: Execution) -> str:
-    return "execution|" + "|".join(_text(getattr(row, name)) for name in EXECUTION_FIELDS)
+    return "execution|" + "|".join(map(_text, _fields_of(row)))
 
 
 def override_line(row: Override) -> str:

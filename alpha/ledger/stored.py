@@ -9,12 +9,13 @@ import asyncpg
 from alpha.core.events import Execution
 from alpha.core.records import OrderRow
 
+_ONE = Decimal(1)
+
 
 def trimmed(value: Decimal) -> Decimal:
     """Without the zeros that numeric(28, 12) pads with: 1.5, not 1.500000000000."""
     short = value.normalize()
-    exponent = short.as_tuple().exponent
-    return short.quantize(Decimal(1)) if isinstance(exponent, int) and exponent > 0 else short
+    return short.quantize(_ONE) if "E+" in str(short) else short
 
 
 def trimmed_or_none(value: Decimal | None) -> Decimal | None:

@@ -3,6 +3,7 @@ by people."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import structlog
@@ -17,6 +18,7 @@ from alpha.control.verbs import BadArgument, resolve_bot
 from alpha.core.records import MANUAL
 from alpha.core.risk import Action, Kind
 from alpha.errors import AlphaError, NotFound
+from alpha.ledger.pool import CONNECTION_ERRORS
 from alpha.ledger.risk_journal import RiskJournal, Subject, read, save_bot_limits
 from alpha.live import Live
 from alpha.stores import Stores
@@ -30,6 +32,8 @@ log = structlog.get_logger(__name__)
 
 #: How long a verb waits until what it has ordered is in the database.
 KEPT_WITHIN_S = 2.0
+#: What limits ask of the ledger is asked again later when it takes longer.
+READ_WITHIN_S = 10.0
 
 
 def scopes_of(config: Config) -> list[Scope]:
@@ -65,10 +69,12 @@ class RiskWatch:
         supervisor: Supervisor,
     ) -> None:
         self._config = config
+        self._stores = stores
         self._live = live
         self._clock = clock
         self._supervisor = supervisor
         self._asking: set[str] = set()
+        self._reading = False
         self._asked: dict[str, float] = {}
         self.journal = RiskJournal(stores.lease, clock)
         pictures = Pictures(
@@ -98,6 +104,21 @@ class RiskWatch:
         self.portfolio.assess()
         self._actions.step()
         self._refresh()
+        if not self._reading and self.portfolio.unread():
+            self._reading = True
+            self._supervisor.spawn(self._read_earlier(), "risk:earlier")
+
+    async def _read_earlier(self) -> None:
+        stores = self._stores
+        try:
+            async with asyncio.timeout(READ_WITHIN_S):
+                await self.portfolio.read_earlier(
+                    stores.pool, lambda: stores.writer.drain(READ_WITHIN_S)
+                )
+        except CONNECTION_ERRORS as error:
+            log.debug("risk_ledger_not_read", error=type(error).__name__)
+        finally:
+            self._reading = False
 
     def _refresh(self) -> None:
         """Asks for what no stream tells: wallets that nothing has moved, prices of symbols that no

@@ -67,7 +67,7 @@ class Journal(RiskJournal):
     def put(self, event: RiskEvent, *, in_force: bool) -> None:
         raise AssertionError(f"expected no limit to be broken, was {event.trip.why}")
 
-    def keep(self, subject: Subject, anchors: object, *, soon: bool = False) -> None:
+    def keep(self, subject: Subject, anchors: object, earlier: object) -> None:
         pass
 
 

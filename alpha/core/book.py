@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 
 from alpha.core.attribution import Share, attribute, names_itself, reason_of
+from alpha.core.effects import Effects, flows, tally
 from alpha.core.events import CASH_ONLY, POSITION_CHANGING, Execution, LedgerKey
 from alpha.core.ids import parse
 from alpha.core.lots import ZERO, BotLots, Touched, part
@@ -27,9 +28,9 @@ from alpha.core.records import (
     Correction,
     Effect,
     Fill,
+    Flow,
     FundingPayment,
     ReasonSource,
-    RoundTrip,
     Tally,
 )
 from alpha.core.steps import NO_STEPS, QtySteps
@@ -53,39 +54,6 @@ def is_known(row: Execution) -> bool:
     """Whether it is known what executions of this type do. Those of another are stored and
     change nothing; the account asks the exchange for its position instead."""
     return row.exec_type in CASH_ONLY or row.exec_type in POSITION_CHANGING
-
-
-@dataclass(frozen=True, slots=True)
-class Effects:
-    """What one execution has done."""
-
-    fills: tuple[Fill, ...] = ()
-    funding: tuple[FundingPayment, ...] = ()
-    round_trips: tuple[RoundTrip, ...] = ()
-
-
-def tally(effects: Iterable[Effects], less: Iterable[Effects] = ()) -> tuple[Tally, ...]:
-    """The sums of effects, by bot, less those of others; bots without any difference left out."""
-    found: dict[str, Tally] = {}
-
-    def add(bot_id: str, sign: int, fills: int, cash: Decimal, realised: Decimal) -> None:
-        known = found.get(bot_id, Tally(bot_id, 0, ZERO, ZERO))
-        found[bot_id] = Tally(
-            bot_id,
-            known.fills + sign * fills,
-            known.cash + sign * cash,
-            known.realised + sign * realised,
-        )
-
-    for sign, part_of in ((1, effects), (-1, less)):
-        for one in part_of:
-            for fill in one.fills:
-                add(fill.bot_id, sign, 1, fill.realised - fill.fee, ZERO)
-            for payment in one.funding:
-                add(payment.bot_id, sign, 0, payment.amount, ZERO)
-            for trip in one.round_trips:
-                add(trip.bot_id, sign, 0, ZERO, trip.net_pnl)
-    return tuple(one for one in found.values() if one.fills or one.cash or one.realised)
 
 
 @dataclass(slots=True)
@@ -195,6 +163,7 @@ class Book:
             steps,
             executions=tuple(late),
             tallies=tally(self._effects[start:], less=old),
+            flows=flows(self._effects[start:], less=old),
             replaced_after_ms=boundary_ms,
             corrections=self._corrections(before),
         )
@@ -220,6 +189,7 @@ class Book:
             replaced_after_ms=boundary_ms,
             corrections=self._corrections(before),
             tallies=tally(self._effects[start:], less=old[start:]),
+            flows=flows(self._effects[start:], less=old[start:]),
         )
 
     def _first_unnamed(self, order_id: str | None) -> int | None:
@@ -334,6 +304,7 @@ class Book:
         replaced_after_ms: int | None = None,
         corrections: tuple[Correction, ...] = (),
         tallies: tuple[Tally, ...] = (),
+        flows: tuple[Flow, ...] = (),
     ) -> BookChange:
         return BookChange(
             account=self.account,
@@ -347,6 +318,7 @@ class Book:
             replaced_after_ms=replaced_after_ms,
             corrections=corrections,
             tallies=tallies,
+            flows=flows,
             quarantined=tuple(row for row in executions if not is_known(row)),
         )
 
@@ -416,6 +388,10 @@ class Book:
     def added_to(self, past: Book) -> tuple[Tally, ...]:
         """What this book's sums have beyond those of another one of the same time."""
         return tally(self._effects, less=past._effects)
+
+    def moved_beyond(self, past: Book) -> tuple[Flow, ...]:
+        """The same in what was moved, and when."""
+        return flows(self._effects, less=past._effects)
 
     def fills_of(self, bot_id: str) -> list[Fill]:
         """The bot's fills since the checkpoint, in ledger order."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from alpha.core.events import Execution, PositionSide, Side
 from alpha.core.reasons import BUILTIN, ReasonBook
@@ -180,6 +180,18 @@ class Tally:
     realised: Decimal
 
 
+class Flow(NamedTuple):
+    """What a fill or a funding payment has moved of a bot at a time: `cash` paid and received, the
+    price of what was traded included, and the signed `qty` that it stands for, at `price`."""
+
+    bot_id: str
+    symbol: str
+    at_ms: int
+    cash: Decimal
+    qty: Decimal
+    price: Decimal
+
+
 @dataclass(frozen=True, slots=True)
 class BookChange:
     """What one step of the fold writes. Lists hold whole rows to upsert on their unique keys.
@@ -199,6 +211,8 @@ class BookChange:
     replaced_after_ms: int | None = None
     corrections: tuple[Correction, ...] = ()
     tallies: tuple[Tally, ...] = ()
+    #: Of a correction: what it has added at any time, and taken back.
+    flows: tuple[Flow, ...] = ()
     #: Those of `executions` whose execType is not known: stored, and without any effect here.
     quarantined: tuple[Execution, ...] = ()
 

@@ -164,7 +164,8 @@ def week_of(at_ms: int) -> int:
 
 class Anchors(msgspec.Struct, frozen=True):
     """Where a scope stood: when its day and its week began, at its best, and last. `day` and
-    `week` are numbers (`day_of`, `week_of`), `at_ms` is venue time; money in USDT."""
+    `week` are numbers (`day_of`, `week_of`), `at_ms` is venue time; money in USDT. What is from
+    before `began_ms` moves nothing, whenever it comes: 00:00 UTC of the day of the first."""
 
     day: int
     day_equity: Decimal
@@ -177,11 +178,13 @@ class Anchors(msgspec.Struct, frozen=True):
     at_ms: int
     equity: Decimal
     result: Decimal
+    began_ms: int
 
 
 def begin(at_ms: int, equity: Decimal, result: Decimal) -> Anchors:
     day, week = day_of(at_ms), week_of(at_ms)
-    return Anchors(day, equity, result, week, equity, result, equity, result, at_ms, equity, result)
+    stood = (equity, result)
+    return Anchors(day, *stood, week, *stood, *stood, at_ms, *stood, day * DAY_MS)
 
 
 def follow(before: Anchors | None, at_ms: int, equity: Decimal, result: Decimal) -> Anchors:
@@ -204,6 +207,7 @@ def follow(before: Anchors | None, at_ms: int, equity: Decimal, result: Decimal)
         max(at_ms, before.at_ms),
         equity,
         result,
+        before.began_ms,
     )
 
 
@@ -219,14 +223,14 @@ def anew(anchors: Anchors, kinds: Iterable[Kind]) -> Anchors:
     return anchors
 
 
-def shifted(anchors: Anchors, cash: Decimal) -> Anchors:
-    """As if this cash had moved before the anchors began."""
+def shifted(anchors: Anchors, result: Decimal) -> Anchors:
+    """As if this had been won, or lost, before the anchors began."""
     return replace(
         anchors,
-        day_result=anchors.day_result + cash,
-        week_result=anchors.week_result + cash,
-        peak_result=anchors.peak_result + cash,
-        result=anchors.result + cash,
+        day_result=anchors.day_result + result,
+        week_result=anchors.week_result + result,
+        peak_result=anchors.peak_result + result,
+        result=anchors.result + result,
     )
 
 

@@ -1,11 +1,30 @@
 -- Portfolio limits: anchors, what is in force, what has happened.
 
 -- name: anchors
-SELECT scope, subject, day - DATE 'epoch' AS day, day_equity, day_result,
+SELECT scope, subject, accounts, account, bot_id, day - DATE 'epoch' AS day, day_equity, day_result,
        (week - DATE 'epoch' + 3) / 7 AS week, week_equity, week_result, peak_equity, peak_result,
-       seen_at, equity, result
+       seen_at, equity, result, coalesce(began_at, date_trunc('day', seen_at, 'UTC')) AS began_at,
+       earlier_cash, earlier_held
   FROM trading.risk_anchors
  WHERE accounts && $1::text[];
+
+-- name: earlier
+-- What a scope's trades, fees and funding of before a time have moved, by symbol.
+SELECT symbol, sum(cash) AS cash, sum(qty) AS qty
+  FROM (SELECT symbol, CASE side WHEN 'Buy' THEN -exec_value ELSE exec_value END - commission AS cash,
+               CASE side WHEN 'Buy' THEN exec_qty ELSE -exec_qty END AS qty
+          FROM trading.fills
+         WHERE account = ANY($1::text[]) AND ($2::text IS NULL OR bot_id = $2) AND exec_time < $3
+         UNION ALL
+        SELECT symbol, amount, 0
+          FROM trading.funding_payments
+         WHERE account = ANY($1::text[]) AND ($2::text IS NULL OR bot_id = $2) AND exec_time < $3
+       ) AS moved
+ GROUP BY symbol;
+
+-- name: last_price
+SELECT exec_price FROM trading.fills
+ WHERE account = ANY($1::text[]) AND symbol = $2 ORDER BY exec_time DESC LIMIT 1;
 
 -- name: state
 -- What is in force. What holds for everything holds for each account that was part of it then.
@@ -33,28 +52,17 @@ UPDATE trading.bots
 -- name: save_anchors
 INSERT INTO trading.risk_anchors (
     scope, subject, accounts, account, bot_id, day, day_equity, day_result, week, week_equity,
-    week_result, peak_equity, peak_result, seen_at, equity, result)
+    week_result, peak_equity, peak_result, seen_at, equity, result, began_at, earlier_cash,
+    earlier_held)
 VALUES ($1, $2, $3, $4, $5, DATE 'epoch' + $6::integer, $7, $8, DATE 'epoch' + $9::integer * 7 - 3,
-        $10, $11, $12, $13, $14, $15, $16)
+        $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::text::jsonb)
 ON CONFLICT (scope, subject) DO UPDATE SET
     accounts = excluded.accounts, day = excluded.day, day_equity = excluded.day_equity,
     day_result = excluded.day_result, week = excluded.week, week_equity = excluded.week_equity,
     week_result = excluded.week_result, peak_equity = excluded.peak_equity,
     peak_result = excluded.peak_result, seen_at = excluded.seen_at, equity = excluded.equity,
-    result = excluded.result;
-
--- name: shift_anchors
--- An owner's cash counts for its own scope, for the account's and for everything.
-UPDATE trading.risk_anchors AS a
-   SET day_result = a.day_result + moved.cash, week_result = a.week_result + moved.cash,
-       peak_result = a.peak_result + moved.cash, result = a.result + moved.cash
-  FROM (SELECT b.scope, b.subject, sum(c.cash) AS cash
-          FROM trading.risk_anchors AS b
-          JOIN unnest($2::text[], $3::numeric[]) AS c (bot_id, cash)
-            ON b.bot_id IS NULL OR b.bot_id = c.bot_id
-         WHERE $1 = ANY(b.accounts)
-         GROUP BY b.scope, b.subject) AS moved
- WHERE a.scope = moved.scope AND a.subject = moved.subject;
+    result = excluded.result, began_at = excluded.began_at, earlier_cash = excluded.earlier_cash,
+    earlier_held = excluded.earlier_held;
 
 -- name: save_state
 INSERT INTO trading.risk_state (

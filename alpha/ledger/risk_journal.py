@@ -8,8 +8,9 @@ each anchor the newest word.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
@@ -18,6 +19,7 @@ import asyncpg
 import structlog
 
 from alpha.clock import Clock
+from alpha.core.earlier import Earlier
 from alpha.core.risk import BEYOND, Action, Anchors, Kind, Rule, Trip
 from alpha.ledger.lease import Lease, LeaseLost
 from alpha.ledger.pool import CONNECTION_ERRORS, Connection, Pool
@@ -69,10 +71,20 @@ class RiskEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """Anchors as they were written. `earlier` is what of the ledger was from before they began
+    then, None where nobody has looked; `since` is what has come to it since."""
+
+    anchors: Anchors
+    earlier: Earlier | None
+    since: Earlier
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """What an earlier process has left, by scope and subject."""
 
-    anchors: dict[tuple[str, str], Anchors]
+    anchors: dict[tuple[str, str], Kept]
     trips: dict[tuple[str, str], list[Trip]]
     #: Entries of the last minute of orders: account, bot's id and event time (ms), oldest first.
     entries: list[tuple[str, str, int]]
@@ -82,19 +94,7 @@ async def read(pool: Pool, accounts: list[str]) -> Stored:
     """Everything that concerns these accounts."""
     sql = load("risk.sql")
     anchors = {
-        (row["scope"], row["subject"]): Anchors(
-            row["day"],
-            row["day_equity"],
-            row["day_result"],
-            row["week"],
-            row["week_equity"],
-            row["week_result"],
-            row["peak_equity"],
-            row["peak_result"],
-            row["seen_at"],
-            row["equity"],
-            row["result"],
-        )
+        (row["scope"], row["subject"]): await _kept(pool, row)
         for row in await pool.fetch(sql["anchors"], accounts)
     }
     trips: dict[tuple[str, str], list[Trip]] = {}
@@ -117,6 +117,41 @@ async def read(pool: Pool, accounts: list[str]) -> Stored:
         for row in await pool.fetch(sql["entries"], accounts)
     ]
     return Stored(anchors, trips, entries)
+
+
+async def _kept(pool: Pool, row: asyncpg.Record) -> Kept:
+    anchors = Anchors(
+        row["day"],
+        row["day_equity"],
+        row["day_result"],
+        row["week"],
+        row["week_equity"],
+        row["week_result"],
+        row["peak_equity"],
+        row["peak_result"],
+        row["seen_at"],
+        row["equity"],
+        row["result"],
+        row["began_at"],
+    )
+    if row["earlier_cash"] is None:
+        return Kept(anchors, None, Earlier())
+    held = {symbol: Decimal(qty) for symbol, qty in json.loads(row["earlier_held"]).items()}
+    known = Earlier(row["earlier_cash"], held)
+    now = await read_earlier(pool, row["accounts"], row["bot_id"], anchors.began_ms)
+    since = now.plus(known, -1)
+    sql = load("risk.sql")["last_price"]
+    prices = {symbol: await pool.fetchval(sql, row["accounts"], symbol) for symbol in since.held}
+    return Kept(anchors, known, Earlier(since.cash, since.held, prices))
+
+
+async def read_earlier(
+    pool: Pool, accounts: Sequence[str], bot_id: str | None, before_ms: int
+) -> Earlier:
+    """What the ledger holds from before a time, of accounts or of one bot."""
+    rows = await pool.fetch(load("risk.sql")["earlier"], list(accounts), bot_id, before_ms)
+    held = {row["symbol"]: row["qty"].normalize() for row in rows if row["qty"]}
+    return Earlier(sum((row["cash"] for row in rows), Decimal(0)), held)
 
 
 async def save_bot_limits(pool: Pool, subject: Subject, rules: Iterable[Rule]) -> None:
@@ -143,7 +178,7 @@ class RiskJournal:
         self._clock = clock
         self._sql = load("risk.sql")
         self._events: deque[RiskEvent] = deque()
-        self._anchors: dict[tuple[str, str], tuple[Subject, Anchors]] = {}
+        self._anchors: dict[tuple[str, str], tuple[Subject, Anchors, Earlier | None]] = {}
         self._states: dict[tuple[str, str, str], tuple[Subject, Trip, bool]] = {}
         self._urgent = asyncio.Event()
         self._wrote = asyncio.Event()
@@ -160,11 +195,9 @@ class RiskJournal:
         self._states[(*event.subject.key, event.trip.name)] = (event.subject, event.trip, in_force)
         self._urgent.set()
 
-    def keep(self, subject: Subject, anchors: Anchors, *, soon: bool = False) -> None:
-        """`soon`: what comes back after a crash has to match the ledger."""
-        self._anchors[subject.key] = (subject, anchors)
-        if soon:
-            self._urgent.set()
+    def keep(self, subject: Subject, anchors: Anchors, earlier: Earlier | None) -> None:
+        """`earlier` is what of the ledger is from before they began; None: nobody has looked."""
+        self._anchors[subject.key] = (subject, anchors, earlier)
 
     @property
     def waiting(self) -> bool:
@@ -181,19 +214,6 @@ class RiskJournal:
         except TimeoutError:
             return False
         return True
-
-    async def shift(self, account: str, cash: Mapping[str, Decimal]) -> None:
-        """What history has added to each owner's cash: the stored anchors as if it had moved
-        before they began."""
-        if not cash:
-            return
-        async with self._lease.owning() as connection:
-            await connection.execute(
-                self._sql["shift_anchors"],
-                account,
-                list(cash),
-                [_number(one) for one in cash.values()],
-            )
 
     # -- to the database ----------------------------------------------------------------------
 
@@ -258,8 +278,8 @@ class RiskJournal:
         async with self._lease.owning() as connection:
             for event in events:
                 await self._save_event(connection, event)
-            for subject, one in anchors.values():
-                await self._save_anchors(connection, subject, one)
+            for subject, one, earlier in anchors.values():
+                await self._save_anchors(connection, subject, one, earlier)
         written = {event.event_id for event in events}
         while self._events and self._events[0].event_id in written:
             self._events.popleft()
@@ -319,7 +339,10 @@ class RiskJournal:
             event.notes,
         )
 
-    async def _save_anchors(self, connection: Connection, subject: Subject, at: Anchors) -> None:
+    async def _save_anchors(
+        self, connection: Connection, subject: Subject, at: Anchors, earlier: Earlier | None
+    ) -> None:
+        held = {} if earlier is None else earlier.held
         await connection.execute(
             self._sql["save_anchors"],
             subject.scope,
@@ -338,6 +361,9 @@ class RiskJournal:
             at.at_ms,
             _number(at.equity),
             _number(at.result),
+            at.began_ms,
+            None if earlier is None else earlier.cash,
+            json.dumps({symbol: f"{qty:f}" for symbol, qty in held.items()}),
         )
 
 

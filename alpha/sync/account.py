@@ -322,7 +322,7 @@ class AccountSync:
                 left = (*left, *rest)
                 run = run.noting(_too_much(oldest, count))
             else:
-                await self._persist(lambda: self._catch_up.bring(missed, history=open_end))
+                await self._persist(lambda: self._catch_up.bring(rest))
         await self._catch_up.drain()
         new = len(old) + len(missed) - len(left)
         self.account.backfilled += new

@@ -28,6 +28,7 @@ from alpha.core.records import (
     Commit,
     Correction,
     Fill,
+    Flow,
     Marks,
     OrderRow,
     Override,
@@ -129,10 +130,8 @@ class Account:
         self._newest_ms = 0
         #: Rows older than a book's checkpoint: the recovery reads their symbols again.
         self.late: list[Execution] = []
-        #: Keys of those among them that a backfill has brought.
-        self.late_history: set[tuple[str, str]] = set()
-        #: Told what history adds to the bots' sums, right before they gain it.
-        self.history: Callable[[Iterable[Tally]], None] = lambda tallies: None
+        #: Told what a correction has moved, at whatever time, right before the bots' sums gain it.
+        self.corrected: Callable[[Iterable[Flow]], None] = lambda flows: None
         #: Symbols with an execution of a type that is not known: their position is asked anew.
         self.unexplained: set[str] = set()
         #: True when the ledger has refused something: the recovery has to put it there again.
@@ -189,18 +188,12 @@ class Account:
             fresh.sort(key=lambda row: row.ledger_key)
         self._fold([row for row in fresh if not self._waits(row, received_ns)], received_ns)
 
-    def receive_late(
-        self, rows: Iterable[Execution], *, history: Collection[Execution] = ()
-    ) -> None:
-        """Keeps what nobody has brought for the catch-up, which folds it as a correction. Those in
-        `history` are from before the ledger began."""
-        old = {row.key for row in history}
+    def receive_late(self, rows: Iterable[Execution]) -> None:
+        """Keeps what nobody has brought for the catch-up, which folds it as a correction."""
         for row in rows:
             if row.key not in self._seen:
                 self._seen[row.key] = row.exec_time
                 self.late.append(row)
-                if row.key in old:
-                    self.late_history.add(row.key)
 
     def _fold(self, rows: Sequence[Execution], received_ns: int | None) -> None:
         """`rows` in ledger order."""
@@ -450,6 +443,7 @@ class Account:
                 listener.told_tally(one)
 
     def tell_corrections(self, change: BookChange) -> None:
+        self.corrected(change.flows)
         self.tell_tallies(change.tallies)
         for correction in change.corrections:
             listener = self._listeners.get(correction.bot_id)

@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from alpha.core.book import BEGINNING_MS, Book
+from alpha.core.effects import Effects, flows
 from alpha.core.events import Execution
 from alpha.core.records import AttributionRules, OrderTag, Override
 from alpha.errors import NeedsOperator, RetryLater
@@ -116,23 +117,18 @@ class CatchUp:
             self._replace(symbol, flat_ms, [*found, *held], (override,), before)
         await self.drain()
 
-    async def bring(
-        self, rows: Collection[Execution], *, history: Collection[Execution] = ()
-    ) -> None:
-        """Folds executions that nobody has brought, wherever they lie: `rows`, and `history` from
-        before everything known, which moves no limit. Afterwards the database holds them. Raises
-        RetryLater or a connection error when it could not be reached; the next sweep then goes on
-        with them."""
+    async def bring(self, rows: Collection[Execution]) -> None:
+        """Folds executions that nobody has brought, wherever they lie. Afterwards the database
+        holds them. Raises RetryLater or a connection error when it could not be reached; the next
+        sweep then goes on with them."""
         await self.drain()
         self._expect_ledger()
         by_symbol: dict[str, list[Execution]] = {}
         for row in rows:
             by_symbol.setdefault(row.symbol, []).append(row)
-        within: list[Execution] = []
         for symbol, some in by_symbol.items():
-            if history or not await self._appended(symbol, some):
-                within += some
-        self._account.receive_late([*history, *within], history=history)
+            if not await self._appended(symbol, some):
+                self._account.receive_late(some)
         await self._late()
         await self.drain()
 
@@ -150,6 +146,7 @@ class CatchUp:
         for row in fresh:
             account.remember([row.key], row.exec_time)
         account.commit_change(change)
+        account.corrected(flows((Effects(change.fills, change.funding),)))
         account.tell_tallies(change.tallies)
         account.tell_differences(book, before)
         return True
@@ -204,7 +201,7 @@ class CatchUp:
         for row in rows:
             account.remember([row.key], row.exec_time)
         account.commit_change(change)
-        account.history(change.tallies)
+        account.corrected(book.moved_beyond(book.anew()))
         account.tell_tallies(change.tallies)
 
     def _expect_ledger(self) -> None:
@@ -243,7 +240,6 @@ class CatchUp:
         await self._bring({row.symbol for row in rows}, rows)
         brought = {row.key for row in rows}
         account.late = [row for row in account.late if row.key not in brought]
-        account.late_history -= brought
         log.warning("late_executions", account=account.name, rows=len(rows))
 
     async def _bring(
@@ -301,11 +297,7 @@ class CatchUp:
         counted = [row for row in rows if row.key not in late]
         past = account.new_book(symbol, flat_ms)
         past.add(counted, rules_before or account.rules)
-        old = [row for row in rows if row.key not in late or row.key in account.late_history]
-        if len(old) > len(counted):
-            begun_earlier = account.new_book(symbol, flat_ms)
-            begun_earlier.add(old, rules_before or account.rules)
-            account.history(begun_earlier.added_to(past))
+        account.corrected(book.moved_beyond(past))
         account.tell_tallies(book.added_to(past))
         account.tell_differences(book, before)
 

@@ -7,14 +7,15 @@ decides; the journal writes down what it has decided.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from decimal import Decimal
 
 import structlog
 
 from alpha.alerts import Alerts
 from alpha.clock import Clock, Randomness, VenueClock, iso
-from alpha.core.records import Tally
+from alpha.core.earlier import Earlier, earlier_of
+from alpha.core.records import Flow
 from alpha.core.risk import (
     BEYOND,
     LOSSES,
@@ -38,7 +39,8 @@ from alpha.core.risk import (
     refusal,
     shifted,
 )
-from alpha.ledger.risk_journal import RiskEvent, RiskJournal, Stored
+from alpha.ledger.pool import Pool
+from alpha.ledger.risk_journal import RiskEvent, RiskJournal, Stored, read_earlier
 from alpha.trading.risk_scopes import Picture, Pictures, Scope
 
 log = structlog.get_logger(__name__)
@@ -72,13 +74,17 @@ class PortfolioRisk:
         self._alerts = alerts
         self._chains: dict[tuple[str, str], tuple[Scope, ...]] = {}
         self._seen: dict[tuple[str, str], _Seen] = {}
+        self._corrections = 0
         self.act: Callable[[], None] = lambda: None
 
     def restore(self, stored: Stored) -> None:
         """What an earlier process has left: before any entry."""
         for scope in self.scopes:
             subject = scope.subject
-            scope.anchors = stored.anchors.get(subject.key)
+            kept = stored.anchors.get(subject.key)
+            if kept is not None:
+                scope.anchors, scope.earlier, scope.since = kept.anchors, kept.earlier, kept.since
+                scope.reread = not kept.since.is_nothing
             trips = list(stored.trips.get(subject.key, ()))
             if subject.scope == "overall":
                 # Said of everything while there were other accounts: it holds all the same.
@@ -93,16 +99,46 @@ class PortfolioRisk:
             for trip in scope.trips.values():
                 log.warning("risk_limit_in_force", scope=scope.label, limit=trip.name, why=trip.why)
 
-    def began_earlier(self, account: str, tallies: Iterable[Tally]) -> None:
-        """History is about to enter the books: what it has earned or lost is no result of today,
-        so where the scopes began shifts by it."""
-        for one in tallies:
-            for scope in self._chain(account, one.bot_id):
-                if scope.anchors is None or not one.cash:
-                    continue
-                scope.anchors = shifted(scope.anchors, one.cash)
+    def corrected(self, account: str, flows: Iterable[Flow]) -> None:
+        """The books were corrected. What is from before a scope's anchors began is no result of
+        its day: they shift by what it is worth, as soon as that can be told."""
+        moved = list(flows)
+        for scope in self.scopes:
+            if scope.anchors is None or account not in scope.accounts:
+                continue
+            began_ms = scope.anchors.began_ms
+            found = earlier_of(
+                one for one in moved if one.at_ms < began_ms and scope.covers(account, one.bot_id)
+            )
+            if not found.is_nothing:
+                self._corrections += 1
+                scope.since, scope.reread = scope.since.plus(found), True
                 self._seen.pop(scope.subject.key, None)
-                self.journal.keep(scope.subject, scope.anchors, soon=True)
+
+    def unread(self) -> list[Scope]:
+        """Scopes whose ledger has to be asked, and can be."""
+        return [one for one in self.scopes if one.unread and self.pictures.is_live(one)]
+
+    async def read_earlier(self, pool: Pool, drained: Callable[[], Awaitable[bool]]) -> None:
+        """Asks the ledger for what is from before anchors began, where that is not known. The
+        answer counts when it is of all that memory holds: `drained` waits for the ledger."""
+        wanted, before = self.unread(), self._corrections
+        if not wanted or not await drained():
+            return
+        found = [
+            await read_earlier(pool, one.accounts, one.bot_id, one.anchors.began_ms)
+            for one in wanted
+            if one.anchors is not None
+        ]
+        if self._corrections != before:
+            return
+        for scope, earlier in zip(wanted, found, strict=True):
+            scope.earlier, scope.reread = earlier, False
+            self._keep(scope)
+
+    def _keep(self, scope: Scope) -> None:
+        if scope.anchors is not None and not scope.reread:
+            self.journal.keep(scope.subject, scope.anchors, scope.earlier)
 
     # -- the send path ------------------------------------------------------------------------
 
@@ -190,9 +226,11 @@ class PortfolioRisk:
             return seen[2]
         equity, result = self.pictures.money(scope)
         before = scope.anchors
+        if before is not None and not scope.since.is_nothing:
+            before = shifted(before, scope.since.worth(self.pictures.fresh_price))
+            scope.since = Earlier()
         scope.anchors = anchors = follow(before, now_ms, equity, result)
-        if anchors is not before:
-            self.journal.keep(scope.subject, anchors)
+        self._keep(scope)
         standing = Standing(equity, anchors, self.pictures.exposure(scope), entries)
         self._seen[scope.subject.key] = (pictures, day_of(now_ms), standing)
         return standing
@@ -355,7 +393,7 @@ class PortfolioRisk:
                 if not self.pictures.stale(scope, pictures):
                     self._standing(scope, pictures)
                 scope.anchors = anew(scope.anchors, LOSSES if kind is None else {kind})
-                self.journal.keep(scope.subject, scope.anchors)
+                self._keep(scope)
             self._seen.pop(scope.subject.key, None)
         return ended
 

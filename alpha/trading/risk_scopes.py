@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from alpha.clock import Clock
+from alpha.core.earlier import Earlier
 from alpha.core.risk import (
     MINUTE_MS,
     ZERO,
@@ -56,6 +57,12 @@ class Scope:
     label: str
     rules: tuple[Rule, ...]
     anchors: Anchors | None = None
+    #: What of the ledger is from before the anchors began; None: nobody has looked yet.
+    earlier: Earlier | None = None
+    #: What has come to it since, and has not shifted the anchors yet. `reread`: `earlier` has to
+    #: be read again before anchors are written, else both together would not be of one moment.
+    since: Earlier = field(default_factory=Earlier)
+    reread: bool = False
     trips: dict[str, Trip] = field(default_factory=dict)
     #: Why it cannot be judged now; empty while it can.
     blind: str = ""
@@ -82,6 +89,12 @@ class Scope:
 
     def rule(self, kind: Kind | None) -> Rule | None:
         return next((rule for rule in self.rules if rule.kind is kind), None)
+
+    @property
+    def unread(self) -> bool:
+        """Whether the ledger has to be asked what is from before the anchors began, and can be."""
+        unknown = self.reread or self.earlier is None
+        return self.anchors is not None and unknown and self.since.is_nothing
 
     def covers(self, account: str, owner: str) -> bool:
         return account in self.accounts and self.bot_id in (None, owner)
@@ -291,6 +304,15 @@ class Pictures:
         at, what = self._oldest(scope, pictures)
         oldest = self._clock.monotonic() - self._fresh_s
         return f"{what} is older than {self._fresh_s:g} s" if at < oldest else ""
+
+    def is_live(self, scope: Scope) -> bool:
+        """Whether the books of all its accounts are those of the exchange and in the ledger."""
+        sites = [self._services.get(name) for name in scope.accounts]
+        return all(site is not None and site.account.live for site in sites)
+
+    def fresh_price(self, symbol: str) -> Decimal | None:
+        quote = self.price(symbol)
+        return None if quote is None or self.stale_price(symbol) else quote[0]
 
     def stale_price(self, symbol: str) -> str:
         """The same of the price of a symbol that is about to be entered."""

@@ -112,7 +112,7 @@ class AccountService:
         )
         account.manual.pause = self._pause_bot
         if tools.portfolio is not None:
-            account.history = partial(tools.portfolio.began_earlier, account.name)
+            account.corrected = partial(tools.portfolio.corrected, account.name)
         self.reconciler = Reconciler(
             account,
             rest,

@@ -14,7 +14,7 @@ from alpha.core.events import Side
 from alpha.core.instruments import Instrument, SizeRejected
 from alpha.core.intents import Enter, Exit
 from alpha.core.orders import OrderState, is_terminal
-from alpha.core.records import OrderRow, Tally
+from alpha.core.records import Flow, OrderRow
 from alpha.core.refusals import Refusal
 from alpha.core.risk import Entry, EntryRisk, check_entry
 from alpha.trading.account import Account
@@ -50,8 +50,8 @@ class Portfolio(Protocol):
     def size_multiplier(self, account: str, bot_id: str) -> Decimal:
         """What is left of the size of its entries, up to 1."""
 
-    def began_earlier(self, account: str, tallies: Iterable[Tally]) -> None:
-        """Told what history adds to the bots' sums, right before they gain it."""
+    def corrected(self, account: str, flows: Iterable[Flow]) -> None:
+        """Told what a correction has moved, right before the bots' sums gain it."""
 
 
 class NoLimits:
@@ -69,7 +69,7 @@ class NoLimits:
     def size_multiplier(self, account: str, bot_id: str) -> Decimal:
         return ONE
 
-    def began_earlier(self, account: str, tallies: Iterable[Tally]) -> None:
+    def corrected(self, account: str, flows: Iterable[Flow]) -> None:
         """There is nothing to shift."""
 
 

@@ -76,6 +76,11 @@ async def test_a_halt_outlives_kill_9_until_somebody_resumes(server_folder: Path
             "0.10000000",
             "0.20000000",
         ]
+        (anchors,) = await home.fetch(
+            "SELECT count(*) > 0 AS some, bool_and(began_at <= seen_at) AS are_before, "
+            "bool_and(earlier_cash IS NOT NULL) AS are_read FROM trading.risk_anchors"
+        )
+        assert set(anchors.values()) == {True}, anchors
         events = await home.fetch(
             "SELECT risk_type, action_taken, resolved, resolution_notes FROM audit.risk_breaches "
             "ORDER BY event_time"

@@ -10,6 +10,7 @@ import pytest
 from alpha.core.events import Execution
 from alpha.errors import RetryLater
 from alpha.ledger.lease import Lease, LeaseHeld
+from alpha.ledger.risk_journal import read
 from alpha.sync import account as syncing
 from tests.sync.conftest import ACCOUNT, BOT, CLOCK, D, Site
 
@@ -125,33 +126,40 @@ async def test_what_is_odd_ends_the_run_and_nothing_else(
     assert (run.status, run.error) == ("failed", "odd")
 
 
-async def test_history_shifts_the_anchors_of_limits(site: Site) -> None:
+async def test_limits_know_what_history_has_come_since_their_anchors(site: Site) -> None:
     await round_trips(site, 2)
-    await site.trade("Buy", "0.5", "BTCUSDT")  # still open: its fee moves cash
+    await site.trade("Buy", "0.5", "BTCUSDT")  # still open
+    began_ms = await site.rest.server_time()
     scopes = [("overall", "main+other", None), ("account", ACCOUNT, None), ("bot", BOT, BOT)]
     for scope, subject, bot_id in scopes:
         await site.pool.execute(
             """
             INSERT INTO trading.risk_anchors (
                 scope, subject, accounts, account, bot_id, day, day_equity, day_result, week,
-                week_equity, week_result, peak_equity, peak_result, seen_at, equity, result)
+                week_equity, week_result, peak_equity, peak_result, seen_at, equity, result,
+                began_at, earlier_cash)
             VALUES ($1, $2, $3, $4, $5, DATE '2026-01-05', 100, 1, DATE '2026-01-05', 100, 2, 100,
-                    3, now(), 100, 4)
+                    3, now(), 100, 4, $6, 0)
             """,
             *(scope, subject, subject.split("+") if scope == "overall" else [ACCOUNT]),
-            *(None if scope == "overall" else ACCOUNT, bot_id),
+            *(None if scope == "overall" else ACCOUNT, bot_id, began_ms),
         )
     async with site.sync() as sync:
         assert (await sync.backfill(1)).status == "completed"
-    cash = await site.pool.fetchval("SELECT sum(realised - commission) FROM trading.fills")
-    assert cash < 0
-    rows = await site.pool.fetch(
-        "SELECT scope, day_result - 1, week_result - 2, peak_result - 3, result - 4 "
-        "FROM trading.risk_anchors"
+    (row,) = await site.pool.fetch(
+        "SELECT sum(CASE side WHEN 'Buy' THEN -exec_value ELSE exec_value END - commission), "
+        "max(exec_price) FILTER (WHERE symbol = 'BTCUSDT') FROM trading.fills"
     )
-    for scope, *shifts in (tuple(row.values()) for row in rows):
-        wanted = D(0) if scope == "bot" else cash.quantize(D("1E-8"))  # `manual` has traded
-        assert shifts == [wanted] * 4, scope
+    cash, price = row
+    stored = await read(site.pool, [ACCOUNT])
+    for scope, subject, bot_id in scopes:
+        since = stored.anchors[scope, subject].since
+        if bot_id is not None:  # `manual` has traded
+            assert since.is_nothing
+            continue
+        assert (since.cash, since.held) == (cash, {"BTCUSDT": D("0.5")}), scope
+        assert since.worth(lambda symbol: None) == cash + since.prices["BTCUSDT"] / 2
+        assert 0 < since.prices["BTCUSDT"] <= price
 
 
 async def all_but(site: Site, monkeypatch: pytest.MonkeyPatch, hidden: set[str]) -> None:

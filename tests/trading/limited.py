@@ -197,7 +197,12 @@ class Limited:
         """One turn of the watch."""
         self.risk.assess()
         self.actions.step()
+        await self.risk.read_earlier(self.pool, self._drained)
         await self.hear()
+
+    async def _drained(self) -> bool:
+        await self.life.stored()
+        return True
 
     async def hear(self) -> None:
         for _ in range(30):

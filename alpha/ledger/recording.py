@@ -58,6 +58,8 @@ class BalanceRow:
     realised: Decimal | None = None
     amount: Decimal | None = None
     position_id: str | None = None
+    #: Of a deposit or withdrawal that the transaction log has not told of: after when it was.
+    since_ms: int | None = None
 
 
 async def save_balances(connection: Connection, rows: Sequence[BalanceRow]) -> None:
@@ -80,6 +82,7 @@ async def save_balances(connection: Connection, rows: Sequence[BalanceRow]) -> N
                         row.position_id,
                         row.source,
                         row.at_ms,
+                        row.since_ms,
                     )
                     for row in rows
                 ),
@@ -104,6 +107,12 @@ async def cash_between(
         _SQL["cash_between"], account, after_ms, until_ms
     )
     return found
+
+
+async def confirm_transfers(connection: Connection, accounts: Sequence[str]) -> int:
+    """Deposits and withdrawals of times that the transaction log covers become what it says; how
+    many rows did."""
+    return _changed(await connection.execute(_SQL["confirm_transfers"], list(accounts)))
 
 
 async def thin_balances(connection: Connection, before_ms: int) -> int:

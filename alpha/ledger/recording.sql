@@ -44,7 +44,7 @@ UPDATE trading.signals
 -- The first row of an account or bot is its initial one; a position is opened and closed once.
 INSERT INTO trading.account_balance (
     account, bot_id, snapshot_type, total_balance, equity, available, margin_used, realized_pnl,
-    amount, position_id, source, timestamp)
+    amount, position_id, source, timestamp, since)
 SELECT r.account, r.bot_id,
        CASE WHEN r.kind = 'periodic'
              AND r.n = min(r.n) OVER (PARTITION BY r.account, r.bot_id) AND NOT EXISTS (
@@ -52,13 +52,14 @@ SELECT r.account, r.bot_id,
                  WHERE b.account = r.account AND b.bot_id IS NOT DISTINCT FROM r.bot_id)
             THEN 'initial' ELSE r.kind END,
        r.wallet, r.equity, r.available, r.margin_used, r.realised, r.amount, r.position_id,
-       r.source, r.at
+       r.source, r.at, r.since
   FROM unnest(
     $1::text[], $2::text[], $3::text[], $4::numeric[], $5::numeric[], $6::numeric[],
-    $7::numeric[], $8::numeric[], $9::numeric[], $10::text[], $11::text[], $12::timestamptz[])
+    $7::numeric[], $8::numeric[], $9::numeric[], $10::text[], $11::text[], $12::timestamptz[],
+    $13::timestamptz[])
     WITH ORDINALITY
     AS r(account, bot_id, kind, wallet, equity, available, margin_used, realised, amount,
-         position_id, source, at, n)
+         position_id, source, at, since, n)
  ORDER BY r.n
 ON CONFLICT DO NOTHING;
 
@@ -89,6 +90,28 @@ SELECT CASE WHEN bool_or(closed_size > 0 AND exec_pnl IS NULL) THEN NULL
                               - CASE fee_currency WHEN 'USDT' THEN fee ELSE 0 END), 0) END
   FROM trading.executions
  WHERE account = $1 AND exec_time > $2 AND exec_time <= $3;
+
+-- name: confirm_transfers
+-- The transaction log knows what a wallet only shows: where it covers the time of a deposit or
+-- withdrawal, that is what the log says, or none. The two clocks may differ: the wallet stood still
+-- for longer than ten seconds at both ends.
+WITH known AS MATERIALIZED (
+    SELECT t.id, coalesce((SELECT sum(m.change) FROM trading.cash_movements m
+                            WHERE m.account = t.account
+                              AND m.moved_at > t.since + interval '10 s'
+                              AND m.moved_at <= t.timestamp + interval '10 s'), 0)::numeric(20, 8)
+                  AS amount
+      FROM trading.account_balance t
+      JOIN trading.sync_watermarks w ON w.account = t.account AND w.endpoint = 'transactions'
+     WHERE t.account = ANY ($1::text[]) AND t.amount IS NOT NULL AND t.since IS NOT NULL
+       AND w.high_water >= t.timestamp + interval '10 s')
+UPDATE trading.account_balance b
+   SET amount = nullif(k.amount, 0), since = NULL,
+       confirmed_at = CASE WHEN b.amount <> k.amount THEN clock_timestamp() END,
+       snapshot_type = CASE WHEN k.amount > 0 THEN 'deposit' WHEN k.amount < 0 THEN 'withdrawal'
+                            WHEN b.bot_id IS NULL THEN 'wallet' ELSE 'periodic' END
+  FROM known k
+ WHERE b.id = k.id;
 
 -- name: closed_since
 -- The net result of what these bots have closed since each of three moments.
@@ -130,12 +153,16 @@ DELETE FROM audit.system_events WHERE event_time < clock_timestamp() - $1::integ
 
 -- name: risk_since
 -- The first day of a bot to compute: the newest that was computed, or an earlier one whose round
--- trips were written since; NULL: all of them.
+-- trips were written since, or whose transfers were others than thought; NULL: all of them.
 SELECT least(m.newest, (SELECT min((t.exit_time AT TIME ZONE 'UTC')::date)
                           FROM trading.completed_trades t
                          WHERE t.bot_id = $1 AND t.account = $2
                            AND t.exit_time >= (m.newest - 60)::timestamp AT TIME ZONE 'UTC'
-                           AND greatest(t.created_at, t.updated_at) > m.calculated_at)) AS since
+                           AND greatest(t.created_at, t.updated_at) > m.calculated_at),
+             (SELECT min((b.timestamp AT TIME ZONE 'UTC')::date)
+                FROM trading.account_balance b
+               WHERE b.bot_id = $1 AND b.account = $2 AND b.confirmed_at > m.calculated_at))
+             AS since
   FROM (SELECT max(date) AS newest, max(calculated_at) AS calculated_at
           FROM trading.risk_metrics WHERE bot_id = $1 AND account = $2) m
  WHERE m.newest IS NOT NULL;

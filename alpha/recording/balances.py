@@ -21,6 +21,7 @@ from alpha.ledger.recording import (
     BalanceRow,
     SnapshotType,
     cash_between,
+    confirm_transfers,
     last_wallet,
     save_balances,
 )
@@ -147,7 +148,8 @@ class Balances:
 
     async def write_transfers(self, connection: Connection) -> dict[str, tuple[Decimal, int]]:
         """Deposits and withdrawals: what a wallet has gained or lost that no execution explains,
-        once it has stood still for a while. Answers what is explained now, for `explain`."""
+        once it has stood still for a while, and what the transaction log has said of them since.
+        Answers what is explained now, for `explain`."""
         found: dict[str, tuple[Decimal, int]] = {}
         rows: list[BalanceRow] = []
         for name, service in self._live.services.items():
@@ -160,12 +162,12 @@ class Balances:
             if before is None or before[1] >= told.at_ms:
                 continue
             moved = await cash_between(connection, name, before[1], told.at_ms)
-            if moved is None:
-                continue
-            amount = told.wallet - before[0] - moved
-            if abs(amount) >= LEAST_TRANSFER:
-                rows += self._transfer(service, told, amount)
+            # What a closing execution has won was not told: the log will say.
+            amount = Decimal(0) if moved is None else told.wallet - before[0] - moved
+            if moved is None or abs(amount) >= LEAST_TRANSFER:
+                rows += self._transfer(service, told, amount, before[1])
         await save_balances(connection, rows)
+        await confirm_transfers(connection, list(self._live.services))
         return found
 
     def explain(self, found: dict[str, tuple[Decimal, int]]) -> None:
@@ -173,15 +175,15 @@ class Balances:
         self._explained.update(found)
 
     def _transfer(
-        self, service: AccountService, told: WalletEvent, amount: Decimal
+        self, service: AccountService, told: WalletEvent, amount: Decimal, since_ms: int
     ) -> Iterator[BalanceRow]:
         """Of the account, and of a bot that has it alone: its equity is the account's."""
-        kind: SnapshotType = "deposit" if amount > 0 else "withdrawal"
-        row = _told(told)
-        yield replace(row, kind=kind, amount=amount)
+        kind: SnapshotType = "withdrawal" if amount < 0 else "deposit"
+        yield replace(_told(told), kind=kind, amount=amount, since_ms=since_ms)
         for session in service.sessions.values():
             if session.owns_wallet:
-                yield replace(_of_bot(session, kind, told.at_ms), amount=amount)
+                row = _of_bot(session, kind, told.at_ms)
+                yield replace(row, amount=amount, since_ms=since_ms)
 
 
 def _is_due(row: BalanceRow, last: BalanceRow) -> bool:

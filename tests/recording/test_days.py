@@ -12,7 +12,7 @@ import pytest
 from alpha.backtest.metrics import metrics
 from alpha.backtest.result import Curve, Result
 from alpha.ledger.pool import Pool
-from alpha.ledger.recording import BalanceRow, daily_results, save_balances
+from alpha.ledger.recording import BalanceRow, confirm_transfers, daily_results, save_balances
 from alpha.recording.days import value_at_risk, write_days
 from tests.trading.life import ACCOUNT, BOT
 
@@ -127,6 +127,29 @@ async def test_a_deposit_is_no_gain(course: Pool) -> None:
     third = (await days(course))[-1]
     assert (third["ending_equity"], third["cash_flow"], third["daily_pnl"]) == (2140, 1000, 90)
     assert third["current_drawdown"] == 60
+
+
+async def test_a_day_is_computed_again_when_the_log_says_what_was_a_transfer(course: Pool) -> None:
+    at_ms = FIRST + 30 * HOUR  # the second day
+    async with course.acquire() as connection:
+        row = BalanceRow(
+            *(ACCOUNT, BOT, "withdrawal", D(1000), D(1000), "books", at_ms),
+            amount=D(-30),
+            since_ms=at_ms - HOUR,
+        )
+        await save_balances(connection, [row])
+    before = await days(course)
+    assert before[1]["cash_flow"] == -30
+    await course.execute(
+        "INSERT INTO trading.sync_watermarks (account, endpoint, high_water)"
+        " VALUES ($1, 'transactions', $2)",
+        *(ACCOUNT, at_ms + HOUR),
+    )
+    async with course.acquire() as connection:
+        assert await confirm_transfers(connection, [ACCOUNT]) == 1
+    after = await days(course)
+    assert after[1]["cash_flow"] == 0
+    assert after[1]["daily_pnl"] == before[1]["daily_pnl"] - 30, "it was a loss"
 
 
 async def test_late_rows_are_counted_where_they_belong(course: Pool) -> None:

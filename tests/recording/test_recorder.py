@@ -124,6 +124,60 @@ async def test_money_from_outside_is_told_from_what_was_traded(desk: Desk, pool:
     assert own[-1]["equity"] - own[-1]["own_equity"] == 150
 
 
+async def test_the_transaction_log_knows_better_than_a_wallet(desk: Desk, pool: Pool) -> None:
+    async def seen(wallet: str, at_ms: int) -> None:
+        told(desk, D(wallet), at_ms)
+        desk.at(at_ms + 31_000)
+        await desk.recorder.write_balances()
+
+    async def logged(up_to_ms: int, *moved: tuple[str, int]) -> None:
+        """The trade sync has read the transaction log."""
+        for change, at_ms in moved:
+            await pool.execute(
+                "INSERT INTO trading.cash_movements (account, id, kind, change, moved_at)"
+                " VALUES ($1, $2, 'TRANSFER_IN', $3, $4)",
+                *(ACCOUNT, f"m{at_ms}", D(change), at_ms),
+            )
+        await pool.execute(
+            "INSERT INTO trading.sync_watermarks (account, endpoint, high_water)"
+            " VALUES ($1, 'transactions', $2)"
+            " ON CONFLICT (account, endpoint) DO UPDATE SET high_water = excluded.high_water",
+            *(ACCOUNT, up_to_ms),
+        )
+        await desk.recorder.write_balances()
+
+    async def flows() -> list[tuple[str | None, str, Decimal]]:
+        rows = [row for row in await balances(pool) if row["amount"] is not None]
+        return [(row["bot_id"], row["snapshot_type"], row["amount"]) for row in rows]
+
+    start = START_MS
+    await desk.life.stored()
+    await seen("10000", start)
+    await seen("10250.5", start + 2 * MINUTE)  # 0.5 of it is an execution that was missed
+    await seen("10150.5", start + 4 * MINUTE)
+    await seen("10130.5", start + 6 * MINUTE)  # a loss that was missed, and no withdrawal
+    deduced = [("deposit", D("250.5")), ("withdrawal", D(-100)), ("withdrawal", D(-20))]
+    assert await flows() == [(who, *one) for one in deduced for who in (None, BOT)]
+
+    first = ("250", start + 2 * MINUTE + 500)  # the log's clock is a little ahead
+    await logged(start + 2 * MINUTE + 5_000, first)
+    assert len(await flows()) == 6, "the log might still tell of more"
+    await logged(start + 5 * MINUTE, ("-100", start + 4 * MINUTE - 200))
+    exact = [("deposit", D(250)), ("withdrawal", D(-100))]
+    known = [(who, *one) for one in exact for who in (None, BOT)]
+    assert await flows() == [*known, (None, *deduced[2]), (BOT, *deduced[2])]
+    await logged(start + 7 * MINUTE)
+    assert await flows() == known, "each once, and the loss is one"
+    (own,) = await pool.fetch(
+        "SELECT equity - own_equity AS moved FROM trading.equity_history"
+        " WHERE bot_id = $1 ORDER BY timestamp DESC, id DESC LIMIT 1",
+        BOT,
+    )
+    assert own["moved"] == 150
+    await desk.recorder.write_balances()
+    assert await flows() == known
+
+
 async def _transfers(pool: Pool) -> list[tuple[str | None, str, int]]:
     rows = await balances(pool)
     return [

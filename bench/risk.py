@@ -74,6 +74,7 @@ class Journal(RiskJournal):
 @dataclass
 class Bot:
     wallet: Decimal
+    owns_wallet: bool = False
 
 
 @dataclass

@@ -370,6 +370,16 @@ class Book:
             if lots.signed_qty
         }
 
+    def cost(self, bot_id: str) -> Decimal:
+        """What the bot's open lots were entered for, < 0 for a short. First in first out, like
+        what is realised; the position's price is the average of its entries, like the exchange's.
+        """
+        lots = self._lots.get(bot_id)
+        if lots is None or not lots.signed_qty:
+            return ZERO
+        total = sum((lot.remaining_qty * lot.entry_price for lot in lots.lots), ZERO)
+        return total if lots.signed_qty > 0 else -total
+
     def net(self) -> Decimal:
         return sum((lots.signed_qty for lots in self._lots.values()), ZERO)
 

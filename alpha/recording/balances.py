@@ -26,6 +26,8 @@ from alpha.ledger.recording import (
     save_balances,
 )
 from alpha.live import Live
+from alpha.trading.account import Account
+from alpha.trading.balance import average_gap
 from alpha.trading.service import AccountService
 from alpha.trading.session import BotSession
 
@@ -109,7 +111,7 @@ class Balances:
         if any_session is not None:
             owners = account.rules.bots | {MANUAL}
             found = (any_session.open_pnl(account.positions(owner)) for owner in owners)
-            open_pnl = sum(found, Decimal(0))
+            open_pnl = sum(found, Decimal(0)) + _gap(account)
         return BalanceRow(
             account.name,
             None,
@@ -184,6 +186,17 @@ class Balances:
             if session.owns_wallet:
                 row = _of_bot(session, kind, told.at_ms)
                 yield replace(row, amount=amount, since_ms=since_ms)
+
+
+def _gap(account: Account) -> Decimal:
+    total = Decimal(0)
+    for symbol, book in account.books.items():
+        held = list(book.positions().values())
+        net = sum((one.signed_qty for one in held), Decimal(0))
+        # `open_pnl` is that of average prices.
+        cost = sum((one.signed_qty * (one.avg_price or 0) for one in held), Decimal(0))
+        total += average_gap(net, cost, account.exchange.get(symbol)) if held else 0
+    return total
 
 
 def _is_due(row: BalanceRow, last: BalanceRow) -> bool:

@@ -9,10 +9,20 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from alpha.core.events import WalletEvent
+from alpha.core.events import PositionEvent, WalletEvent
 from alpha.core.records import BookChange, Tally
 
 ZERO = Decimal(0)
+
+
+def average_gap(net: Decimal, cost: Decimal, told: PositionEvent | None) -> Decimal:
+    """What is open of a symbol at the exchange beyond what is open in the bots' books, whatever
+    the price. It averages the net position and has booked in the wallet what they, each first in
+    first out, still hold open: of two bots on opposite sides the whole difference of their prices.
+    `net` and `cost` are signed sums over all owners; 0 while the exchange has told another size."""
+    if told is None or told.signed_size != net:
+        return ZERO
+    return cost - net * (told.entry_price or ZERO)
 
 
 class Balance:

@@ -26,6 +26,7 @@ from alpha.core.risk import (
 )
 from alpha.ledger.risk_journal import Subject
 from alpha.trading.account import Account
+from alpha.trading.balance import average_gap
 
 #: A price and when it was heard (monotonic).
 Quote = tuple[Decimal, float]
@@ -36,6 +37,9 @@ class Purse(Protocol):
 
     @property
     def wallet(self) -> Decimal: ...
+
+    @property
+    def owns_wallet(self) -> bool: ...
 
 
 class Site(Protocol):
@@ -137,6 +141,7 @@ class Picture:
     heard: dict[str, tuple[float, str]]
     pending: list[Held]
     leaving: set[tuple[str, str, str]]  # places that exits on their way close whole
+    gap: Decimal  # what the exchange has open beyond all of `open_pnl`
     _by_owner: dict[str | None, Exposure] = field(default_factory=dict)
 
     def exposure(self, owner: str | None) -> Exposure:
@@ -212,10 +217,13 @@ class Pictures:
         known = self._pictures.get(name)
         if known is None or known.key != key:
             seen = self._held(account)
-            known = Picture(key, orders_key, *seen, *self._on_their_way(account, seen[0]))
+            orders = self._on_their_way(account, seen[0])
+            known = Picture(key, orders_key, *seen, *orders, self._gap(account))
         elif known.orders_key != orders_key:
             orders = self._on_their_way(account, known.held)
-            known = Picture(key, orders_key, known.held, known.open_pnl, known.heard, *orders)
+            known = Picture(
+                key, orders_key, known.held, known.open_pnl, known.heard, *orders, known.gap
+            )
         self._pictures[name] = known
         return known
 
@@ -242,6 +250,14 @@ class Pictures:
                     heard[owner] = (at, symbol)
         return held, open_pnl, heard
 
+    def _gap(self, account: Account) -> Decimal:
+        total = ZERO
+        for symbol, owners in self._holdings(account):
+            net = sum((qty for _, qty, _, _ in owners), ZERO)
+            cost = sum((cost for _, _, cost, _ in owners), ZERO)
+            total += average_gap(net, cost, account.exchange.get(symbol))
+        return total
+
     def _holdings(self, account: Account) -> list[_Holding]:
         """By symbol: owner, signed quantity, what it has cost, average price."""
         known = self._books.get(account.name)
@@ -250,7 +266,7 @@ class Pictures:
         found: list[_Holding] = []
         for symbol, book in account.books.items():
             owners = [
-                (owner, at.signed_qty, at.signed_qty * (at.avg_price or ZERO), at.avg_price or ZERO)
+                (owner, at.signed_qty, book.cost(owner), at.avg_price or ZERO)
                 for owner, at in book.positions().items()
             ]
             if owners:
@@ -359,10 +375,12 @@ class Pictures:
             account = service.account
             if scope.bot_id is None:
                 open_pnl = sum(picture.open_pnl.values(), ZERO)
-                wallet, cash = account.balance.usdt, sum(account.balance.cash.values(), ZERO)
+                wallet = account.balance.usdt + picture.gap
+                cash = sum(account.balance.cash.values(), ZERO)
             else:
                 open_pnl = picture.open_pnl.get(scope.bot_id, ZERO)
-                wallet = service.sessions[scope.bot_id].wallet
+                purse = service.sessions[scope.bot_id]
+                wallet = purse.wallet + (picture.gap if purse.owns_wallet else ZERO)
                 cash = account.balance.cash.get(scope.bot_id, ZERO)
             equity += wallet + open_pnl
             result += cash + open_pnl

@@ -313,7 +313,7 @@ class BotSession:
             pending_entries=self.account.tracker.pending_symbols(self.bot_id, "entry"),
             pending_exits=self.account.tracker.pending_symbols(self.bot_id, "exit"),
             wallet=wallet,
-            equity=wallet + open_pnl,
+            equity=wallet + open_pnl + self._lots_beyond(positions),
             instruments=self._instruments,
             size_multiplier=self._gateway.size_multiplier(self.bot_id),
         )
@@ -379,8 +379,22 @@ class BotSession:
 
     def money(self) -> tuple[Decimal, Decimal]:
         """The bot's wallet and equity, in USDT."""
-        wallet = self.wallet
-        return wallet, wallet + self.open_pnl(self._positions())
+        wallet, positions = self.wallet, self._positions()
+        return wallet, wallet + self.open_pnl(positions) + self._lots_beyond(positions)
+
+    def _lots_beyond(self, positions: Mapping[str, BotPosition]) -> Decimal:
+        """What is open of the bot's lots beyond what is open at average prices. Capital of its own
+        gains what lots have won, first in first out; a wallet what the exchange has booked."""
+        if self._capital is None or not self._caught_up:
+            return ZERO
+        return sum(
+            (
+                position.signed_qty * (position.avg_price or ZERO)
+                - self.account.books[symbol].cost(self.bot_id)
+                for symbol, position in positions.items()
+            ),
+            ZERO,
+        )
 
     @property
     def owns_wallet(self) -> bool:

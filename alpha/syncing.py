@@ -75,10 +75,9 @@ class Syncing:
 
     async def nightly(self) -> None:
         """Every account's cash, after what has happened until then was brought in. One that cannot
-        be asked is told of and does not keep the others waiting."""
-        for name in sorted(self._live.services):
-            if name in self.busy:
-                continue
+        be asked is told of and does not keep the others waiting; the end of a run that is under
+        way, which may be a long backfill, is waited for last."""
+        for name in sorted(self._live.services, key=lambda one: (one in self.busy, one)):
             self.busy.add(name)
             run = await self._carry_out(name, "hourly", lambda one: one.sync("hourly", audit=True))
             if run is None or run.status != "completed":

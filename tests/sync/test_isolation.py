@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from alpha.bybit.signing import Credentials
 from alpha.config import load
 from alpha.control.offline_sync import sync_stored
 from alpha.ledger.registry import AccountEntry, BotEntry, register
-from alpha.ledger.syncs import SyncStore
+from alpha.ledger.syncs import Kind, Run, SyncStore
 from alpha.ledger.wallet_audits import AuditStore
 from alpha.stores import Stores
 from alpha.supervision import Supervisor
@@ -142,3 +143,31 @@ async def test_a_daemon_goes_on_with_the_next_account(
     states = [tuple(row.values()) for row in done]
     assert states.count((ACCOUNT, "completed")) == 2
     assert states.count((BROKEN, "failed")) == (2 if found is REFUSED else 0)
+
+
+class Leaves(AccountSync):
+    """Leaves three executions out."""
+
+    async def sync(self, kind: Kind, *, audit: bool = False) -> Run:
+        return replace(await super().sync(kind, audit=audit), left=3)
+
+
+async def test_what_stays_out_is_told_and_a_busy_account_has_its_night(desk: Desk) -> None:
+    clock, life = desk.clock, desk.life
+    alerts = Alerts(clock)
+    stores = Stores(life.pool, life.reader, life.writer, desk.lease, "", Latencies(), None)
+    syncing = Syncing(stores, desk.live, clock, alerts, Supervisor(clock))
+    service = life.service
+    syncing.accounts[ACCOUNT] = Leaves(
+        service.account, service.rest, service.recovery.catch_up, life.reader,
+        SyncStore(life.pool), AuditStore(life.pool), clock, waits_until_live=True,
+    )  # fmt: skip
+    await syncing.hourly()
+    (alert,) = alerts.recent
+    assert (alert.kind, alert.details["executions"]) == ("executions_left_out", 3)
+    runs = "SELECT count(*) FROM trading.sync_status WHERE status = 'completed'"
+    syncing.busy.add(ACCOUNT)
+    await syncing.hourly()
+    assert await life.pool.fetchval(runs) == 1
+    await syncing.nightly()
+    assert await life.pool.fetchval(runs) == 2

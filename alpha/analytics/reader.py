@@ -252,16 +252,15 @@ def _report(
 def _slice(row: asyncpg.Record) -> Slice:
     figures = TradeFigures(
         trades=int(row["trades"]),
-        net_pnl=trimmed(row["net_pnl"]),
+        net_pnl=row["net_pnl"],
         wins=int(row["wins"]),
         losses=int(row["losses"]),
-        gross_profit=trimmed(row["gross_profit"]),
-        gross_loss=trimmed(row["gross_loss"]),
-        best=trimmed(row["best"]),
-        worst=trimmed(row["worst"]),
+        gross_profit=row["gross_profit"],
+        gross_loss=row["gross_loss"],
+        best=row["best"],
+        worst=row["worst"],
     )
-    gross, fees, funding = (trimmed(row[name]) for name in ("gross_pnl", "fees", "funding"))
-    return Slice(row["name"], figures, gross, fees, funding)
+    return Slice(row["name"], figures, row["gross_pnl"], row["fees"], row["funding"])
 
 
 def _whole(days: Sequence[Slice]) -> Slice:

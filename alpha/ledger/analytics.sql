@@ -14,10 +14,11 @@ SELECT s.*,
                                    ELSE l.bot_id = s.bot_id END), 'infinity'), 'infinity')))
                    * tstzmultirange(tstzrange($2, $3))) r) END AS held_s
   FROM (SELECT b.bot_id, c.kind, c.name, sum(c.trades) AS trades, sum(c.wins) AS wins,
-               sum(c.losses) AS losses, sum(c.gross_profit) AS gross_profit,
-               sum(c.gross_loss) AS gross_loss, max(c.best) AS best, min(c.worst) AS worst,
-               sum(c.gross_pnl) AS gross_pnl, sum(c.fees) AS fees, sum(c.funding) AS funding,
-               sum(c.net_pnl) AS net_pnl, range_agg(c.held) AS held
+               sum(c.losses) AS losses, trim_scale(sum(c.gross_profit)) AS gross_profit,
+               trim_scale(sum(c.gross_loss)) AS gross_loss, trim_scale(max(c.best)) AS best,
+               trim_scale(min(c.worst)) AS worst, trim_scale(sum(c.gross_pnl)) AS gross_pnl,
+               trim_scale(sum(c.fees)) AS fees, trim_scale(sum(c.funding)) AS funding,
+               trim_scale(sum(c.net_pnl)) AS net_pnl, range_agg(c.held) AS held
           FROM unnest(coalesce($1::text[], '{NULL}')) AS b(bot_id)
           LEFT JOIN analytics.closed($1, $2::timestamptz + interval '1 microsecond', 'infinity') c
             ON CASE WHEN $1::text[] IS NULL THEN '' ELSE c.bot_id END = coalesce(b.bot_id, '')

@@ -29,7 +29,8 @@ LOCK TABLE analytics.closed_days IN SHARE ROW EXCLUSIVE MODE;
 WITH RECURSIVE over AS (
     SELECT ((clock_timestamp() - interval '25 h') AT TIME ZONE 'UTC')::date AS until),
 young(day, number) AS (
-    SELECT coalesce((SELECT max(day) FROM analytics.closed_days), '-infinity'::date), 0
+    SELECT coalesce((SELECT max(day) FROM analytics.closed_days WHERE kind = 'day'),
+                    '-infinity'::date), 0
     UNION ALL
     SELECT (SELECT (min(n.exit_time) AT TIME ZONE 'UTC')::date
               FROM trading.bots b
@@ -44,7 +45,8 @@ SELECT r.day FROM analytics.rewritten_days r WHERE r.day <= (SELECT min(day) FRO
 ORDER BY day;
 
 -- name: forget_days
-DELETE FROM analytics.closed_days WHERE day = ANY ($1::date[]);
+DELETE FROM analytics.closed_days
+ WHERE kind IN ('day', 'symbol', 'reason', 'rule') AND day = ANY ($1::date[]);
 
 -- name: close_days
 INSERT INTO analytics.closed_days
@@ -60,7 +62,8 @@ SELECT '*', day, kind, name, sum(trades), sum(wins), sum(losses), sum(gross_prof
        sum(gross_loss), max(best), min(worst), sum(gross_pnl), sum(fees), sum(funding),
        sum(net_pnl), range_agg(held)
   FROM analytics.closed_days
- WHERE day = ANY ($1::date[]) AND bot_id NOT IN ('*', 'manual')
+ WHERE kind IN ('day', 'symbol', 'reason', 'rule') AND day = ANY ($1::date[])
+   AND bot_id NOT IN ('*', 'manual')
  GROUP BY day, kind, name;
 
 -- name: forget_marks

@@ -43,7 +43,7 @@ class Earlier:
         total = self.cash
         for symbol, qty in self.held.items():
             known = price(symbol)
-            total += qty * (self.prices[symbol] if known is None else known)
+            total += qty * (self.prices.get(symbol, ZERO) if known is None else known)
         return total
 
 

@@ -9,18 +9,19 @@ SELECT scope, subject, accounts, account, bot_id, day - DATE 'epoch' AS day, day
  WHERE accounts && $1::text[];
 
 -- name: earlier
--- What a scope's trades, fees and funding of before a time have moved, by symbol.
-SELECT symbol, sum(cash) AS cash, sum(qty) AS qty
-  FROM (SELECT symbol, CASE side WHEN 'Buy' THEN -exec_value ELSE exec_value END - commission AS cash,
+-- What trades, fees and funding of before a time have moved, by bot and symbol.
+SELECT bot_id, symbol, sum(cash) AS cash, sum(qty) AS qty
+  FROM (SELECT bot_id, symbol,
+               CASE side WHEN 'Buy' THEN -exec_value ELSE exec_value END - commission AS cash,
                CASE side WHEN 'Buy' THEN exec_qty ELSE -exec_qty END AS qty
           FROM trading.fills
          WHERE account = ANY($1::text[]) AND ($2::text IS NULL OR bot_id = $2) AND exec_time < $3
          UNION ALL
-        SELECT symbol, amount, 0
+        SELECT bot_id, symbol, amount, 0
           FROM trading.funding_payments
          WHERE account = ANY($1::text[]) AND ($2::text IS NULL OR bot_id = $2) AND exec_time < $3
        ) AS moved
- GROUP BY symbol;
+ GROUP BY bot_id, symbol;
 
 -- name: last_price
 SELECT exec_price FROM trading.fills

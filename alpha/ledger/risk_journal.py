@@ -93,8 +93,9 @@ class Stored:
 async def read(pool: Pool, accounts: list[str]) -> Stored:
     """Everything that concerns these accounts."""
     sql = load("risk.sql")
+    looks: dict[_Look, list[asyncpg.Record]] = {}
     anchors = {
-        (row["scope"], row["subject"]): await _kept(pool, row)
+        (row["scope"], row["subject"]): await _kept(pool, row, looks)
         for row in await pool.fetch(sql["anchors"], accounts)
     }
     trips: dict[tuple[str, str], list[Trip]] = {}
@@ -119,7 +120,12 @@ async def read(pool: Pool, accounts: list[str]) -> Stored:
     return Stored(anchors, trips, entries)
 
 
-async def _kept(pool: Pool, row: asyncpg.Record) -> Kept:
+#: Accounts, and before when.
+_Look = tuple[tuple[str, ...], int]
+
+
+async def _kept(pool: Pool, row: asyncpg.Record, looks: dict[_Look, list[asyncpg.Record]]) -> Kept:
+    """`looks` are those at the ledger so far: all bots of an account mostly share one."""
     anchors = Anchors(
         row["day"],
         row["day_equity"],
@@ -138,20 +144,33 @@ async def _kept(pool: Pool, row: asyncpg.Record) -> Kept:
         return Kept(anchors, None, Earlier())
     held = {symbol: Decimal(qty) for symbol, qty in json.loads(row["earlier_held"]).items()}
     known = Earlier(row["earlier_cash"], held)
-    now = await read_earlier(pool, row["accounts"], row["bot_id"], anchors.began_ms)
+    look = (tuple(row["accounts"]), anchors.began_ms)
+    if look not in looks:
+        looks[look] = await pool.fetch(
+            load("risk.sql")["earlier"], row["accounts"], None, anchors.began_ms
+        )
+    now = _sum(one for one in looks[look] if row["bot_id"] in (None, one["bot_id"]))
     since = now.plus(known, -1)
     sql = load("risk.sql")["last_price"]
     prices = {symbol: await pool.fetchval(sql, row["accounts"], symbol) for symbol in since.held}
-    return Kept(anchors, known, Earlier(since.cash, since.held, prices))
+    traded = {symbol: price for symbol, price in prices.items() if price is not None}
+    return Kept(anchors, known, Earlier(since.cash, since.held, traded))
 
 
 async def read_earlier(
     pool: Pool, accounts: Sequence[str], bot_id: str | None, before_ms: int
 ) -> Earlier:
     """What the ledger holds from before a time, of accounts or of one bot."""
-    rows = await pool.fetch(load("risk.sql")["earlier"], list(accounts), bot_id, before_ms)
-    held = {row["symbol"]: row["qty"].normalize() for row in rows if row["qty"]}
-    return Earlier(sum((row["cash"] for row in rows), Decimal(0)), held)
+    sql = load("risk.sql")["earlier"]
+    return _sum(await pool.fetch(sql, list(accounts), bot_id, before_ms))
+
+
+def _sum(rows: Iterable[asyncpg.Record]) -> Earlier:
+    total = Earlier()
+    for row in rows:
+        held = {row["symbol"]: row["qty"]} if row["qty"] else {}
+        total = total.plus(Earlier(row["cash"], held))
+    return total
 
 
 async def save_bot_limits(pool: Pool, subject: Subject, rules: Iterable[Rule]) -> None:

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from alpha.core.events import Execution
+from alpha.ledger.stored import trimmed
 from tests.sync.conftest import D, Site
 
 
@@ -133,5 +134,5 @@ async def test_a_fee_that_was_altered_is_named(site: Site, seen_through: Through
         row = await stored(site)
     assert (row["difference"], row["rounding"], row["rows_differing"]) == (off, 0, 1)
     assert row["first_difference"].startswith(f"TRADE {wrong.exec_id} of {wrong.symbol} at ")
-    assert f"the ledger paid {wrong.fee + off:f}" in row["first_difference"]
-    assert f"the exchange charged {wrong.fee:f}" in row["first_difference"]
+    assert f"the ledger paid {trimmed(wrong.fee + off):f}," in row["first_difference"]
+    assert f"the exchange charged {trimmed(wrong.fee):f}" in row["first_difference"]

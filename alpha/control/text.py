@@ -216,7 +216,7 @@ def _imported(row: object) -> list[str]:
 
 
 def _worth(row: Row) -> list[str]:
-    """A bot's ratios as far as there are any, and its best and worst reasons."""
+    """A bot's ratios as far as there are any, and what is open."""
     words = [
         f"{name} {Decimal(str(row[key])):.2f}"
         for name, key in (("profit factor", "profit_factor"), ("Sharpe", "sharpe"))
@@ -224,6 +224,8 @@ def _worth(row: Row) -> list[str]:
     ]
     if row.get("max_drawdown"):
         words.append(f"drawdown {Decimal(str(row['max_drawdown'])) * 100:.1f} %")
+    if row.get("exposure"):
+        words.append(f"exposure {Decimal(str(row['exposure'])) * 100:.1f} %")
     if row.get("open_positions"):
         worth = row["open_pnl"]
         words.append(f"open {'-' if worth is None else money(worth)}")

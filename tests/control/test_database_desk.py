@@ -11,6 +11,7 @@ import pytest
 
 from alpha.clock import SystemClock
 from alpha.config import Config, load
+from alpha.control import text
 from alpha.control.database_desk import DatabaseDesk, open_database_desk
 from alpha.control.layer import Actor, Control
 from alpha.control.wire import encode
@@ -115,7 +116,8 @@ async def test_status_and_analytics(desk: DatabaseDesk) -> None:
     answer = await control.run("analytics", {"bot": "first", "days": "30"}, VIEWER)
     (row,) = json.loads(encode(answer.data))["analytics"]
     assert (row["trades"], row["losses"], row["net_pnl"], row["fees"]) == (1, 1, "-0.1", "0.1")
-    assert row["win_rate"] == "0"
+    assert row["win_rate"] == "0" and row["correlation"] == {}
+    assert "exposure 34.5 %" in text.analytics([{**row, "exposure": 0.345}], 30)
 
 
 async def test_a_fresh_database_is_an_empty_one(postgres_dsn: str, tmp_path: Path) -> None:

@@ -30,3 +30,14 @@ async def test_no_table_is_read_as_a_whole(pool: Pool, name: str) -> None:
         rows = await connection.fetch(f"EXPLAIN {SQL[name]}", *ASKED[name])
     plan = "\n".join(row[0] for row in rows)
     assert re.findall(r"Seq Scan on (\w+)", plan) == [], plan
+
+
+async def test_fills_of_signals_are_found_by_key(pool: Pool) -> None:
+    """Not by account or bot, which may have a million of them."""
+    async with pool.acquire() as connection, connection.transaction():
+        await limit(connection)
+        rows = await connection.fetch(f"EXPLAIN {SQL['settle_signals']}", [ACCOUNT])
+    plan = "\n".join(row[0] for row in rows)
+    looks = re.findall(r"Scan.* on fills.*\n(?:.*Recheck.*\n)?(?:.*Filter.*\n)?(.*)", plan)
+    assert len(looks) == 2, plan
+    assert all("fills" not in look and "exec_id" in look for look in looks), plan

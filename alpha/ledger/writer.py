@@ -44,6 +44,8 @@ _CONNECT_WITHIN_S = 3.0
 _SLOW_S = 2.0
 #: ... and after this long PostgreSQL counts as away, and it is run again on a new connection.
 _GIVE_UP_S = 5.0
+#: A commit that cannot be written in halves, a book folded anew, may take so much more per row.
+_PER_ROW_S = 0.002
 #: SQLSTATEs of a disk that is full or broken.
 _DISK_STATES = ("53100", "58030")
 
@@ -208,7 +210,10 @@ class LedgerWriter:
         return taken
 
     def _encoded(self, commits: list[Commit]) -> _Work:
-        return _Work(commits, Transaction.of(Batch.of(commits), self._reasons))
+        give_up_s = _GIVE_UP_S
+        if len(commits) == 1:
+            give_up_s += _PER_ROW_S * row_count(commits[0])
+        return _Work(commits, Transaction.of(Batch.of(commits), self._reasons), give_up_s)
 
     def _look_ahead(self) -> None:
         """Encodes the next transaction while PostgreSQL works at one, if it is going to be full:
@@ -263,7 +268,7 @@ class LedgerWriter:
         while True:
             writing = _Writing()
             try:
-                commit_no = await self._write(work.transaction, writing)
+                commit_no = await self._write(work, writing)
             except asyncpg.PostgresError as error:
                 if is_refusal(error):
                     await self._roll_back()
@@ -288,14 +293,14 @@ class LedgerWriter:
             await self._clock.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
 
-    async def _write(self, transaction: Transaction, writing: _Writing) -> int:
+    async def _write(self, work: _Work, writing: _Writing) -> int:
         if self._connection is None:
             self._connection = await self._connect()
         connection, writing.began = self._connection, True
-        patience = Patience(_SLOW_S, _GIVE_UP_S, self._become_slow)
+        patience = Patience(_SLOW_S, work.give_up_s, self._become_slow)
         try:
             async with patience:
-                number = await transaction.send(connection, self._lease, self._look_ahead)
+                number = await work.transaction.send(connection, self._lease, self._look_ahead)
                 writing.committing = True
                 await connection.execute("COMMIT")
                 return number
@@ -395,10 +400,11 @@ class LedgerWriter:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """Commits of one transaction, and what is sent for them."""
+    """Commits of one transaction, what is sent for them, and for how long it is waited for."""
 
     commits: list[Commit]
     transaction: Transaction
+    give_up_s: float
 
 
 class _TooSlow(Exception):

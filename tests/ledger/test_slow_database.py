@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -83,6 +84,24 @@ async def test_what_takes_too_long_together_is_written_in_halves(
     assert max(sizes) <= 4
     assert states[:2] == ["slow", "away"] and states[-1] == "ok"
     assert await LedgerReader(pool).counts() == (16, 16)
+
+
+async def test_a_book_folded_anew_is_waited_for_by_its_rows(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is one commit: there are no halves, and it would be given up for ever."""
+    monkeypatch.setattr(writing, "_GIVE_UP_S", 1.0)
+    monkeypatch.setattr(writing, "_PER_ROW_S", 0.2)
+    await nap(pool, "CREATE TRIGGER nap AFTER INSERT ON {} FOR EACH ROW", 1_000_000, 0.15)
+    (whole,) = entries(1)
+    assert whole.change is not None
+    rows = tuple(execution(f"e{number}", T0 + number, symbol="S0") for number in range(16))
+    writer, states, _ = noting(pool)
+    async with running(writer):
+        writer.put(replace(whole, change=replace(whole.change, executions=rows)))
+        assert await writer.drain(20)
+    assert states == ["slow", "ok"]
+    assert await LedgerReader(pool).counts() == (16, 1)
 
 
 async def test_a_commit_in_doubt_is_run_again_as_it_was(

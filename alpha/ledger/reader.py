@@ -151,9 +151,11 @@ class LedgerReader:
         of these only."""
         wanted = None if order_ids is None else list(order_ids)
         rows = await self._fetch("order_tags", account, symbol, wanted)
-        (row,) = rows
-        known: dict[str, OrderTag] = {tag: _tag(tag) for tag in set(row["tags"])}  # few
-        return dict(zip(row["order_ids"], map(known.__getitem__, row["tags"]), strict=True))
+        found: dict[str, OrderTag] = {}
+        for bot_id, reason, is_child, ids in rows:
+            tag = OrderTag(bot_id, reason, "parent" if is_child else "order")
+            found.update(dict.fromkeys(ids.split(" "), tag))
+        return found
 
     async def open_orders(self, account: str) -> list[OrderRow]:
         """Orders that are not finished, oldest decision first."""
@@ -320,11 +322,6 @@ class LedgerReader:
 
     async def _fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
         return await self._source.fetch(self._sql[name], *arguments)
-
-
-def _tag(text: str) -> OrderTag:
-    bot_id, reason, kind = text.split(":")
-    return OrderTag(bot_id, reason, "parent" if kind == "parent" else "order")
 
 
 def _alert(row: asyncpg.Record) -> Alert:

@@ -85,20 +85,18 @@ SELECT DISTINCT ON (symbol, exec_id) exec_id, bot_id
 
 -- name: order_tags
 -- Whose order an exchange order id is: by its own id, or by its parent's. What the exchange made
--- for whoever held the position tells nothing: the books find its owner themselves. All in one
--- row: there are many.
-SELECT coalesce(array_agg(exchange_order_id), '{}') AS order_ids,
-       coalesce(array_agg(
-           concat_ws(':', bot_id, reason,
-                     CASE WHEN parent_order_link_id IS NULL THEN 'order' ELSE 'parent' END)),
-           '{}') AS tags
+-- for whoever held the position tells nothing: the books find its owner themselves. The ids of
+-- one kind in one text, with a space between two: there are many.
+SELECT bot_id, reason, parent_order_link_id IS NOT NULL AS is_child,
+       string_agg(exchange_order_id, ' ') AS order_ids
   FROM trading.orders
  WHERE account = $1 AND ($2::text IS NULL OR symbol = $2)
    AND ($3::text[] IS NULL OR exchange_order_id = ANY ($3))
    AND exchange_order_id IS NOT NULL AND bot_id <> 'manual'
    AND (client_order_id IS NOT NULL
         OR starts_with(parent_order_link_id, bot_id || '-')
-        OR starts_with(parent_order_link_id, bot_id || ':'));
+        OR starts_with(parent_order_link_id, bot_id || ':'))
+ GROUP BY bot_id, reason, is_child;
 
 -- name: open_orders
 SELECT account, order_link_id, bot_id, symbol, side, purpose, reason, order_type, qty, price,

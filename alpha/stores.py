@@ -192,6 +192,7 @@ async def register_bots(
             status=handles[name].state.value if name in handles else "disabled",
             initial_capital=bot.capital,
             redis_db=bot.redis_db,
+            plugin_version=handles[name].version if name in handles else None,
         )
         for name, bot in config.bots.items()
     ]

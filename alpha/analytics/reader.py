@@ -4,8 +4,9 @@ A trade is what one entry order has opened, as far as it was closed on one UTC d
 `trading.bot_daily_performance`: one that was closed in parts on two days counts on both. Its pieces
 count under the symbol, reason, rule and day of each, so the sums of every division are the total.
 Daily returns are realised: net results of a day over the equity at its beginning, which is the
-capital of the bots and what they had gained before. Without a capital in the registry there are
-none. Days that are long over are read as sums, the others from the trades: `analytics.closed`.
+capital of the bots, or the wallet of their account when it was first written down, and what they
+had gained before. Days that are long over are read as sums, the others from the trades:
+`analytics.closed`.
 """
 
 from __future__ import annotations
@@ -170,7 +171,7 @@ class AnalyticsReader:
         since = until - days * DAY_MS
         closed = _by_bot(await self._fetch("closed", bots, since, until))
         gained = _by_bot(await self._fetch("gained", bots, since))
-        capital = await self._fetch("capital", crew)
+        capital = await self._fetch("capital", crew, since)
         held = await self._fetch("open", crew)
         fills = await self._fetch("fills", crew, since)
         return [

@@ -106,7 +106,9 @@ def new_execution(
             raise ConfigError(
                 f"expected a close_reason of 1 to 24 of a-z, 0-9 and _, was {reason!r}"
             )
-    words = [symbol, side, str(price), str(qty), str(fee), str(at_ms), order_id, link_id]
+    # 100.5 and 100.50 are one price, and so one fill.
+    amounts = [str(trimmed(value)) for value in (price, qty, fee)]
+    words = [symbol, side, *amounts, str(at_ms), order_id, link_id]
     digest = hashlib.sha256("|".join(words).encode()).hexdigest()[:24]
     exec_id = exec_id or f"{LIBRARY}-{digest}"
     return Execution(

@@ -177,6 +177,7 @@ async def plans_use_indexes(pool: Pool, bots: Sequence[str]) -> None:
         (reads["first_fill"], (account, bot, SYMBOLS[0])),
         *((analytics["closed"], (crew, 0, 1)) for crew in (None, [bot], list(bots))),
         *((analytics["gained"], (crew, 0)) for crew in (None, [bot], list(bots))),
+        *((analytics["capital"], (crew, 0)) for crew in ([bot], list(bots))),
         *((analytics["open"], (crew,)) for crew in ([bot], list(bots))),
         *((analytics["fills"], (crew, 0)) for crew in ([bot], list(bots))),
         *((sql, (bot,) if "$1" in sql else ()) for sql in VIEWS.values()),
@@ -208,6 +209,37 @@ async def test_an_entry_order_counts_once_a_day_with_fees_and_funding(pool: Pool
     assert later.figures.trades == later.figures.net_pnl == 0
     assert later.as_row()["win_rate"] is None
     assert later.exposure == 1, "the short is open all the time"
+
+
+async def test_a_bot_without_a_capital_began_with_the_wallet_of_its_account(pool: Pool) -> None:
+    await store(pool, trade())
+    reader = AnalyticsReader(pool, SystemClock())
+    before = (await reader.reports(["alpha_001"], 7))["alpha_001"]
+    assert before.ratios.sharpe is None
+    until = before.until_ms
+    (day,) = before.slices["by_day"]
+    rows: list[tuple[int, str, int, int | None]] = [
+        (until - 20 * DAY_MS, "initial", 1000, None),  # had lost 50 by then
+        (until - 10 * DAY_MS, "deposit", 1200, 200),
+        (until - 2 * DAY_MS, "deposit", 1900, 700),  # within the window
+    ]
+    for at, kind, wallet, amount in rows:
+        await pool.execute(
+            "INSERT INTO trading.account_balance (account, bot_id, snapshot_type, total_balance,"
+            " equity, realized_pnl, amount, source, timestamp)"
+            " SELECT account, bot_id, $2, $3, $3, -50, $4, 'books', $1 FROM trading.bots"
+            " WHERE bot_id = 'alpha_001'",
+            at,
+            kind,
+            wallet,
+            amount,
+        )
+    report = (await reader.reports(["alpha_001"], 7))["alpha_001"]
+    assert max(map(abs, report.ratios.daily.values())) == pytest.approx(
+        abs(float(day.figures.net_pnl)) / (1000 + 50 + 200)
+    )
+    row = report.as_row()
+    assert None not in (row["sharpe"], row["sortino"], row["calmar"], row["max_drawdown"])
 
 
 async def test_the_benchmark_asks_everything(postgres_dsn: str) -> None:

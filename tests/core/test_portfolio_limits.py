@@ -103,7 +103,7 @@ def _documented() -> Standing:
         (("main", "one", "BTCUSDT"), D("0.1") * 58_000),
         (("main", "one", "ETHUSDT"), D(-2) * 2_550),
     ]
-    return standing(held, equity=equity, anchors=anchors)
+    return standing(held, equity=equity, anchors=anchors, entries=4)
 
 
 def test_the_documented_values_are_those_of_the_formulas() -> None:
@@ -111,7 +111,7 @@ def test_the_documented_values_are_those_of_the_formulas() -> None:
     assert found.pop("open PnL") == -300
     assert found.pop("result") == at.anchors.result
     assert found.pop("equity") == at.equity
-    assert {Kind(name) for name in found} == set(Kind) - {Kind.ORDERS_PER_MINUTE}
+    assert {Kind(name) for name in found} == set(Kind)
     for name, value in found.items():
         assert round(measure(Kind(name), at), 8) == value, name
 
@@ -119,7 +119,7 @@ def test_the_documented_values_are_those_of_the_formulas() -> None:
 def test_the_documented_entry_is_judged_as_if_it_had_traded() -> None:
     at, entry = _documented(), Entry("main", "one", "SOLUSDT", D(1_000))
     found = _examples(2)
-    assert len(found) == 5
+    assert len(found) == 6
     for name, value in found.items():
         assert round(with_entry(Kind(name), at, entry), 8) == value, name
     rule = Rule(Kind.NET_EXPOSURE, D(1_500), Action.BLOCK_ENTRIES)

@@ -10,13 +10,15 @@ import asyncpg
 import pytest
 
 from alpha.alerts import Alerts
+from alpha.bots.host import BotHandle
 from alpha.clock import SystemClock
 from alpha.config.load import load
 from alpha.core.reasons import BUILTIN
 from alpha.ledger.lease import Lease, LeaseHeld
 from alpha.ledger.migrations import migrate
 from alpha.ledger.pool import Pool
-from alpha.stores import open_stores
+from alpha.stores import open_stores, register_bots
+from tests.bots.strategies import Scripted
 from tests.conftest import ROOT
 
 
@@ -59,3 +61,16 @@ async def test_another_daemon_may_be_making_the_database_at_the_same_moment(
             for _ in range(stores.pool.get_max_size()):
                 await busy.enter_async_context(stores.pool.acquire())
             await stores.lease.renew_once()
+
+
+async def test_the_registry_knows_the_version_of_a_plugin(tmp_path: Path, pool: Pool) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("[bots.one]\nplugin = 'shortseller'\n")
+    settings = load(config, {}, {})
+    bot = settings.bots["one"]
+    handle = BotHandle("one", bot.bot_id, "main", Scripted, plugin="scripted", version="1.2.3")
+    await register_bots(pool, settings, {"one": handle}, BUILTIN)
+    known = "SELECT plugin_version FROM trading.bots WHERE bot_id = $1"
+    assert await pool.fetchval(known, bot.bot_id) == "1.2.3"
+    await register_bots(pool, settings, {}, BUILTIN)  # left out of a run
+    assert await pool.fetchval(known, bot.bot_id) == "1.2.3"

@@ -95,6 +95,16 @@ async def test_fills_become_books_and_are_booked_once(
         assert min(ids) > 0
         assert ids[0] != ids[1]
         assert await buy_and_sell(db) == ids, "the same fills have the ids that they have"
+        written_otherwise = await db.write_fill(
+            symbol="BTCUSDT",
+            side="Buy",
+            exec_price="100.50",
+            exec_qty=D("2.000"),
+            commission="0.110",
+            exec_time=NOON,
+            close_reason="ema_cross",
+        )
+        assert written_otherwise == ids[0], "zeros at the end make no other fill"
         newest, oldest = await db.get_recent_fills()
         assert (oldest["id"], newest["id"]) == ids
         assert oldest | {"exec_id": ""} == {

@@ -12,8 +12,10 @@ from alpha.core.risk import Kind, shown
 _COLUMNS = ("scope", "limit", "value", "of", "used", "action", "state", "since", "why")
 
 
-def limits(rows: Sequence[Row]) -> str:
-    """A line for each limit and each halt."""
+def limits(rows: Sequence[Row], source: str) -> str:
+    """A line for each limit and each halt. The database knows those only that are in force."""
+    if not rows and source == "database":
+        return "no limit is broken, no halt; what is used of each is told by a running daemon"
     if not rows:
         return "no portfolio limits, no halt"
     return grid(_COLUMNS, [_line(row) for row in rows])

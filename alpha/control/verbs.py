@@ -306,7 +306,7 @@ async def _risk(desk: Desk, given: Given) -> Answer:
     rows = await desk.risk()
     age = _rounded(await desk.data_age_s()) if desk.source == "database" else 0.0
     data = {"source": desk.source, "data_age_s": age, "limits": list(rows)}
-    return Answer(data, risk_text.limits(rows) + text.footer(desk.source, age))
+    return Answer(data, risk_text.limits(rows, desk.source) + text.footer(desk.source, age))
 
 
 def _order_risk(verb: RiskVerb) -> Handler:

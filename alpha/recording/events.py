@@ -44,7 +44,7 @@ class Events:
         message: str,
         *,
         level: Level = "INFO",
-        component: str | None = None,
+        component: str,
         account: str | None = None,
         bot_id: str | None = None,
         details: Mapping[str, Detail] | None = None,
@@ -70,6 +70,7 @@ class Events:
             kind,
             f"bot {handle.name} is {state}" + (f": {why}" if why else ""),
             level="WARNING" if state is BotState.FAILED else "INFO",
+            component="bots",
             account=handle.account,
             bot_id=handle.bot_id,
             details={"before": before, "after": state, "why": why},
@@ -82,6 +83,7 @@ class Events:
                 self.note(
                     "BOT_STOP",
                     f"bot {handle.name} ends with the daemon: {why}",
+                    component="bots",
                     account=handle.account,
                     bot_id=handle.bot_id,
                     details={"before": handle.state, "after": BotState.DISABLED, "why": why},
@@ -99,15 +101,17 @@ class Events:
             "backfilled": account.backfilled,
             "why": account.why,
         }
+        level: Level = "WARNING"
         if status is AccountStatus.LIVE:
+            kind, level = "ACCOUNT_LIVE", "INFO"
             words = f"account {name} is live, {account.backfilled} executions backfilled so far"
-            self.note("ACCOUNT_LIVE", words, account=name, details=details)
         elif status is AccountStatus.HALTED:
-            words = f"account {name} is halted: {account.why}"
-            self.note("ACCOUNT_HALTED", words, level="WARNING", account=name, details=details)
+            kind, words = "ACCOUNT_HALTED", f"account {name} is halted: {account.why}"
         elif before is AccountStatus.LIVE:
-            words = f"account {name} has a gap: {account.why}"
-            self.note("GAP", words, level="WARNING", account=name, details=details)
+            kind, words = "GAP", f"account {name} has a gap: {account.why}"
+        else:
+            return
+        self.note(kind, words, level=level, component="accounts", account=name, details=details)
 
     def settings_changed(self, changed: Iterable[Changed]) -> None:
         """Of another run's settings, which keys differ; the first version is no change."""

@@ -91,7 +91,8 @@ class Recorder:
     async def end(self, why: str) -> None:
         """The last words: everything queued is committed, and nobody writes any more."""
         self._events.bots_end(why)
-        self._events.note("SYSTEM_STOP", f"stopping: {why}", details={"pid": os.getpid()})
+        details = {"pid": os.getpid()}
+        self._events.note("SYSTEM_STOP", f"stopping: {why}", component="daemon", details=details)
         with suppress(TimeoutError):
             async with asyncio.timeout(END_WITHIN_S):
                 await self._journal.drain(END_WITHIN_S)
@@ -107,11 +108,12 @@ class Recorder:
         self._events.note(
             "SYSTEM_START",
             f"alpha {alpha.__version__} starts in mode {config.mode} with bots {bots}",
+            component="daemon",
             details={"mode": config.mode, "version": alpha.__version__, "pid": os.getpid()},
         )
         if self._stores.migrated:
-            names = ", ".join(self._stores.migrated)
-            self._events.note("MIGRATION", f"applied to the database: {names}")
+            words = f"applied to the database: {', '.join(self._stores.migrated)}"
+            self._events.note("MIGRATION", words, component="ledger")
 
     # -- signals ------------------------------------------------------------------------------
 

@@ -118,6 +118,8 @@ async def test_status_and_analytics(desk: DatabaseDesk) -> None:
     assert (row["trades"], row["losses"], row["net_pnl"], row["fees"]) == (1, 1, "-0.1", "0.1")
     assert row["win_rate"] == "0" and row["correlation"] == {}
     assert "exposure 34.5 %" in text.analytics([{**row, "exposure": 0.345}], 30)
+    shown = (await control.run("risk", {}, VIEWER)).text
+    assert shown.startswith("no limit is broken, no halt; "), "there may be limits all the same"
 
 
 async def test_a_fresh_database_is_an_empty_one(postgres_dsn: str, tmp_path: Path) -> None:

@@ -282,6 +282,9 @@ async def test_what_happens_to_bots_and_accounts_is_written_down(desk: Desk, poo
     found = await events(pool)
     assert found[:2] == [("SYSTEM_START", None), ("MIGRATION", None)]
     assert ("BOT_STOP", BOT) in found and ("BOT_START", BOT) in found
+    components = await pool.fetch("SELECT DISTINCT component FROM audit.system_events")
+    assert {row["component"] for row in components} >= {"daemon", "ledger", "bots"}
+    assert None not in {row["component"] for row in components}
     assert ("GAP", None) not in found, "it was never live for this recorder"
     assert ("ACCOUNT_LIVE", None) in found
     assert found[-2:] == [("BOT_STOP", BOT), ("SYSTEM_STOP", None)]

@@ -185,12 +185,18 @@ class DatabaseDesk:
         if not await self._migrated():
             return []
         rows = await self._reader.positions(bot_id)
-        return [self._position(row) for row in rows]
+        results = await self._reader.open_results(bot_id)
+        return [
+            self._position(
+                row, results.get((str(row["account"]), str(row["bot_id"]), str(row["symbol"])))
+            )
+            for row in rows
+        ]
 
-    def _position(self, row: LedgerRow) -> Row:
+    def _position(self, row: LedgerRow, unrealised: Decimal | None) -> Row:
         made: dict[str, object] = {"bot": self._name(row), **plain([row])[0]}
         made["avg_price"] = made["avg_entry_price"]
-        made["unrealised_pnl"] = _unrealised(row)
+        made["unrealised_pnl"] = unrealised
         return made
 
     async def orders(self, limit: int) -> Sequence[Row]:
@@ -350,15 +356,6 @@ def _decimal(value: object) -> Decimal:
 def _count(row: LedgerRow | None, column: str) -> int:
     value = row[column] if row else 0
     return int(value) if value is not None else 0
-
-
-def _unrealised(row: LedgerRow) -> Decimal | None:
-    """At the exchange's last mark price; None when the ledger has none."""
-    mark, entry, size = row["mark_price"], row["avg_entry_price"], row["size"]
-    if mark is None or entry is None or size is None:
-        return None
-    gain = (_decimal(mark) - _decimal(entry)) * _decimal(size)
-    return gain if row["side"] == "long" else -gain
 
 
 def _position_status(row: Row) -> PositionStatus:

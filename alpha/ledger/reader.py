@@ -24,7 +24,7 @@ from alpha.core.steps import QtySteps
 from alpha.errors import NotFound
 from alpha.ledger.pool import Connection, Pool
 from alpha.ledger.queries import load
-from alpha.ledger.stored import execution_from, order_from, trimmed
+from alpha.ledger.stored import execution_from, order_from, trimmed, trimmed_or_none
 
 Value = str | int | bool | Decimal | None
 Row = dict[str, Value]
@@ -241,6 +241,16 @@ class LedgerReader:
     async def positions(self, bot_id: str | None = None) -> list[Row]:
         """Open positions of the bots and of `manual`."""
         return _rows(await self._fetch("positions", bot_id))
+
+    async def open_results(
+        self, bot_id: str | None = None
+    ) -> dict[tuple[str, str, str], Decimal | None]:
+        """By account, bot and symbol, in USDT; None for a position without a price."""
+        rows = await self._fetch("open_results", bot_id)
+        return {
+            (row["account"], row["bot_id"], row["symbol"]): trimmed_or_none(row["unrealized_pnl"])
+            for row in rows
+        }
 
     async def orders(self, limit: int, bot_id: str | None = None) -> list[Row]:
         """The newest `limit` orders, oldest first."""

@@ -182,6 +182,11 @@ SELECT p.bot_id, p.account, p.symbol, p.side, p.size, p.avg_entry_price, p.reali
  WHERE p.closed_at IS NULL AND ($1::text IS NULL OR p.bot_id = $1)
  ORDER BY p.bot_id, p.symbol;
 
+-- name: open_results
+-- At the newest price that is known; NULL without one.
+SELECT account, bot_id, symbol, unrealized_pnl FROM trading.position_summaries
+ WHERE $1::text IS NULL OR bot_id = $1;
+
 -- name: orders
 SELECT * FROM (
     SELECT client_order_id, order_link_id, exchange_order_id, bot_id, account, symbol, side,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,7 @@ async def test_fills_have_the_documented_columns(desk: DatabaseDesk) -> None:
 
 
 @pytest.mark.usefixtures("traded")
-async def test_positions_orders_and_bots(desk: DatabaseDesk) -> None:
+async def test_positions_orders_and_bots(desk: DatabaseDesk, pool: Pool) -> None:
     (position,) = await desk.positions(None)
     assert (position["bot"], position["symbol"], position["side"], position["size"]) == (
         "first",
@@ -95,6 +96,14 @@ async def test_positions_orders_and_bots(desk: DatabaseDesk) -> None:
     )
     assert position["avg_price"] == "100.5" and position["unrealised_pnl"] is None
     assert await desk.positions("second") == []
+    await pool.execute(
+        "INSERT INTO trading.market_data (symbol, interval, timestamp, open_price, high_price,"
+        " low_price, close_price, volume, quote_volume, data_source)"
+        " VALUES ('ETHUSDT', '5m', $1, 102, 102, 102, 102, 1, 102, 'stream')",
+        T0 + 60_000,
+    )
+    (position,) = await desk.positions(None)
+    assert position["unrealised_pnl"] == Decimal("0.75"), "as in trading.position_summaries"
     (row,) = await desk.orders(5)
     assert (row["bot"], row["state"], row["qty"]) == ("first", "filled", "1")
     first, second = await desk.bots()

@@ -62,7 +62,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured: fills of a flood, of the steady stream and of the peer."""
+    """How much is measured: fills of a flood, of the steady stream and of the peer, all of the
+    day before `until_ms`. What streams is young, which the sums of past days know."""
+
+    until_ms: int = Shape().until_ms
 
     rounds: int = 5
     flood: int = 8_000
@@ -78,7 +81,13 @@ class Size:
     @property
     def shape(self) -> Shape:
         each = max(self.flood, self.steady, self.per_row)
-        return Shape(fills=each * self.accounts, accounts=self.accounts, bots=10, days=30)
+        return Shape(
+            fills=each * self.accounts,
+            accounts=self.accounts,
+            bots=10,
+            days=1,
+            until_ms=self.until_ms,
+        )
 
 
 @dataclass(slots=True)
@@ -369,7 +378,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fills", type=int, default=Size.flood, help="of a flood")
     options = parser.parse_args(arguments)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    size = Size(rounds=options.rounds, flood=options.fills)
+    size = Size(SystemClock().now_ms(), rounds=options.rounds, flood=options.fills)
     peer = peer_python()
     folder = Path(tempfile.mkdtemp(prefix="alpha-bench-"))
     folder.chmod(0o755)

@@ -58,8 +58,9 @@ def formula_of(key: str) -> str:
 
 def check_limits(config: Config) -> None:
     """Raises ConfigError for a limit that nothing or everything breaks, for an action that cannot
-    help, and for the limits of somebody who is not there."""
+    help or has no limit, and for the limits of somebody who is not there."""
     for scope, limits in _scopes(config):
+        _refuse_lone_actions(config, f"risk.{scope}", limits)
         for rule in rules_of(limits):
             key = f"risk.{scope}.{rule.kind}"
             place = config.origins.get(key, "config")
@@ -72,6 +73,18 @@ def check_limits(config: Config) -> None:
                     f"{place}: {key}_action: expected warn, block_entries, flatten or halt, found "
                     f"{rule.action.value}: smaller orders do not lower {FORMULAS[rule.kind]}"
                 )
+
+
+def _refuse_lone_actions(config: Config, scope: str, limits: LimitSettings) -> None:
+    """Whoever says what follows a limit, and no limit, believes to have one."""
+    for kind in Kind:
+        key = f"{scope}.{kind}_action"
+        place = config.origins.get(key, "default")
+        if getattr(limits, kind.value) is None and not place.startswith("default"):
+            raise ConfigError(
+                f"{place}: {key}: expected {scope}.{kind} beside it, found no limit; set it "
+                f"({FORMULAS[kind]}) or remove the action"
+            )
 
 
 def _scopes(config: Config) -> Iterator[tuple[str, LimitSettings]]:

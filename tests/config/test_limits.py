@@ -60,6 +60,23 @@ def test_an_action_that_there_is_not_is_refused(tmp_path: Path, kind: Kind) -> N
             made(tmp_path, text)
 
 
+@pytest.mark.parametrize("kind", Kind)
+def test_an_action_without_its_limit_is_refused_with_the_formula(
+    tmp_path: Path, kind: Kind
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        made(tmp_path, f"[risk.accounts.main]\n{kind}_action = 'halt'\n")
+    words = str(caught.value)
+    assert f"alpha.toml:3: risk.accounts.main.{kind}_action: expected " in words, words
+    assert f"risk.accounts.main.{kind} beside it" in words and FORMULAS[kind] in words, words
+
+
+def test_an_action_for_the_limit_of_a_plugin_is_taken(tmp_path: Path) -> None:
+    limits = made(tmp_path, "[risk.bots.shortseller]\ndaily_loss_action = 'warn'\n").risk.bots
+    assert limits["shortseller"].daily_loss is not None
+    assert limits["shortseller"].daily_loss_action == "warn"
+
+
 @pytest.mark.parametrize("scope", ["bots.nobody", "accounts.nowhere"])
 def test_limits_of_somebody_who_is_not_there_are_refused(tmp_path: Path, scope: str) -> None:
     kind, name = scope.split(".")

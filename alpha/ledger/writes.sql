@@ -4,13 +4,15 @@
 -- name: begin
 -- Simple protocol, one round trip. A writer that stops answering must not hold its locks. All
 -- look-ups, the foreign keys' above all, are by key: a plan made while a table was small must
--- not scan it when it has grown (measured: 70 ms instead of 3 for a hundred fills). Without sorts
--- only the primary key answers trading.expect_ledger_row().
+-- not scan it when it has grown (measured: 70 ms instead of 3 for a hundred fills). Without sorts,
+-- hashes and merges only keys answer trading.expect_ledger_rows().
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL lock_timeout = '2s';
 SET LOCAL idle_in_transaction_session_timeout = '2s';
 SET LOCAL enable_seqscan = off;
 SET LOCAL enable_sort = off;
+SET LOCAL enable_hashjoin = off;
+SET LOCAL enable_mergejoin = off;
 SET LOCAL plan_cache_mode = force_generic_plan;
 
 -- name: insert_executions

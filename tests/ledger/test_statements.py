@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -11,9 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from alpha.clock import SystemClock
 from alpha.ledger.pool import Pool
+from alpha.ledger.queries import load
 from alpha.ledger.statements import literal, statement
-from alpha.ledger.writer import is_refusal
+from alpha.ledger.writer import LedgerWriter, is_refusal
+from tests.ledger.conftest import running
+from tests.ledger.samples import T0, entry_commit, execution
 
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 MONEY = st.decimals(allow_nan=False, allow_infinity=False, places=12, max_value=10**15)
@@ -75,21 +80,48 @@ async def test_arrays_step_together_and_the_last_part_answers(pool: Pool) -> Non
 
 
 async def test_a_young_table_is_asked_by_its_key(pool: Pool) -> None:
-    """What `expect_ledger_row` asks: before a table was analyzed, another index seems as good,
+    """What `expect_ledger_rows` asks: before a table was analyzed, another index seems as good,
     which reads every execution of the symbol."""
     await pool.execute(
         "INSERT INTO trading.executions SELECT 'main', 'BTCUSDT', 'e' || n, 'o', '', 'Buy',"
         " 'Trade', 1, 1, 1, 0, 'USDT', 0, 0, 0, false, '', '', '', now() + n * interval '1 ms',"
         " n, 0, 0, 'stream' FROM generate_series(1, 9000) n"
     )
+    body = await pool.fetchval("SELECT prosrc FROM pg_proc WHERE proname = 'expect_ledger_rows'")
+    found = re.search(r"LATERAL \((.*?LIMIT 1)\)", body, re.DOTALL)
+    assert found is not None
+    body = found[1]
+    for number, name in enumerate(("account", "symbol", "opened_by"), start=1):
+        body = body.replace(f"n.{name}", f"${number}")
     async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
-        await connection.execute(
-            "PREPARE row_of (text, text, text) AS SELECT FROM trading.executions WHERE account = $1"
-            " AND symbol = $2 AND exec_id BETWEEN $3 AND $3 ORDER BY exec_id LIMIT 1"
-        )
-        await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        await connection.execute(load("writes.sql")["begin"].partition(";")[2])
+        await connection.execute(f"PREPARE row_of (text, text, text) AS {body}")
         plan = await connection.fetch("EXPLAIN EXECUTE row_of ('main', 'BTCUSDT', 'e1')")
     assert "executions_pkey" in "".join(row[0] for row in plan)
-    body = await pool.fetchval("SELECT prosrc FROM pg_proc WHERE proname = 'expect_ledger_row'")
-    assert "exec_id BETWEEN named AND named\n      ORDER BY exec_id LIMIT 1" in body
+
+
+@pytest.mark.parametrize("table", ["fills", "position_entries", "positions"])
+async def test_a_projection_of_nothing_is_refused(pool: Pool, table: str) -> None:
+    """Whoever writes it. The execution of another symbol is none of its own."""
+    writer = LedgerWriter(pool, clock=SystemClock(), lease=None)
+    async with running(writer):
+        writer.put(entry_commit(execution("e1", T0)))
+        assert await writer.drain(10)
+    key = "opened_by" if table == "positions" else "exec_id"
+    names = [
+        row["column_name"]
+        for row in await pool.fetch(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = 'trading'"
+            " AND table_name = $1 AND is_generated = 'NEVER' AND is_identity = 'NO'",
+            table,
+        )
+        if row["column_name"] not in (key, "symbol", "id")
+    ]
+    with pytest.raises(
+        asyncpg.ForeignKeyViolationError, match=r"row of the ledger, was e9 of main"
+    ):
+        await pool.execute(
+            f"INSERT INTO trading.{table} ({key}, symbol, {', '.join(names)})"
+            f" SELECT 'e9', 'ETHUSDT', {', '.join(names)}"
+            f" FROM trading.{table}"
+        )

@@ -27,6 +27,34 @@ QUIET_S = 300.0
 #: The newest alerts are kept for listeners that come later, and for `alpha alerts`.
 KEPT = 200
 _LOOK_EVERY_S = 1.0
+#: The part that a kind comes from, unless whoever tells it names one: a duty, a check, a limit.
+PARTS: Mapping[str, str] = {
+    "account_not_live": "accounts",
+    "key_refused": "accounts",
+    "manual_trade": "positions",
+    "position_adjusted": "positions",
+    "position_mismatch": "positions",
+    "position_overshot": "positions",
+    "position_without_stop": "positions",
+    "commit_refused": "ledger",
+    "executions_not_stored": "ledger",
+    "ledger_refuses": "ledger",
+    "postgres_away": "ledger",
+    "unknown_execution_type": "ledger",
+    "executions_missed": "trade-sync",
+    "executions_left_out": "trade-sync",
+    "wallet_differs": "trade-sync",
+    "wallet_not_audited": "trade-sync",
+    "redis_away": "redis",
+    "bot_failed": "bots",
+    "bot_halted": "bots",
+    "candles_differ": "market",
+    "no_such_market": "market",
+    "recording_interrupted": "recordings",
+    "daemon_failed": "daemon",
+    "daemon_stood_still": "daemon",
+    "takeover": "daemon",
+}
 #: A word shorter than this is no secret: hiding it would only garble the sentences.
 _SHORTEST_SECRET = 6
 _MASK = "********"
@@ -112,7 +140,7 @@ class Alerts:
             level,
             self._without_secrets(message),
             self._clock.now_ms(),
-            component,
+            component or PARTS.get(kind),
             account,
             bot_id,
             symbol,

@@ -38,6 +38,15 @@ def test_the_first_is_told_at_once_and_says_where_and_when(clock: ManualClock) -
     )  # fmt: skip
 
 
+def test_an_alert_names_the_part_that_it_comes_from(clock: ManualClock) -> None:
+    alerts, heard = Alerts(clock), list[Alert]()
+    alerts.listen(heard.append)
+    mismatch(alerts)
+    alerts.tell("wallet_differs", "expected 1, was 2", account="main")
+    alerts.tell("duty_failed", "expected the backup to succeed", component="backup")
+    assert [one.component for one in heard] == ["positions", "trade-sync", "backup"]
+
+
 def test_a_storm_is_one_message_and_later_its_number(clock: ManualClock) -> None:
     alerts, heard = Alerts(clock), list[Alert]()
     alerts.listen(heard.append)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from alpha.alerts import PARTS
 from alpha.cli.app import app
 from alpha.config.schema import all_keys, dotted
 from alpha.control.verbs import VERBS
@@ -264,6 +265,17 @@ def test_every_channel_is_described() -> None:
 # -- operations -----------------------------------------------------------------------------------
 
 
+#: Kinds whose tellers know the part better: a duty, a check, a limit, a task.
+NAME_THEIR_PART = {
+    "data_quality",
+    "duty_failed",
+    "no_progress",
+    "risk_breach",
+    "risk_resolved",
+    "sink_away",
+}
+
+
 def test_every_kind_of_alert_is_described() -> None:
     told = {
         kind
@@ -272,6 +284,7 @@ def test_every_kind_of_alert_is_described() -> None:
     }
     table = OPERATIONS.partition("| kind | meaning |")[2].partition("\n\n")[0]
     assert sorted(first_cells(table)) == sorted(told)
+    assert sorted(told) == sorted({*PARTS, *NAME_THEIR_PART})
 
 
 # -- simulator ------------------------------------------------------------------------------------

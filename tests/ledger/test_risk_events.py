@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 import asyncpg
 import pytest
 
@@ -14,8 +12,9 @@ from alpha.ledger.pool import Pool
 async def write(pool: Pool, risk_type: str, action: str) -> None:
     await pool.execute(
         "INSERT INTO audit.risk_events (event_id, event_time, event, breach_id, scope, risk_type,"
-        " action_taken) VALUES ($1, $2, 'breach', $1, 'overall', $3, $4)",
-        *(uuid.uuid4(), 1_762_000_000_000, risk_type, action),
+        " action_taken) VALUES (gen_random_uuid(), clock_timestamp(), 'breach', gen_random_uuid(),"
+        " 'overall', $1, $2)",
+        *(risk_type, action),
     )
 
 

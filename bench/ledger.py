@@ -306,15 +306,11 @@ async def measure(dsn: str, size: Size, peer: str, clock: Clock) -> dict[str, ob
         fsync = await pool.fetchval("SHOW fsync")
         bench = Bench(dsn, size, pool, clock)
         await bench.steady()  # connections, plans and code are warm after it
-        runs = [
-            Run(
-                await bench.steady(),
-                await bench.flood(),
-                await bench.raw_unnest(),
-                await bench.per_row(peer),
-            )
-            for _ in range(size.rounds)
-        ]
+        runs = []
+        for _ in range(size.rounds):
+            await pool.execute("CHECKPOINT")  # that of the round before falls into none of these
+            steady, flood = await bench.steady(), await bench.flood()
+            runs.append(Run(steady, flood, await bench.raw_unnest(), await bench.per_row(peer)))
     finally:
         await pool.close()
     return {"benchmark": "ledger", "fsync": fsync, **_figures(runs)}

@@ -21,6 +21,7 @@ from alpha.ledger.summaries import Summaries
 from alpha.ledger.transaction import write_batch
 from tests.ledger.conftest import ACCOUNT, BOTS
 from tests.ledger.fifo import Counted, Piece, count, history
+from tests.ledger.samples import T0, execution
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 RULES = AttributionRules(account=ACCOUNT, bots=frozenset(BOTS))
@@ -247,6 +248,32 @@ async def test_days_of_bots_go_together_as_statistics_say(pool: Pool, counted: C
         running[day["bot_id"]] += day["net_pnl"]
         assert day["cumulative_pnl"] == running[day["bot_id"]]
         assert day["bot_name"] == day["bot_id"][:-4]
+
+
+async def test_what_nobody_owns_is_in_the_views_that_say_so(pool: Pool) -> None:
+    book = Book(ACCOUNT, "BTCUSDT")
+    rows = [execution("in", T0), execution("out", T0 + 1000, "Sell")]
+    commits = [Commit(ACCOUNT, change=book.add([row], RULES)) for row in rows]
+    async with pool.acquire() as connection:
+        await write_batch(connection, Batch.of(commits), None)
+    await Summaries(pool, SystemClock()).refresh_days()
+    with_manual = (
+        "trading.completed_trades_summary",
+        "trading.exit_reason_analysis",
+        "analytics.exit_reason_summary",
+        "analytics.symbol_performance",
+    )
+    for view in with_manual:
+        assert await pool.fetchval(f"SELECT array_agg(bot_id) FROM {view}") == ["manual"], view
+    without = (
+        "trading.bot_daily_performance",
+        "analytics.daily_performance_summary",
+        "analytics.daily_performance_view",
+        "analytics.bot_correlation",
+        "analytics.closed(NULL, '-infinity'::timestamptz, 'infinity'::timestamptz)",
+    )
+    for view in without:
+        assert not await pool.fetch(f"SELECT * FROM {view}"), view
 
 
 async def test_health_is_one_row(pool: Pool, counted: Counted) -> None:

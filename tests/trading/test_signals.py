@@ -52,6 +52,11 @@ async def test_a_round_trip_gives_both_its_signals_the_result(life: Life, pool: 
     assert (leaving["outcome"], leaving["outcome_pnl"]) == ("winner", net)
     assert (leaving["signal_type"], leaving["origin"]) == ("close_long", "host")
     assert entry["settled"] and leaving["settled"]
+    joined = await pool.fetch(
+        "SELECT s.signal_id, t.pnl_usd FROM trading.trades t"
+        " JOIN trading.signals s USING (account, order_link_id)"
+    )
+    assert [tuple(row) for row in joined] == [(entry["signal_id"], net)], "only of its entry"
 
 
 async def test_who_refuses_an_intent_stands_in_its_row(life: Life) -> None:

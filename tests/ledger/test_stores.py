@@ -74,3 +74,21 @@ async def test_the_registry_knows_the_version_of_a_plugin(tmp_path: Path, pool: 
     assert await pool.fetchval(known, bot.bot_id) == "1.2.3"
     await register_bots(pool, settings, {}, BUILTIN)  # left out of a run
     assert await pool.fetchval(known, bot.bot_id) == "1.2.3"
+
+
+async def test_what_a_person_notes_of_accounts_and_bots_outlives_a_start(
+    tmp_path: Path, pool: Pool
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("[bots.one]\nplugin = 'shortseller'\n")
+    settings = load(config, {}, {})
+    await register_bots(pool, settings, {}, BUILTIN)
+    await pool.execute("UPDATE trading.accounts SET uid = '1234'")
+    await pool.execute("UPDATE trading.bots SET description = 'the short one'")
+    await register_bots(pool, settings, {}, BUILTIN)
+    rows = await pool.fetch(
+        "SELECT a.uid, b.description FROM trading.bots b JOIN trading.accounts a USING (account)"
+        " WHERE b.bot_id = $1",
+        settings.bots["one"].bot_id,
+    )
+    assert [tuple(row) for row in rows] == [("1234", "the short one")]

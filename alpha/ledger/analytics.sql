@@ -26,19 +26,8 @@ SELECT s.*,
  ORDER BY s.kind, s.name;
 
 -- name: capital
--- What each bot began with: its capital in the settings; else the account's wallet when it was first
--- written down, less what the bot had gained by then, with the money that has come or gone until $2.
-SELECT b.bot_id, coalesce(b.initial_capital, w.wallet - w.gained + coalesce((
-           SELECT sum(f.amount) FROM trading.account_balance f
-            WHERE f.account = b.account AND f.bot_id = b.bot_id AND f.amount IS NOT NULL
-              AND f.timestamp <= $2), 0)) AS capital
-  FROM trading.bots b
-  LEFT JOIN LATERAL (
-        SELECT x.total_balance AS wallet, x.realized_pnl AS gained
-          FROM trading.account_balance x
-         WHERE x.account = b.account AND x.bot_id = b.bot_id
-         ORDER BY x.timestamp, x.id LIMIT 1) w ON b.initial_capital IS NULL
- WHERE b.bot_id = ANY ($1::text[]) AND b.bot_id <> 'manual';
+-- What each bot began with; NULL where that is not known.
+SELECT bot_id, capital FROM analytics.capital($1, $2);
 
 -- name: gained
 -- What had been gained when $2 was: on whole days, and on the day of $2.

@@ -71,6 +71,7 @@ async def test_sums_over_bots_days_symbols_reasons_and_rules_are_the_total(
             *("entry", "scale_in", "ema_cross")
         }
         await ratios_agree(pool, reports, bots)
+        await the_view_of_correlation_agrees(pool, reports)
         await exposures_agree(pool, whole, reports)
         await a_window_in_the_middle_agrees(pool, reader, bots[0])
         await plans_use_indexes(pool, bots)
@@ -94,6 +95,17 @@ async def ratios_agree(pool: Pool, reports: Mapping[str, Report], bots: Sequence
     row = report.as_row()
     assert row["profit_factor"] == round(report.figures.gross_profit / report.figures.gross_loss, 8)
     assert len(report.slices["by_day"]) > 5
+
+
+async def the_view_of_correlation_agrees(pool: Pool, reports: Mapping[str, Report]) -> None:
+    await pool.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY analytics.bot_correlation")
+    rows = await pool.fetch("SELECT * FROM analytics.bot_correlation")
+    assert {row["days"] for row in rows} == {91}, "and those on which nothing was closed"
+    pairs = {(one, other) for one in reports for other in reports if one < other}
+    assert {(row["bot_a"], row["bot_b"]) for row in rows} == pairs
+    for row in rows:
+        expected = reports[row["bot_a"]].correlation[row["bot_b"]]
+        assert row["correlation"] == pytest.approx(expected, rel=1e-9)
 
 
 async def returns_of(pool: Pool, bot: str) -> list[float]:

@@ -6,6 +6,7 @@ import itertools
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -233,15 +234,32 @@ async def test_open_positions_are_worth_what_the_newest_price_says(
 
 
 async def test_days_of_bots_go_together_as_statistics_say(pool: Pool, counted: Counted) -> None:
-    days: dict[str, dict[object, float]] = {bot: defaultdict(float) for bot in BOTS}
+    assert await pool.fetch("SELECT * FROM analytics.bot_correlation") == [], "without a capital"
+    await pool.execute("UPDATE trading.bots SET initial_capital = 10000 WHERE bot_id = ANY ($1)", BOTS)
+    await pool.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY analytics.bot_correlation")
+    newest = await pool.fetchval("SELECT max(exec_time) FROM trading.executions")
+    last = datetime.fromtimestamp(newest / 1000, UTC).date()
+    gained: dict[str, dict[object, float]] = {bot: defaultdict(float) for bot in BOTS}
     for piece in counted.pieces:
-        days[piece.bot][piece.day] += float(piece.net)
-    both = sorted(set(days[BOTS[0]]) & set(days[BOTS[1]]), key=str)
-    assert len(both) >= 3
+        gained[piece.bot][piece.day] += float(piece.net)
+    returns: dict[str, list[float]] = {}
+    for bot, days in gained.items():
+        worth, returns[bot] = 10_000.0, []
+        for back in range(90, -1, -1):
+            net = days[last - timedelta(days=back)]
+            returns[bot].append(net / worth)
+            worth += net
     (row,) = await pool.fetch("SELECT * FROM analytics.bot_correlation")
-    assert (row["bot_a"], row["bot_b"], row["days"]) == (*BOTS, len(both))
-    expected = statistics.correlation(*([days[bot][day] for day in both] for bot in BOTS))
+    assert (row["bot_a"], row["bot_b"], row["days"]) == (*BOTS, 91)
+    expected = statistics.correlation(*returns.values())
     assert row["correlation"] == pytest.approx(expected, abs=1e-9)
+    # Without what is left of one of them there is no return of its days.
+    await pool.execute("UPDATE trading.bots SET initial_capital = 0 WHERE bot_id = $1", BOTS[0])
+    await pool.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY analytics.bot_correlation")
+    assert await pool.fetch("SELECT * FROM analytics.bot_correlation") == []
+
+
+async def test_days_add_up_one_after_the_other(pool: Pool, counted: Counted) -> None:
     running: dict[str, Decimal] = defaultdict(Decimal)
     rows = await pool.fetch("SELECT * FROM analytics.daily_performance_view ORDER BY trade_date")
     for day in rows:

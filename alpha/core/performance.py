@@ -13,7 +13,8 @@
   trade; `win rate`: part of trades with a net result above 0.
 - `exposure`: part of the moments looked at in which a position was open.
 - `value at risk`: historical; the loss that was not exceeded on the given part of the days, by the
-  nearest rank (Hyndman and Fan 1996, type 1), as a fraction above 0; 0 where that day was no loss.
+  nearest rank (Hyndman and Fan 1996, type 1), as a fraction above 0; 0 where that day was no loss,
+  None with less than thirty days.
 - `correlation`: Pearson's, of returns on the same days.
 
 A figure that has no value (no losing trade, fewer than two days) is None. Returns and ratios are
@@ -34,6 +35,8 @@ from statistics import correlation as pearson
 DAY_MS = 86_400_000
 YEAR_MS = 365.25 * DAY_MS
 DAYS_A_YEAR = 365
+#: A value at risk of fewer days means nothing.
+LEAST_DAYS_OF_RISK = 30
 _ZERO = Decimal(0)
 
 
@@ -110,7 +113,7 @@ def exposure(open_positions: Sequence[int]) -> float | None:
 
 
 def value_at_risk(daily: Sequence[float], level: Fraction = Fraction(95, 100)) -> float | None:
-    if not daily:
+    if len(daily) < LEAST_DAYS_OF_RISK:
         return None
     rank = max(math.ceil((1 - level) * len(daily)), 1)
     return max(-sorted(daily)[rank - 1], 0.0)

@@ -15,9 +15,6 @@ from alpha.core.performance import DAY_MS
 from alpha.ledger.pool import Connection
 from alpha.ledger.recording import Ratios, RiskDay, risk_days, risk_since, save_risk_day
 
-#: A value at risk of fewer days means nothing.
-LEAST_DAYS = 30
-
 
 async def write_days(connection: Connection, bot_id: str, account: str) -> int:
     """Computes what is missing or has changed of one bot; how many days were written."""
@@ -49,8 +46,8 @@ def ratios(days: Sequence[RiskDay]) -> Ratios:
 
 
 def value_at_risk(daily: Sequence[float]) -> Decimal | None:
-    """Of a day, as a fraction of equity; None with less than thirty days."""
-    return _number(performance.value_at_risk(daily)) if len(daily) >= LEAST_DAYS else None
+    """Of a day, as a fraction of equity; None with too few days."""
+    return _number(performance.value_at_risk(daily))
 
 
 def _number(value: float | None) -> Decimal | None:

@@ -91,6 +91,8 @@ async def ratios_agree(pool: Pool, reports: Mapping[str, Report], bots: Sequence
             for other in bots
             if other != bot
         }
+        fifth_worst = sorted(mine)[math.ceil(0.05 * 91) - 1]
+        assert report.ratios.value_at_risk_95 == pytest.approx(-fifth_worst)
     report = reports[bots[0]]
     row = report.as_row()
     assert row["profit_factor"] == round(report.figures.gross_profit / report.figures.gross_loss, 8)
@@ -159,6 +161,7 @@ async def a_window_in_the_middle_agrees(pool: Pool, reader: AnalyticsReader, bot
     day = min(net)
     place = (datetime.fromisoformat(day).date() - first).days
     assert report.ratios.daily[place] == pytest.approx(float(net[day] / (10_000 + before)))
+    assert report.ratios.value_at_risk_95 is None, "of four days"
 
 
 async def plans_use_indexes(pool: Pool, bots: Sequence[str]) -> None:

@@ -72,6 +72,7 @@ class Ratios:
 
     def as_row(self) -> dict[str, object]:
         return {
+            "basis": "realised",  # those of trading.risk_metrics are of equity
             "sharpe": _rounded(self.sharpe),
             "sortino": _rounded(self.sortino),
             "calmar": _rounded(self.calmar),

@@ -216,14 +216,15 @@ def _imported(row: object) -> list[str]:
 
 
 def _worth(row: Row) -> list[str]:
-    """A bot's ratios as far as there are any, and what is open."""
+    """A bot's ratios as far as there are any, with what they are of, and what is open."""
+    basis = row["basis"]
     words = [
         f"{name} {Decimal(str(row[key])):.2f}"
-        for name, key in (("profit factor", "profit_factor"), ("Sharpe", "sharpe"))
+        for name, key in (("profit factor", "profit_factor"), (f"{basis} Sharpe", "sharpe"))
         if row.get(key) is not None
     ]
     if row.get("max_drawdown"):
-        words.append(f"drawdown {Decimal(str(row['max_drawdown'])) * 100:.1f} %")
+        words.append(f"{basis} drawdown {Decimal(str(row['max_drawdown'])) * 100:.1f} %")
     if row.get("exposure"):
         words.append(f"exposure {Decimal(str(row['exposure'])) * 100:.1f} %")
     if row.get("open_positions"):

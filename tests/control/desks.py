@@ -145,7 +145,7 @@ class MemoryDesk:
     async def analytics(self, bot: str | None, days: int) -> Sequence[Row]:
         rows: list[Row] = [
             {"bot": name, "trades": days, "net_pnl": Decimal("12.5"), "win_rate": Decimal("0.5")}
-            | {"fees": Decimal("1.1"), "funding": Decimal("-0.2")}
+            | {"fees": Decimal("1.1"), "funding": Decimal("-0.2"), "basis": "realised"}
             for name in self.states
         ]
         return [row for row in rows if bot in (None, row["bot"])]

@@ -145,7 +145,8 @@ class AnalyticsReader:
 
     async def report(self, days: int, *, now_ms: int | None = None) -> Report:
         """What all bots together, without `manual`, have closed in the last `days` days up to
-        `now_ms`, else up to the newest execution."""
+        `now_ms`, else up to the newest execution. Its ratios are of those whose capital is known;
+        None if one of the others has closed something."""
         until = await self._until(now_ms)
         crew = list(await LedgerReader(self._source).bot_beats())
         (found,) = await self._reports(None, crew, days, until)
@@ -171,8 +172,12 @@ class AnalyticsReader:
         """One of each of `bots`, or (None) one of the whole crew."""
         since = until - days * DAY_MS
         closed = _by_bot(await self._fetch("closed", bots, since, until))
-        gained = _by_bot(await self._fetch("gained", bots, since))
+        gained = await self._gained(bots, since)
         capital = await self._fetch("capital", crew, since)
+        idle = sorted(set(crew) - {row["bot_id"] for row in capital})
+        if bots is None and idle:
+            # What they had gained before is no part of a capital that is known.
+            gained[None] = gained.get(None, _ZERO) - sum((await self._gained(idle, since)).values())
         held = await self._fetch("open", crew)
         fills = await self._fetch("fills", crew, since)
         return [
@@ -181,7 +186,7 @@ class AnalyticsReader:
                 days,
                 until,
                 closed.get(bot, []),
-                [row["net_pnl"] for row in gained.get(bot, [])],
+                gained.get(bot, _ZERO),
                 *(
                     [row for row in rows if bot in (None, row["bot_id"])]
                     for rows in (capital, held, fills)
@@ -189,6 +194,10 @@ class AnalyticsReader:
             )
             for bot in (bots if bots is not None else [None])
         ]
+
+    async def _gained(self, bots: list[str] | None, since: int) -> dict[str | None, Decimal]:
+        rows = await self._fetch("gained", bots, since)
+        return {row["bot_id"]: row["net_pnl"] for row in rows}
 
     async def _correlations(
         self, daily: Mapping[str, Mapping[int, float]]
@@ -219,7 +228,7 @@ def _report(
     days: int,
     until: int,
     closed: Sequence[asyncpg.Record],
-    gained: Sequence[Decimal],
+    gained: Decimal,
     capital: Sequence[asyncpg.Record],
     held: Sequence[asyncpg.Record],
     fills: Sequence[asyncpg.Record],
@@ -233,7 +242,7 @@ def _report(
             slices[_DIVISIONS[row["kind"]]].append(_slice(row))
     ratios = Ratios()
     if capital and all(row["capital"] is not None for row in capital):
-        equity = sum((row["capital"] for row in capital), sum(gained, _ZERO))
+        equity = sum((row["capital"] for row in capital), gained)
         since = until - days * DAY_MS
         ratios = ratios_of(slices["by_day"], equity, utc(since).date(), utc(until).date())
     unpriced = sum(row["unpriced"] for row in held)

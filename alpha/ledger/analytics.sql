@@ -26,8 +26,13 @@ SELECT s.*,
  ORDER BY s.kind, s.name;
 
 -- name: capital
--- What each bot began with; NULL where that is not known.
-SELECT bot_id, capital FROM analytics.capital($1, $2);
+-- What each bot began with; NULL where that is not known. Without those of which nothing is known,
+-- and that have closed nothing in the window.
+SELECT c.bot_id, c.capital
+  FROM analytics.capital($1, $2) c
+ WHERE c.capital IS NOT NULL
+    OR EXISTS (SELECT FROM trading.completed_trades t
+                WHERE t.bot_id = c.bot_id AND t.exit_time > $2);
 
 -- name: gained
 -- What had been gained when $2 was: on whole days, and on the day of $2.

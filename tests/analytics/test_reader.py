@@ -218,6 +218,8 @@ async def test_an_entry_order_counts_once_a_day_with_fees_and_funding(pool: Pool
     assert (row["funding"], row["net_pnl"]) == (Decimal("-0.7"), Decimal("9.15"))
     assert (row["best"], row["worst"], row["fills"]) == (Decimal("9.15"), Decimal("9.15"), 3)
     assert row["exposure"] == pytest.approx(3 / (7 * 86_400), abs=1e-6)
+    stored = await pool.fetch("SELECT net_pnl FROM trading.trades_pnl WHERE bot_id = 'alpha_001'")
+    assert [one["net_pnl"] > 0 for one in stored].count(True) == 1 and len(stored) == 2, "pieces"
     together = await reader.report(7)
     assert (together.figures, together.fills) == (report.figures, 4)
     later = await reader.report(7, now_ms=T0 + 8 * DAY_MS)
@@ -255,6 +257,22 @@ async def test_a_bot_without_a_capital_began_with_the_wallet_of_its_account(pool
     )
     row = report.as_row()
     assert None not in (row["sharpe"], row["sortino"], row["calmar"], row["max_drawdown"])
+
+
+async def test_bots_that_never_ran_do_not_hide_the_ratios_of_all(pool: Pool) -> None:
+    await store(pool, trade())
+    reader = AnalyticsReader(pool, SystemClock())
+    assert (await reader.report(7)).ratios.sharpe is None, "alpha has closed trades of what?"
+    capital = "UPDATE trading.bots SET initial_capital = $2 WHERE bot_id = $1"
+    await pool.execute(capital, "alpha_001", 1000)
+    own = (await reader.reports(["alpha_001"], 7))["alpha_001"].ratios
+    assert own.sharpe is not None
+    assert (await reader.report(7)).ratios == own, "the others have closed nothing"
+    # Neither does what one of them had lost before count against the capital of the rest.
+    await pool.execute(capital, "alpha_001", None)
+    await pool.execute(capital, "beta_001", Decimal("0.5"))
+    later = await reader.report(7, now_ms=T0 + 20 * DAY_MS)
+    assert set(later.ratios.daily.values()) == {0.0}
 
 
 async def test_the_benchmark_asks_everything(postgres_dsn: str) -> None:

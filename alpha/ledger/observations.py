@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from alpha.core.events import PositionEvent, WalletEvent
+from alpha.core.events import PositionEvent
 from alpha.ledger.pool import Connection, Pool
 from alpha.ledger.queries import load
 
@@ -43,19 +43,6 @@ async def save_positions(pool: Pool | Connection, shown: Iterable[PositionEvent]
             )
             for row in newest.values()
         ],
-    )
-
-
-async def save_balance(pool: Pool, wallet: WalletEvent) -> None:
-    """One row of the account's balance history, in USDT."""
-    await pool.execute(
-        _SQL["save_balance"],
-        wallet.account,
-        wallet.wallet,
-        wallet.equity,
-        wallet.available,
-        wallet.source,
-        wallet.at_ms,
     )
 
 

@@ -14,10 +14,6 @@ ON CONFLICT (account, symbol, position_idx) DO UPDATE SET
     exchange_time = excluded.exchange_time
  WHERE (excluded.seq, excluded.exchange_time) >= (p.seq, p.exchange_time);
 
--- name: save_balance
-INSERT INTO trading.account_balance (account, total_balance, equity, available, source, timestamp)
-VALUES ($1, $2, $3, $4, $5, $6);
-
 -- name: record_event
 -- An event that is written again, because the answer was lost, is there once.
 INSERT INTO audit.system_events (

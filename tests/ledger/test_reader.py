@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from alpha.clock import SystemClock
 from alpha.core.book import Book
-from alpha.core.events import Execution, PositionEvent, WalletEvent
+from alpha.core.events import Execution, PositionEvent
 from alpha.core.ids import wire_id
 from alpha.core.reasons import BUILTIN
 from alpha.core.records import Commit, Marks, OrderTag
 from alpha.errors import ConfigError, NotFound, TimedOut
 from alpha.ledger.batch import Batch
-from alpha.ledger.observations import record_event, save_balance, save_positions
+from alpha.ledger.observations import record_event, save_positions
 from alpha.ledger.pool import Pool, open_pool, server_name, through_pooler
 from alpha.ledger.queries import load
 from alpha.ledger.reader import DAY_MS, LedgerReader, plain
@@ -226,10 +226,7 @@ async def test_what_the_exchange_showed_is_kept_newest_first(
     await save_positions(pool, [replace(shown, seq=6, stop_loss=None, updated_ms=T0)])
     position = (await reader.positions("beta_001"))[0]
     assert (position["stop_loss"], position["mark_price"]) == (Decimal(105), Decimal(99))
-    wallet = WalletEvent(ACCOUNT, Decimal("10000.5"), Decimal(10_003), None, T0)
-    await save_balance(pool, wallet)
     await record_event(pool, "START", "INFO", "started", account=ACCOUNT, details={"pid": 7})
-    assert await pool.fetchval("SELECT equity FROM trading.account_balance") == Decimal(10_003)
     assert await pool.fetchval("SELECT details ->> 'pid' FROM audit.system_events") == "7"
     beta = replace(order("", "open"), bot_id="beta_001", purpose="stop")
     stops = [

@@ -210,7 +210,7 @@ class AlphaDB:
     async def get_daily_pnl(self, days: int = 1) -> Decimal:
         """USDT of the round trips that ended on the last `days` UTC days, today included: net of
         all their fees, with their share of funding. An open position counts nothing. Today is the
-        exchange's; in paper mode the day of the newest execution."""
+        exchange's; in paper mode the day of the account's newest execution. Imported ones count."""
         found = await self._pool.fetchval(_SQL["pnl_of_days"], self.bot_id, self.account, days)
         return trimmed(found)
 

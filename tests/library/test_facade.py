@@ -190,6 +190,37 @@ async def test_days_count_what_ended_on_them_with_fees_and_funding(
         assert [row["net_pnl"] for row in days] == [D("9.385"), D("-11.055")]
 
 
+async def test_today_is_that_of_the_account_and_counts_imported_trips(
+    connect: Connect, pool: Pool
+) -> None:
+    async with connect() as db, connect("later_001", "elsewhere") as other:
+        await buy_and_sell(db)
+        await other.write_fill(
+            symbol="BTCUSDT",
+            side="Buy",
+            exec_price=90,
+            exec_qty=1,
+            exec_time=NOON + timedelta(days=3),
+        )
+        assert await db.get_daily_pnl() == D("9.385")
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute(
+                "INSERT INTO audit.imports (id, kind, source, report)"
+                " VALUES (1, 'momentum', 'trading.db', '{}')"
+            )
+            await connection.execute(
+                "INSERT INTO trading.imported_trades (kind, source_id, account, bot_id, symbol,"
+                " side, entry_commission, exit_time, exit_commission, net_pnl, quality, import_id)"
+                " VALUES ('momentum', '1', 'notes', $1, 'ETHUSDT', 'long', 0, $2, 0, 7,"
+                " 'estimated', 1)",
+                BOT,
+                round(NOON.timestamp() * 1000),
+            )
+        assert await db.get_daily_pnl() == D("16.385")
+        (held,) = await pool.fetch("SELECT net_pnl FROM trading.completed_trades")
+        assert held["net_pnl"] == D("9.385"), "what reports are made of has none of it"
+
+
 @pytest.mark.parametrize("mode", ["live", "demo", "testnet"])
 async def test_fills_of_an_exchange_come_from_it_alone(
     connect: Connect, pool: Pool, mode: Mode

@@ -235,7 +235,9 @@ async def test_open_positions_are_worth_what_the_newest_price_says(
 
 async def test_days_of_bots_go_together_as_statistics_say(pool: Pool, counted: Counted) -> None:
     assert await pool.fetch("SELECT * FROM analytics.bot_correlation") == [], "without a capital"
-    await pool.execute("UPDATE trading.bots SET initial_capital = 10000 WHERE bot_id = ANY ($1)", BOTS)
+    await pool.execute(
+        "UPDATE trading.bots SET initial_capital = 10000 WHERE bot_id = ANY ($1)", BOTS
+    )
     await pool.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY analytics.bot_correlation")
     newest = await pool.fetchval("SELECT max(exec_time) FROM trading.executions")
     last = datetime.fromtimestamp(newest / 1000, UTC).date()

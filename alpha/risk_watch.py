@@ -112,13 +112,15 @@ class RiskWatch:
         stores = self._stores
         try:
             async with asyncio.timeout(READ_WITHIN_S):
-                await self.portfolio.read_earlier(
-                    stores.pool, lambda: stores.writer.drain(READ_WITHIN_S)
-                )
+                await self.portfolio.read_earlier(stores.pool, self._drained)
         except CONNECTION_ERRORS as error:
             log.debug("risk_ledger_not_read", error=type(error).__name__)
         finally:
             self._reading = False
+
+    async def _drained(self, accounts: Sequence[str]) -> bool:
+        writer = self._stores.writer
+        return all([await writer.drain(READ_WITHIN_S, account) for account in accounts])
 
     def _refresh(self) -> None:
         """Asks for what no stream tells: wallets that nothing has moved, prices of symbols that no

@@ -35,7 +35,7 @@ class Earlier:
         return Earlier(
             self.cash + sign * other.cash,
             {symbol: qty for symbol, qty in held.items() if qty},
-            {**other.prices, **self.prices},
+            {**self.prices, **other.prices},
         )
 
     def worth(self, price: Callable[[str], Decimal | None]) -> Decimal:

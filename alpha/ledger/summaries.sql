@@ -36,7 +36,7 @@ young(day, number) AS (
               FROM trading.bots b
              CROSS JOIN LATERAL (
                    SELECT t.exit_time FROM trading.completed_trades t
-                    WHERE t.bot_id = b.bot_id AND t.exit_time >= (y.day + 1) AT TIME ZONE 'UTC'
+                    WHERE t.bot_id = b.bot_id AND t.exit_time >= (y.day + 1)::timestamp AT TIME ZONE 'UTC'
                     ORDER BY t.exit_time LIMIT 1) n), y.number + 1
       FROM young y, over o WHERE y.day < o.until AND y.number < $1)
 SELECT y.day FROM young y, over o WHERE y.number > 0 AND y.day < o.until
@@ -54,7 +54,7 @@ SELECT c.*
   FROM unnest($1::date[]) AS d(day)
  CROSS JOIN LATERAL analytics.closed_between(
        (SELECT array_agg(DISTINCT bot_id) FROM trading.bots),
-       d.day AT TIME ZONE 'UTC', (d.day + 1) AT TIME ZONE 'UTC') c;
+       d.day::timestamp AT TIME ZONE 'UTC', (d.day + 1)::timestamp AT TIME ZONE 'UTC') c;
 
 -- name: close_days_of_all
 INSERT INTO analytics.closed_days

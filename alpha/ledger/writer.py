@@ -222,8 +222,15 @@ class LedgerWriter:
         for commit in self._queue:
             rows += row_count(commit)
             if rows > self._rows and self._ahead is None and not self._stopped:
-                self._ahead = self._encoded(self._next())
-                return
+                break
+        else:
+            return
+        taken = self._next()
+        try:
+            self._ahead = self._encoded(taken)
+        except Exception:
+            # Nobody hears of it here: it is raised again where the writer takes them itself.
+            self._queue.extendleft(reversed(taken))
 
     async def _commit_some(self, work: _Work) -> None:
         """Commits them together; if the database refuses the data, one by one."""

@@ -214,13 +214,15 @@ class AccountSync:
     # -- since the watermarks -----------------------------------------------------------------
 
     async def _sync(self, run: Run) -> AsyncIterator[Run]:
+        out = set[str]()
         for window in windows(run.start_ms, run.end_ms):
             rows = await self._executions(window)
             run = replace(run, seen=run.seen + len(rows))
-            async for step in self._bring(run, rows):
+            async for step in self._bring(run, rows, out):
                 run = step
                 yield run
-            await self._store.advance(self.name, "executions", window.end_ms)
+            if not out:  # else the next run finds them again
+                await self._store.advance(self.name, "executions", window.end_ms)
             run = replace(run, windows_done=run.windows_done + 1)
             yield run
         async for step in self._controls(run, run.start_ms):
@@ -240,11 +242,13 @@ class AccountSync:
         missing = await self._ledger.missing_exec_ids(self.name, list(rows))
         return [rows[key] for key in missing if not self.account.knows(key)]
 
-    async def _bring(self, run: Run, rows: dict[Key, Execution]) -> AsyncIterator[Run]:
+    async def _bring(
+        self, run: Run, rows: dict[Key, Execution], out: set[str]
+    ) -> AsyncIterator[Run]:
         """What the ledger lacks of them, oldest first, a portion at a time. A symbol of which too
-        much would have to be folded anew in one transaction stays out, with a note."""
+        much would have to be folded anew in one transaction stays `out`, with a note, and all that
+        follows of it: a later row must not be appended over the hole."""
         lacking = sorted(await self._lacking(rows), key=lambda row: row.ledger_key)
-        out = set[str]()
         for begin in range(0, len(lacking), PORTION):
             by_symbol: dict[str, list[Execution]] = {}
             for row in lacking[begin : begin + PORTION]:

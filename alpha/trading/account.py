@@ -93,6 +93,7 @@ class Account:
         self.alerts = alerts or Alerts(clock)
         self.bots = bots
         self.status = AccountStatus.STARTING
+        self.been_live = False  # then bots have seen it, and act on what they see
         self.since_ms = clock.now_ms()
         self.why = ""  # it is not live
         self.gaps = 0
@@ -148,6 +149,7 @@ class Account:
             return
         log.info("account_status", account=self.name, before=self.status, after=status, why=why)
         self.status = status
+        self.been_live = self.been_live or self.live
         self.since_ms = self._clock.now_ms()
 
     @property

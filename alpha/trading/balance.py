@@ -22,7 +22,9 @@ def average_gap(net: Decimal, cost: Decimal, told: PositionEvent | None) -> Deci
     `net` and `cost` are signed sums over all owners; 0 while the exchange has told another size."""
     if told is None or told.signed_size != net:
         return ZERO
-    return cost - net * (told.entry_price or ZERO)
+    if not net:
+        return cost
+    return cost - net * told.entry_price if told.entry_price else ZERO
 
 
 class Balance:

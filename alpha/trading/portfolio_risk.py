@@ -119,22 +119,20 @@ class PortfolioRisk:
         """Scopes whose ledger has to be asked, and can be."""
         return [one for one in self.scopes if one.unread and self.pictures.is_live(one)]
 
-    async def read_earlier(self, pool: Pool, drained: Callable[[], Awaitable[bool]]) -> None:
-        """Asks the ledger for what is from before anchors began, where that is not known. The
-        answer counts when it is of all that memory holds: `drained` waits for the ledger."""
-        wanted, before = self.unread(), self._corrections
-        if not wanted or not await drained():
-            return
-        found = [
-            await read_earlier(pool, one.accounts, one.bot_id, one.anchors.began_ms)
-            for one in wanted
-            if one.anchors is not None
-        ]
-        if self._corrections != before:
-            return
-        for scope, earlier in zip(wanted, found, strict=True):
-            scope.earlier, scope.reread = earlier, False
-            self._keep(scope)
+    async def read_earlier(
+        self, pool: Pool, drained: Callable[[Sequence[str]], Awaitable[bool]]
+    ) -> None:
+        """Asks the ledger for what is from before anchors began, where that is not known. An answer
+        counts when it is of all that memory holds: `drained` waits for the ledger of accounts."""
+        for scope in self.unread():
+            before, anchors = self._corrections, scope.anchors
+            if anchors is None or not await drained(scope.accounts):
+                continue
+            earlier = await read_earlier(pool, scope.accounts, scope.bot_id, anchors.began_ms)
+            kept = scope.anchors is not None and scope.anchors.began_ms == anchors.began_ms
+            if kept and self._corrections == before:
+                scope.earlier, scope.reread = earlier, False
+                self._keep(scope)
 
     def _keep(self, scope: Scope) -> None:
         if scope.anchors is not None and not scope.reread:
@@ -228,6 +226,9 @@ class PortfolioRisk:
         before = scope.anchors
         if before is not None and not scope.since.is_nothing:
             before = shifted(before, scope.since.worth(self.pictures.fresh_price))
+            if scope.earlier is not None:
+                # Both of one moment. Should the ledger not get to it, a start shifts them back.
+                scope.earlier, scope.reread = scope.earlier.plus(scope.since), False
             scope.since = Earlier()
         scope.anchors = anchors = follow(before, now_ms, equity, result)
         self._keep(scope)

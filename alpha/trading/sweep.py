@@ -65,10 +65,12 @@ class Sweep:
             account.backfilled += len(fresh)
             log.info("backfilled", account=account.name, executions=len(fresh))
         fresh.sort(key=lambda row: row.ledger_key)
-        for begin in range(0, len(fresh), SLICE):
+        # Bots that run already must not act on positions of some time in between.
+        some = max(len(fresh), 1) if account.been_live else SLICE
+        for begin in range(0, len(fresh), some):
             if begin:
                 await self._keep_up()
-            account.receive(fresh[begin : begin + SLICE])
+            account.receive(fresh[begin : begin + some])
         return rows
 
     async def state(self, swept: Collection[Execution], until_ms: int) -> None:

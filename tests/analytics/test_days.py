@@ -238,3 +238,19 @@ async def test_days_are_read_as_sums(pool: Pool) -> None:
     assert await pool.fetchval(net) == 4 * 77
     await pool.execute("UPDATE trading.completed_trades SET gross_pnl = 3")
     assert await pool.fetchval(net) == 4 * Decimal("2.625")
+
+
+async def test_every_zone_is_told_the_same(pool: Pool) -> None:
+    """A date is midnight of the session's zone before anybody makes it one of UTC."""
+    now_ms = SystemClock().now_ms()
+    for hours_ago in range(26, 120):
+        await Piece(hours_ago, 0, hours_ago, hours_ago, 1).write(pool, now_ms)
+    assert await Summaries(pool, SystemClock()).close_days()
+    await Piece(200, 0, 50, 200, 1).write(pool, now_ms)  # one of the days is read anew
+    asked = (
+        "SELECT sum(trades) FROM analytics.closed(NULL, '-infinity', 'infinity') WHERE kind = 'day'"
+    )
+    async with pool.acquire() as connection, connection.transaction():
+        for zone in ("UTC", "Europe/Berlin", "America/New_York", "Pacific/Auckland"):
+            await connection.execute(f"SET LOCAL timezone = '{zone}'")
+            assert await connection.fetchval(asked) == 95, zone

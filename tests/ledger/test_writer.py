@@ -323,3 +323,30 @@ async def test_a_bot_has_one_open_position_per_symbol(pool: Pool) -> None:
         with pytest.raises(asyncpg.UniqueViolationError, match="positions_one_open"):
             await write_batch(connection, Batch.of([entry_commit(second)]), None)
         await connection.execute("ROLLBACK")
+
+
+async def test_what_cannot_be_encoded_ahead_stays_in_its_place(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is lost by it, and what stands behind it is not written first."""
+    writer = LedgerWriter(pool, clock=SystemClock(), lease=None, max_rows=10)
+    order: list[str] = []
+    writer.on_commit(lambda commits, _: order.extend(_ids(commits)))
+    encode, calls = writer._encoded, itertools.count()
+
+    def encoded(commits: list[Commit]) -> object:
+        if next(calls) == 1:
+            raise MemoryError
+        return encode(commits)
+
+    monkeypatch.setattr(writer, "_encoded", encoded)
+    async with running(writer):
+        for number in range(12):
+            writer.put(entry_commit(execution(f"e{number}", T0 + number, symbol=f"S{number}")))
+        assert await writer.drain(10)
+    assert next(calls) > 2
+    assert order == [f"e{number}" for number in range(12)]
+
+
+def _ids(commits: Sequence[Commit]) -> list[str]:
+    return [one.change.executions[0].exec_id for one in commits if one.change is not None]

@@ -3,7 +3,7 @@ found by the next one."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 
 from alpha.alerts import Alert, Alerts
@@ -200,7 +200,8 @@ class Limited:
         await self.risk.read_earlier(self.pool, self._drained)
         await self.hear()
 
-    async def _drained(self) -> bool:
+    async def _drained(self, accounts: Sequence[str]) -> bool:
+        assert accounts
         await self.life.stored()
         return True
 

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, Protocol
 
 import asyncpg
@@ -199,15 +200,17 @@ class LedgerWriter:
         work, self._ahead = self._ahead, None
         return work
 
-    def _next(self) -> list[Commit]:
-        """The next commits, in order, up to the limit of rows; at least one."""
-        taken = [self._queue.popleft()]
-        rows = row_count(taken[0])
-        while self._queue and rows + row_count(self._queue[0]) <= self._rows:
-            commit = self._queue.popleft()
+    def _fitting(self) -> int:
+        """How many of the next commits one transaction takes: at least one."""
+        rows = 0
+        for count, commit in enumerate(self._queue):
             rows += row_count(commit)
-            taken.append(commit)
-        return taken
+            if count and rows > self._rows:
+                return count
+        return len(self._queue)
+
+    def _next(self) -> list[Commit]:
+        return [self._queue.popleft() for _ in range(self._fitting())]
 
     def _encoded(self, commits: list[Commit]) -> _Work:
         give_up_s = _GIVE_UP_S
@@ -218,19 +221,14 @@ class LedgerWriter:
     def _look_ahead(self) -> None:
         """Encodes the next transaction while PostgreSQL works at one, if it is going to be full:
         a smaller one may still grow."""
-        rows = 0
-        for commit in self._queue:
-            rows += row_count(commit)
-            if rows > self._rows and self._ahead is None and not self._stopped:
-                break
-        else:
+        count = self._fitting()
+        if self._ahead is not None or self._stopped or count == len(self._queue):
             return
-        taken = self._next()
-        try:
-            self._ahead = self._encoded(taken)
-        except Exception:
-            # Nobody hears of it here: it is raised again where the writer takes them itself.
-            self._queue.extendleft(reversed(taken))
+        ahead = self._encoded(list(islice(self._queue, count)))
+        # Not before: should it have failed, they are still in their place.
+        for _ in ahead.commits:
+            self._queue.popleft()
+        self._ahead = ahead
 
     async def _commit_some(self, work: _Work) -> None:
         """Commits them together; if the database refuses the data, one by one."""

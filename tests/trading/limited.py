@@ -244,3 +244,10 @@ class Limited:
 
 #: Starts bots under the limits that it is given.
 Start = Callable[..., Awaitable[Limited]]
+
+
+async def hold(crew: Limited) -> None:
+    """4.5 coins at 100."""
+    assert crew.plan(ONE, stops=WIDE) == 1
+    await crew.hear()
+    assert crew.held(ONE) == D("4.5")

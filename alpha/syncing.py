@@ -127,7 +127,8 @@ class Syncing:
             self._alerts.tell(
                 "executions_left_out",
                 f"expected every execution of the exchange to fit into the books, {run.left} stay "
-                f"out: the notes in `alpha sync status` say why",
+                f"out: the notes in `alpha sync status` say which; stop the daemon, give `alpha "
+                f"sync run --account {name}`, which takes as long as it takes, and start it again",
                 level="ERROR",
                 account=name,
                 executions=run.left,

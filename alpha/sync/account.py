@@ -47,7 +47,8 @@ FIRST_MS = 7 * DAY_MS
 #: The exchange keeps executions and closed PnL for two years, less what a run takes.
 RETENTION_MS = 730 * DAY_MS - 3_600_000
 MONTH_MS = 365 * DAY_MS // 12
-#: More executions than this are too many to be folded and written in one transaction.
+#: More executions than this are too many to be folded and written in one transaction while bots
+#: trade: nothing else would be written meanwhile.
 MOST_ROWS = 3_000
 #: What was missed enters the books in portions of so many executions, a transaction for each.
 PORTION = 500
@@ -90,7 +91,8 @@ class Ledger(Protocol):
 
 class AccountSync:
     """`waits_until_live`: another part keeps the account's books at the present, and nothing is
-    brought before they are."""
+    brought before they are. `most_rows` are folded anew in one transaction at the most; None: as
+    many as there are, where no bot has to wait for it."""
 
     def __init__(
         self,
@@ -103,6 +105,7 @@ class AccountSync:
         clock: Clock,
         *,
         waits_until_live: bool,
+        most_rows: int | None = MOST_ROWS,
         settle_s: float = SETTLE_S,
     ) -> None:
         self.account = account
@@ -113,6 +116,7 @@ class AccountSync:
         self._store = store
         self._clock = clock
         self._waits_until_live = waits_until_live
+        self._most_rows = most_rows
         self._settle_s = settle_s
         self._audits = audits
         self._wallet = WalletAudit(self.name, rest, catch_up, audits, clock, account.alerts)
@@ -247,18 +251,22 @@ class AccountSync:
     ) -> AsyncIterator[Run]:
         """What the ledger lacks of them, oldest first, a portion at a time. A symbol of which too
         much would have to be folded anew in one transaction stays `out`, with a note, and all that
-        follows of it: a later row must not be appended over the hole."""
+        follows of it: a later row must not be appended over the hole. Where nothing is too much,
+        what is folded anew is so once, with all of the symbol."""
         lacking = sorted(await self._lacking(rows), key=lambda row: row.ledger_key)
         for begin in range(0, len(lacking), PORTION):
             by_symbol: dict[str, list[Execution]] = {}
             for row in lacking[begin : begin + PORTION]:
-                by_symbol.setdefault(row.symbol, []).append(row)
+                if not self.account.knows(row.key):
+                    by_symbol.setdefault(row.symbol, []).append(row)
             for symbol in [symbol for symbol in by_symbol if symbol not in out]:
                 oldest, some = by_symbol[symbol][0], len(by_symbol[symbol])
-                count = some + await self._catch_up.rewritten(oldest)
-                if count > MOST_ROWS:
+                anew = await self._catch_up.rewritten(oldest)
+                if anew and self._most_rows is None:
+                    by_symbol[symbol] = [row for row in lacking[begin:] if row.symbol == symbol]
+                elif self._is_too_much(some + anew):
                     out.add(symbol)
-                    run = run.noting(_too_much(oldest, count))
+                    run = run.noting(self._too_much(run, oldest, some + anew))
             entering = [r for s, some in by_symbol.items() if s not in out for r in some]
             if entering:
                 await self._persist(partial(self._catch_up.bring, entering))
@@ -315,16 +323,17 @@ class AccountSync:
         for rows_left in too_long:
             left = (*left, *rows_left)
             run = run.noting(
-                f"{symbol}: expected a position of at most {MOST_ROWS} executions, was one of "
-                f"{len(rows_left)} from {iso(rows_left[0].exec_time)}; it stays out"
+                f"{symbol}: expected a position of at most {self._most_rows} executions, was one "
+                f"of {len(rows_left)} from {iso(rows_left[0].exec_time)}; it stays out: "
+                f"{_way_in(run)}"
             )
         rest = [*open_end, *missed]
         if rest:
             oldest = min(rest, key=lambda row: row.ledger_key)
             count = len(rest) + await self._catch_up.rewritten(oldest)
-            if count > MOST_ROWS:
+            if self._is_too_much(count):
                 left = (*left, *rest)
-                run = run.noting(_too_much(oldest, count))
+                run = run.noting(self._too_much(run, oldest, count))
             else:
                 await self._persist(lambda: self._catch_up.bring(rest))
         await self._catch_up.drain()
@@ -360,7 +369,7 @@ class AccountSync:
         cycles = Cycles(account.new_book(symbol, None), account.rules)
 
         async def write(done: Rows) -> None:
-            if len(done) > MOST_ROWS:
+            if self._is_too_much(len(done)):
                 too_long.append(done)
             elif done:
                 await self._persist(lambda: self._catch_up.put_before(symbol, done))
@@ -373,10 +382,20 @@ class AccountSync:
                 await self._clock.sleep(0)
         done, open_end = cycles.end()
         await write(done)
-        if len(open_end) > MOST_ROWS:
+        if self._is_too_much(len(open_end)):
             too_long.append(open_end)
             open_end = ()
         return open_end, too_long
+
+    def _is_too_much(self, count: int) -> bool:
+        return self._most_rows is not None and count > self._most_rows
+
+    def _too_much(self, run: Run, oldest: Execution, count: int) -> str:
+        return (
+            f"{oldest.symbol}: expected at most {self._most_rows} executions to fold anew from "
+            f"{iso(oldest.exec_time)}, were {count}; what was missed since then stays out: "
+            f"{_way_in(run)}"
+        )
 
     # -- control totals -----------------------------------------------------------------------
 
@@ -443,11 +462,9 @@ class AccountSync:
             yield run
 
 
-def _too_much(oldest: Execution, count: int) -> str:
-    return (
-        f"{oldest.symbol}: expected at most {MOST_ROWS} executions to fold anew from "
-        f"{iso(oldest.exec_time)}, were {count}; what was missed since then stays out"
-    )
+def _way_in(run: Run) -> str:
+    verb = "alpha sync backfill" if run.kind == "backfill" else "alpha sync run"
+    return f"`{verb}` brings it in while no daemon runs"
 
 
 def _bounds(cursor: str) -> Window | None:

@@ -24,6 +24,9 @@ from alpha.trading.catchup import CatchUp
 
 log = structlog.get_logger(__name__)
 
+#: No bot waits for these books: a position of a hundred thousand executions may take its time.
+PATIENCE_S = 60.0
+
 
 @asynccontextmanager
 async def stored_accounts(
@@ -34,9 +37,11 @@ async def stored_accounts(
     installation: str,
     clock: Clock,
     alerts: Alerts,
+    most_rows: int | None = None,
     settle_s: float = SETTLE_S,
 ) -> AsyncIterator[dict[str, AccountSync]]:
-    """Raises LeaseHeld while a daemon has one of the accounts, LeaseLost when one takes it."""
+    """`most_rows`: see AccountSync; here nothing is too much. Raises LeaseHeld while a daemon has
+    one of the accounts, LeaseLost when one takes it."""
     lease = Lease(pool, names, f"{installation} trade sync", installation=installation, clock=clock)
     await lease.acquire()
     reader = LedgerReader(pool)
@@ -62,12 +67,13 @@ async def stored_accounts(
             name: AccountSync(
                 account := await _account(name, reader, writer, clock, alerts),
                 clients[name],
-                CatchUp(account, reader, writer),
+                CatchUp(account, reader, writer, answer_s=PATIENCE_S, drain_s=PATIENCE_S),
                 reader,
                 SyncStore(pool),
                 AuditStore(pool),
                 clock,
                 waits_until_live=False,
+                most_rows=most_rows,
                 settle_s=settle_s,
             )
             for name in names

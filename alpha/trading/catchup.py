@@ -65,12 +65,23 @@ class Queue(Protocol):
 
 
 class CatchUp:
-    """Compares and writes for one account."""
+    """Compares and writes for one account. An answer of the database is waited for `answer_s`, one
+    more commit of the queue `drain_s`, in seconds."""
 
-    def __init__(self, account: Account, store: Store, queue: Queue) -> None:
+    def __init__(
+        self,
+        account: Account,
+        store: Store,
+        queue: Queue,
+        *,
+        answer_s: float = ANSWER_S,
+        drain_s: float = DRAIN_S,
+    ) -> None:
         self._account = account
         self._store = store
         self._queue = queue
+        self._answer_s = answer_s
+        self._drain_s = drain_s
 
     async def run(self, swept: Mapping[tuple[str, str], Execution]) -> None:
         """Afterwards the database holds `swept` and what memory holds. Raises RetryLater or a
@@ -213,12 +224,14 @@ class CatchUp:
         written = -1
         while written != self._queue.commits:
             written = self._queue.commits
-            if await self._queue.drain(DRAIN_S, self._account.name):
+            if await self._queue.drain(self._drain_s, self._account.name):
                 return
-        raise RetryLater(f"expected the ledger to be written, nothing was for {DRAIN_S:.0f} s")
+        raise RetryLater(
+            f"expected the ledger to be written, nothing was for {self._drain_s:.0f} s"
+        )
 
     async def _answer(self, question: Awaitable[T]) -> T:
-        async with asyncio.timeout(ANSWER_S):
+        async with asyncio.timeout(self._answer_s):
             return await question
 
     async def _heal(self) -> None:

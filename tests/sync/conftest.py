@@ -42,8 +42,9 @@ class Site:
     alerts: Alerts = field(default_factory=lambda: Alerts(CLOCK))
 
     @asynccontextmanager
-    async def sync(self) -> AsyncIterator[AccountSync]:
-        """The account's sync, in a process of its own as it were."""
+    async def sync(self, most_rows: int | None = None) -> AsyncIterator[AccountSync]:
+        """The account's sync, in a process of its own as it were; with `most_rows` it leaves out
+        what a daemon's would."""
         async with stored_accounts(
             self.pool,
             {ACCOUNT: self.rest},
@@ -51,6 +52,7 @@ class Site:
             installation="here",
             clock=CLOCK,
             alerts=self.alerts,
+            most_rows=most_rows,
             settle_s=0.3,
         ) as accounts:
             yield accounts[ACCOUNT]

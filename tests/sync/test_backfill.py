@@ -11,6 +11,7 @@ from alpha.core.events import Execution
 from alpha.errors import RetryLater
 from alpha.ledger.lease import Lease, LeaseHeld
 from alpha.ledger.risk_journal import read
+from alpha.ledger.syncs import Run
 from alpha.sync import account as syncing
 from tests.sync.conftest import ACCOUNT, BOT, CLOCK, D, Site
 
@@ -189,16 +190,57 @@ async def test_what_would_fold_too_much_anew_stays_out(
     known = await site.ledger()
     assert known and known.isdisjoint(hidden)
     hidden.clear()
-    monkeypatch.setattr(syncing, "MOST_ROWS", len(known) + missed - 1)
-    async with site.sync() as sync:
+    async with site.sync(len(known) + missed - 1) as sync:
         run = await (sync.backfill(1) if kind == "backfill" else sync.sync("hourly"))
         assert (run.status, run.new, run.left) == ("completed", 0, missed)
         assert "to fold anew" in run.notes[0] and "stays out" in run.notes[0]
         assert await site.ledger() == known
-        monkeypatch.setattr(syncing, "MOST_ROWS", len(known) + missed)
+    async with site.sync(len(known) + missed) as sync:
         run = await (sync.backfill(1) if kind == "backfill" else sync.sync("hourly"))
         assert (run.status, run.new, run.left) == ("completed", missed, 0)
     await site.verified()
+
+
+@pytest.mark.parametrize("kind", ["backfill", "hourly"])
+async def test_without_a_daemon_nothing_is_too_much(
+    site: Site, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A symbol that never is flat, with a hole of several portions far back, and one beside it."""
+    await site.trade("Buy", "0.5", "BTCUSDT")
+    begun = await site.truth()
+    for side in ("Buy", "Sell", "Buy"):
+        await site.trade(side, "0.1", "BTCUSDT")
+    hidden = await site.truth() - begun
+    await site.trade("Sell", "0.1", "BTCUSDT")
+    await round_trips(site, 1)
+    await all_but(site, monkeypatch, hidden)
+    monkeypatch.setattr(syncing, "PORTION", 2)
+
+    async def synced(most_rows: int | None) -> Run:
+        async with site.sync(most_rows) as sync:
+            return await (sync.backfill(1) if kind == "backfill" else sync.sync("manual"))
+
+    async with site.sync() as sync:
+        assert (await sync.sync("hourly")).left == 0
+    missed = len(hidden)
+    assert missed > 4
+    hidden.clear()
+    run = await synced(3)  # a daemon's
+    assert (run.new, run.left) == (0, missed)
+    verb = "alpha sync backfill" if kind == "backfill" else "alpha sync run"
+    assert f"`{verb}` brings it in while no daemon runs" in run.notes[0]
+    written = await site.pool.fetchval("SELECT max(xmin::text::bigint) FROM trading.executions")
+    run = await synced(None)
+    assert (run.status, run.new, run.left, run.notes) == ("completed", missed, 0, ())
+    # The whole symbol was folded anew once, not once for each portion.
+    whole = await site.pool.fetchval(
+        "SELECT count(DISTINCT xmin::text) FROM trading.executions WHERE xmin::text::bigint > $1",
+        written,
+    )
+    assert whole == 1
+    assert await site.ledger() == await site.truth()
+    await site.verified()
+    assert (await synced(None)).new == 0
 
 
 async def test_a_busy_time_enters_in_portions(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,10 +254,9 @@ async def test_a_busy_time_enters_in_portions(site: Site, monkeypatch: pytest.Mo
     for side in ("Buy", "Sell", "Sell", "Buy"):
         await site.trade(side, "0.1", "BTCUSDT")
     missed = len(await site.truth()) - before
-    monkeypatch.setattr(syncing, "MOST_ROWS", 6)
     monkeypatch.setattr(syncing, "PORTION", 3)
     written = await site.pool.fetchval("SELECT max(xmin::text::bigint) FROM trading.executions")
-    async with site.sync() as sync:
+    async with site.sync(6) as sync:
         run = await sync.sync("hourly")
     assert (run.status, run.error, run.new, run.left) == ("completed", "", missed, 0)
     assert await site.ledger() == await site.truth()

@@ -193,6 +193,7 @@ async def register_bots(
             initial_capital=bot.capital,
             redis_db=bot.redis_db,
             plugin_version=handles[name].version if name in handles else None,
+            description=bot.description,
         )
         for name, bot in config.bots.items()
     ]

@@ -30,6 +30,7 @@ class KeyInfoRow(msgspec.Struct, rename="camel"):
     uta: Number = None
     read_only: Number = None
     permissions: dict[str, list[str]] | None = None
+    user_id: Number = msgspec.field(default=None, name="userID")
 
 
 class TransactionRow(msgspec.Struct, rename="camel"):
@@ -108,11 +109,12 @@ class FeeRate:
 
 @dataclass(frozen=True, slots=True)
 class KeyInfo:
-    """What the API key may do."""
+    """What the API key may do, and whose it is: `uid` is empty where that is not told."""
 
     unified: bool
     read_only: bool
     may_trade: bool
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,7 @@ def key_info(row: KeyInfoRow) -> KeyInfo:
         unified=integer_or("uta", row.uta, 0) == 1,
         read_only=read_only,
         may_trade=not read_only and "Order" in contract and "Position" in contract,
+        uid=str(integer_or("userID", row.user_id, 0) or ""),
     )
 
 

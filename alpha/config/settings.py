@@ -112,6 +112,8 @@ class BotSettings(Section):
     plugin: str = ""
     #: Written into every order id and every row. Empty: the bot's own name.
     bot_id: str = ""
+    #: For people: shown in the registry.
+    description: str = ""
     account: str = "main"
     shared_account: bool = False
     #: USDT that this bot works with on a shared account.

@@ -49,6 +49,7 @@ class BotEntry:
     initial_capital: Decimal | None = None
     redis_db: int = 0
     plugin_version: str | None = None
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,13 @@ async def _upsert(connection: Connection, bot: BotEntry) -> None:
         bot.initial_capital,
         bot.redis_db,
         bot.plugin_version,
+        bot.description or None,
     )
+
+
+async def set_uid(connection: Connection, account: str, uid: str) -> None:
+    """The exchange's number of the user whose key the account has."""
+    await connection.execute(load("registry.sql")["set_uid"], account, uid)
 
 
 async def register_qty_steps(

@@ -10,14 +10,18 @@ ON CONFLICT (account) DO UPDATE SET
 -- name: upsert_bot
 INSERT INTO trading.bots AS b (
     bot_id, account, bot_name, bot_type, strategy_name, status, mode, initial_capital, redis_db,
-    plugin_version)
-VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9)
+    plugin_version, description)
+VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (bot_id, account) DO UPDATE SET
     bot_name = excluded.bot_name, bot_type = excluded.bot_type,
     strategy_name = excluded.strategy_name, status = excluded.status, mode = excluded.mode,
     initial_capital = coalesce(excluded.initial_capital, b.initial_capital),
     redis_db = excluded.redis_db,
-    plugin_version = coalesce(excluded.plugin_version, b.plugin_version);
+    plugin_version = coalesce(excluded.plugin_version, b.plugin_version),
+    description = coalesce(excluded.description, b.description);
+
+-- name: set_uid
+UPDATE trading.accounts SET uid = $2 WHERE account = $1 AND uid IS DISTINCT FROM $2;
 
 -- name: forget_owners
 DELETE FROM config.symbol_owners WHERE account = $1;

@@ -15,7 +15,7 @@ from decimal import Decimal
 
 from alpha.clock import VenueClock
 from alpha.core.events import WalletEvent
-from alpha.core.records import MANUAL, Commit, PositionCycle
+from alpha.core.records import Commit, PositionCycle
 from alpha.ledger.pool import Connection
 from alpha.ledger.recording import (
     BalanceRow,
@@ -26,8 +26,7 @@ from alpha.ledger.recording import (
     save_balances,
 )
 from alpha.live import Live
-from alpha.trading.account import Account
-from alpha.trading.balance import average_gap
+from alpha.recording.holdings import open_pnl
 from alpha.trading.service import AccountService
 from alpha.trading.session import BotSession
 
@@ -106,18 +105,13 @@ class Balances:
             return _told(told, used)
         if now_ms - last.at_ms < ANYWAY_EVERY_MS:
             return None
-        wallet, open_pnl = account.balance.usdt, told.equity - told.wallet
-        any_session = next(iter(service.sessions.values()), None)
-        if any_session is not None:
-            owners = account.rules.bots | {MANUAL}
-            found = (any_session.open_pnl(account.positions(owner)) for owner in owners)
-            open_pnl = sum(found, Decimal(0)) + _gap(account)
+        wallet = account.balance.usdt
         return BalanceRow(
             account.name,
             None,
             "periodic",
             wallet,
-            wallet + open_pnl,
+            wallet + open_pnl(service),
             "books",
             now_ms,
             told.available,
@@ -186,17 +180,6 @@ class Balances:
             if session.owns_wallet:
                 row = _of_bot(session, kind, told.at_ms)
                 yield replace(row, amount=amount, since_ms=since_ms)
-
-
-def _gap(account: Account) -> Decimal:
-    total = Decimal(0)
-    for symbol, book in account.books.items():
-        held = list(book.positions().values())
-        net = sum((one.signed_qty for one in held), Decimal(0))
-        # `open_pnl` is that of average prices.
-        cost = sum((one.signed_qty * (one.avg_price or 0) for one in held), Decimal(0))
-        total += average_gap(net, cost, account.exchange.get(symbol)) if held else 0
-    return total
 
 
 def _is_due(row: BalanceRow, last: BalanceRow) -> bool:

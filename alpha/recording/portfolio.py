@@ -9,6 +9,7 @@ from alpha.bots.states import BotState
 from alpha.clock import utc
 from alpha.ledger.recording import PortfolioRow
 from alpha.live import Live
+from alpha.recording.holdings import open_pnl, open_values
 from alpha.trading.session import BotSession
 
 ZERO = Decimal(0)
@@ -26,14 +27,14 @@ def picture(live: Live, installation: str, now_ms: int) -> PortfolioRow | None:
         return None
     sessions = list(live.sessions.values())
     held = {session.bot_id: session.exposures() for session in sessions}
-    values = [value for one in held.values() for value in one.values()]
+    values = [value for one in live.services.values() for value, _ in open_values(one)]
     wallets = sum((service.account.balance.usdt for service in live.services.values()), ZERO)
     money = {session.bot_id: session.money() for session in sessions}
     used = [one.equity - one.available for one in told if one.available is not None]
     return PortfolioRow(
         at_ms=now_ms,
         installation=installation,
-        equity=wallets + sum((equity - wallet for wallet, equity in money.values()), ZERO),
+        equity=wallets + sum((open_pnl(one) for one in live.services.values()), ZERO),
         wallet=wallets,
         realised=sum((session.realised for session in sessions), ZERO),
         margin_used=max(sum(used, ZERO), ZERO) if len(used) == len(told) else None,

@@ -18,9 +18,11 @@ import alpha
 from alpha.clock import Clock, VenueClock, utc
 from alpha.config import Config
 from alpha.core.records import Commit
+from alpha.errors import AlphaError, VenueRejected
 from alpha.ledger import recording
 from alpha.ledger.alert_journal import AlertJournal
 from alpha.ledger.pool import CONNECTION_ERRORS, Connection
+from alpha.ledger.registry import set_uid
 from alpha.live import Live
 from alpha.recording import portfolio
 from alpha.recording.balances import Balances
@@ -43,6 +45,7 @@ END_WITHIN_S = 2.0
 DAY_MS = 86_400_000
 AFTER_MIDNIGHT_MS = 300_000
 DAYS_EVERY_S = 3_600.0
+USERS_EVERY_S = 60.0
 
 
 class Recorder:
@@ -70,6 +73,8 @@ class Recorder:
         self._pictured_ms: int | None = None
         #: The day that the figures were computed up to, and when (monotonic).
         self._counted: tuple[int, float] | None = None
+        #: Accounts whose user the exchange has told, or does not tell.
+        self._asked: set[str] = set()
         self._balances = Balances(live, venue)
         self._events = Events(journal.put, clock, live, live.crew.handles.values())
         stores.writer.on_commit(self._balances.look)
@@ -85,6 +90,7 @@ class Recorder:
             ("days", self.write_days),
         ):
             schedule.add(Duty(name, Every(LOOK_EVERY_S), work, at_start=True))
+        schedule.add(Duty("users", Every(USERS_EVERY_S), self.write_users, at_start=True))
         schedule.add(Duty("forgetting", Daily(0, 20), self.forget, jitter_s=600, at_start=True))
         schedule.add(Duty("settings", Every(3_600), self.write_settings, at_start=True))
 
@@ -209,6 +215,26 @@ class Recorder:
             self._pictured_ms = now_ms
 
     # -- the rest -----------------------------------------------------------------------------
+
+    async def write_users(self) -> None:
+        """Whose key each account has, once it is live. Demo accounts are not told."""
+        for name, service in list(self._live.services.items()):
+            if name in self._asked or not service.account.live:
+                continue
+            try:
+                uid = (await service.rest.key_info()).uid
+            except VenueRejected as error:
+                log.debug("user_not_told", account=name, error=str(error))
+                uid = ""
+            except AlphaError:
+                continue
+
+            async def work(connection: Connection, account: str = name, uid: str = uid) -> None:
+                if uid:
+                    await set_uid(connection, account, uid)
+
+            if await self._write("users", work):
+                self._asked.add(name)
 
     async def write_settings(self) -> None:
         """Once; again only if the database was away."""

@@ -352,6 +352,10 @@ class BotSession:
             found[symbol] = price * position.signed_qty
         return found
 
+    def close_of(self, symbol: str) -> Decimal | None:
+        """The newest close of a symbol that a bot subscribes to."""
+        return self._last_close(symbol)
+
     def last_close(self, interval_ms: int, symbol: str | None) -> int | None:
         """The close behind which this bot goes on; None for one that starts afresh. A bot
         without any saved decision may still have sent orders before a crash: it goes on with the

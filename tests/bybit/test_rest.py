@@ -208,7 +208,9 @@ async def test_account_key_and_fees_of_the_vectors(exchange: Exchange, rest: Res
     exchange.answers["/v5/account/fee-rate"] = [vector("http_get_fee_rate.json")]
     info = await rest.account_info()
     assert info == AccountInfo("REGULAR_MARGIN", 4) and info.unified
-    assert await rest.key_info() == KeyInfo(unified=True, read_only=True, may_trade=False)
+    assert await rest.key_info() == KeyInfo(
+        unified=True, read_only=True, may_trade=False, uid="1448939"
+    )
     assert await rest.fee_rate("SOLUSDT") == FeeRate("SOLUSDT", D("0.00075"), D("0.00025"))
     assert await rest.fee_rate("NONE") is None
 

@@ -92,3 +92,7 @@ async def test_what_a_person_notes_of_accounts_and_bots_outlives_a_start(
         settings.bots["one"].bot_id,
     )
     assert [tuple(row) for row in rows] == [("1234", "the short one")]
+    config.write_text("[bots.one]\nplugin = 'shortseller'\ndescription = 'by the settings'\n")
+    await register_bots(pool, load(config, {}, {}), {}, BUILTIN)
+    said = "SELECT description FROM trading.bots WHERE bot_id = $1"
+    assert await pool.fetchval(said, settings.bots["one"].bot_id) == "by the settings"

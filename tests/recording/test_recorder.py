@@ -17,9 +17,9 @@ from alpha.recording.portfolio import periods
 from alpha.recording.settings import record_settings
 from alpha.trading.account import AccountStatus
 from tests.recording.conftest import Desk, recorder_beside
-from tests.trading.exchange import START_MS
+from tests.trading.exchange import KEY, START_MS
 from tests.trading.life import ACCOUNT, BOT, MINUTE
-from tests.trading.test_faults import enter, hear, leave
+from tests.trading.test_faults import BTC, ETH, enter, hear, leave
 
 D = Decimal
 HOUR = 3_600_000
@@ -220,7 +220,7 @@ async def test_the_picture_of_everything_adds_up(desk: Desk, pool: Pool) -> None
     assert (
         row["portfolio_exposure"]
         == row["net_exposure"]
-        == round(held["size"] * held["avg_entry_price"], 8)
+        == held["size"] * desk.life.exchange.price(BTC)
     )
     assert row["total_equity"] == row["total_balance"] + row["total_unrealized_pnl"]
     assert row["portfolio_leverage"] == round(row["portfolio_exposure"] / row["total_equity"], 8)
@@ -240,6 +240,26 @@ async def test_the_picture_of_everything_adds_up(desk: Desk, pool: Pool) -> None
     assert round(net, 8) == last["daily_pnl"] == last["weekly_pnl"] == last["monthly_pnl"]
     assert last["total_realized_pnl"] == last["daily_pnl"]
     assert (last["portfolio_exposure"], last["bots_in_trade"]) == (0, 0)
+
+
+async def test_the_picture_of_everything_has_what_is_no_bots(desk: Desk, pool: Pool) -> None:
+    exchange, account = desk.life.exchange, desk.life.account
+    await exchange.trade(ETH, "Sell", D(2), START_MS + MINUTE)
+    await hear(desk.life)
+    await exchange.tick(ETH, exchange.price(ETH) + 5, START_MS + 2 * MINUTE)
+    for event in await desk.life.service.rest.positions():
+        account.receive_position(event)
+    told(desk, D(10_000), START_MS + 2 * MINUTE)
+    desk.at(START_MS + 6 * MINUTE)
+    await desk.recorder.write_portfolio()
+    row = await pool.fetchrow("SELECT * FROM analytics.portfolio_snapshots ORDER BY id DESC")
+    assert row is not None
+    held, mark = account.positions("manual")[ETH], exchange.price(ETH)
+    assert held.avg_price is not None and held.signed_qty == -2
+    assert row["total_unrealized_pnl"] == round(-2 * (mark - held.avg_price), 8) < -8
+    assert row["total_equity"] == row["total_balance"] + row["total_unrealized_pnl"]
+    assert (row["portfolio_exposure"], row["net_exposure"]) == (2 * mark, -2 * mark)
+    assert (row["bots_in_trade"], row["total_open_positions"]) == (0, 1)
 
 
 def test_days_weeks_and_months_begin_at_midnight_utc() -> None:
@@ -269,6 +289,17 @@ async def test_settings_are_versions_and_hold_no_secret(desk: Desk, pool: Pool) 
     assert rows[0]["effective_until"] is not None
     assert rows[0]["checksum"] == rows[2]["checksum"] != rows[1]["checksum"]
     assert all("hidden-1" not in row["config_value"] for row in rows)
+
+
+async def test_the_registry_knows_the_user_of_an_account(desk: Desk, pool: Pool) -> None:
+    desk.life.exchange.away = True
+    await desk.recorder.write_users()
+    known = "SELECT uid FROM trading.accounts WHERE account = $1"
+    assert await pool.fetchval(known, ACCOUNT) is None
+    desk.life.exchange.away = False
+    await desk.recorder.write_users()
+    number = desk.life.exchange.engine.exchange.state.accounts[KEY].number
+    assert await pool.fetchval(known, ACCOUNT) == str(number)
 
 
 async def test_what_happens_to_bots_and_accounts_is_written_down(desk: Desk, pool: Pool) -> None:

@@ -58,8 +58,10 @@ class BalanceRow:
     realised: Decimal | None = None
     amount: Decimal | None = None
     position_id: str | None = None
-    #: Of a deposit or withdrawal that the transaction log has not told of: after when it was.
+    #: Of a deposit or withdrawal that the transaction log has not told of: after when it was, and
+    #: up to when.
     since_ms: int | None = None
+    until_ms: int | None = None
 
 
 async def save_balances(connection: Connection, rows: Sequence[BalanceRow]) -> None:
@@ -83,6 +85,7 @@ async def save_balances(connection: Connection, rows: Sequence[BalanceRow]) -> N
                         row.source,
                         row.at_ms,
                         row.since_ms,
+                        row.until_ms,
                     )
                     for row in rows
                 ),
@@ -91,11 +94,27 @@ async def save_balances(connection: Connection, rows: Sequence[BalanceRow]) -> N
         )
 
 
-async def last_wallet(connection: Connection, account: str) -> tuple[Decimal, int] | None:
-    """What the exchange has told last of the account's wallet, and when; None if nothing was
-    written down."""
-    row = await connection.fetchrow(_SQL["last_wallet"], account)
-    return None if row is None else (row["total_balance"], row["timestamp"])
+@dataclass(frozen=True, slots=True)
+class SettledWallet:
+    """A wallet, USDT, that executions and known transfers explain, and when the exchange has told
+    it. `stood_still`: for so long that no other clock can mistake what came before it."""
+
+    wallet: Decimal
+    at_ms: int
+    stood_still: bool
+
+
+async def settled_wallet(connection: Connection, account: str) -> SettledWallet | None:
+    """The newest of the account; None if it never had one."""
+    row = await connection.fetchrow(_SQL["settled_wallet"], account)
+    return None if row is None else SettledWallet(*row)
+
+
+async def settle_wallets(connection: Connection, found: Mapping[str, SettledWallet]) -> None:
+    """By account."""
+    if found:
+        columns = zip(*(astuple(one) for one in found.values()), strict=True)
+        await connection.execute(_SQL["settle_wallets"], list(found), *columns)
 
 
 async def cash_between(

@@ -44,7 +44,7 @@ UPDATE trading.signals
 -- The first row of an account or bot is its initial one; a position is opened and closed once.
 INSERT INTO trading.account_balance (
     account, bot_id, snapshot_type, total_balance, equity, available, margin_used, realized_pnl,
-    amount, position_id, source, timestamp, since)
+    amount, position_id, source, timestamp, since, until)
 SELECT r.account, r.bot_id,
        CASE WHEN r.kind = 'periodic'
              AND r.n = min(r.n) OVER (PARTITION BY r.account, r.bot_id) AND NOT EXISTS (
@@ -52,14 +52,14 @@ SELECT r.account, r.bot_id,
                  WHERE b.account = r.account AND b.bot_id IS NOT DISTINCT FROM r.bot_id)
             THEN 'initial' ELSE r.kind END,
        r.wallet, r.equity, r.available, r.margin_used, r.realised, r.amount, r.position_id,
-       r.source, r.at, r.since
+       r.source, r.at, r.since, r.until
   FROM unnest(
     $1::text[], $2::text[], $3::text[], $4::numeric[], $5::numeric[], $6::numeric[],
     $7::numeric[], $8::numeric[], $9::numeric[], $10::text[], $11::text[], $12::timestamptz[],
-    $13::timestamptz[])
+    $13::timestamptz[], $14::timestamptz[])
     WITH ORDINALITY
     AS r(account, bot_id, kind, wallet, equity, available, margin_used, realised, amount,
-         position_id, source, at, since, n)
+         position_id, source, at, since, until, n)
  ORDER BY r.n
 ON CONFLICT DO NOTHING;
 
@@ -75,11 +75,14 @@ DELETE FROM trading.account_balance b
            AND later.timestamp < date_trunc('hour', b.timestamp, 'UTC') + interval '1 hour'
            AND (later.timestamp, later.id) > (b.timestamp, b.id));
 
--- name: last_wallet
--- The newest word of the exchange on an account's wallet that was written down.
-SELECT total_balance, timestamp FROM trading.account_balance
- WHERE account = $1 AND bot_id IS NULL AND source IN ('stream', 'rest')
- ORDER BY timestamp DESC, id DESC LIMIT 1;
+-- name: settled_wallet
+SELECT wallet, told_at, stood_still FROM trading.settled_wallets WHERE account = $1;
+
+-- name: settle_wallets
+INSERT INTO trading.settled_wallets (account, wallet, told_at, stood_still)
+SELECT * FROM unnest($1::text[], $2::numeric[], $3::timestamptz[], $4::boolean[])
+ON CONFLICT (account) DO UPDATE
+   SET wallet = excluded.wallet, told_at = excluded.told_at, stood_still = excluded.stood_still;
 
 -- name: cash_between
 -- What executions have moved in an account's wallet after $2 and until $3, as the exchange books it:
@@ -99,14 +102,14 @@ WITH known AS MATERIALIZED (
     SELECT t.id, coalesce((SELECT sum(m.change) FROM trading.cash_movements m
                             WHERE m.account = t.account
                               AND m.moved_at > t.since + interval '10 s'
-                              AND m.moved_at <= t.timestamp + interval '10 s'), 0)::numeric(20, 8)
-                  AS amount
+                              AND m.moved_at <= e.at), 0)::numeric(20, 8) AS amount
       FROM trading.account_balance t
+     CROSS JOIN LATERAL (SELECT coalesce(t.until, t.timestamp) + interval '10 s' AS at) e
       JOIN trading.sync_watermarks w ON w.account = t.account AND w.endpoint = 'transactions'
      WHERE t.account = ANY ($1::text[]) AND t.amount IS NOT NULL AND t.since IS NOT NULL
-       AND w.high_water >= t.timestamp + interval '10 s')
+       AND w.high_water >= e.at)
 UPDATE trading.account_balance b
-   SET amount = nullif(k.amount, 0), since = NULL,
+   SET amount = nullif(k.amount, 0), since = NULL, until = NULL,
        confirmed_at = CASE WHEN b.amount <> k.amount THEN clock_timestamp() END,
        snapshot_type = CASE WHEN k.amount > 0 THEN 'deposit' WHEN k.amount < 0 THEN 'withdrawal'
                             WHEN b.bot_id IS NULL THEN 'wallet' ELSE 'periodic' END

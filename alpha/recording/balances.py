@@ -9,8 +9,8 @@ exchange's: in paper mode, whose market is faster, there is a row each time that
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from alpha.clock import VenueClock
@@ -19,11 +19,13 @@ from alpha.core.records import Commit, PositionCycle
 from alpha.ledger.pool import Connection
 from alpha.ledger.recording import (
     BalanceRow,
+    SettledWallet,
     SnapshotType,
     cash_between,
     confirm_transfers,
-    last_wallet,
     save_balances,
+    settle_wallets,
+    settled_wallet,
 )
 from alpha.live import Live
 from alpha.recording.holdings import open_pnl
@@ -36,6 +38,8 @@ ANYWAY_EVERY_MS = 300_000
 MOST_WAITING = 5_000
 #: Positions of which it is remembered that they have their row.
 MOST_KNOWN = 1_000
+#: Words on a wallet that are looked through for the moment at which money came.
+MOST_WORDS = 64
 #: A wallet counts as settled when the exchange has said nothing more of it for so long.
 SETTLED_MS = 30_000
 #: What moves less than this was no transfer, USDT.
@@ -46,8 +50,16 @@ LEAST_TRANSFER = Decimal("0.01")
 Key = tuple[str, str | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """`rows` of those that waited, and what wallets are explained now, by account."""
+
+    rows: int = 0
+    explained: Mapping[str, SettledWallet] = field(default_factory=dict)
+
+
 class Balances:
-    """`look` is told every commit; `collect`, `write` and `forget` follow each other every few
+    """`look` is told every commit; `collect`, `write` and `written` follow each other every few
     seconds."""
 
     def __init__(self, live: Live, venue: VenueClock) -> None:
@@ -56,9 +68,10 @@ class Balances:
         self._last: dict[Key, BalanceRow] = {}
         self._waiting: deque[BalanceRow] = deque(maxlen=MOST_WAITING)
         self._known: OrderedDict[str, None] = OrderedDict()
-        #: The newest wallet that executions and known transfers explain, and when.
-        self._explained: dict[str, tuple[Decimal, int]] = {}
-        self._loaded = False  # what an earlier process had explained
+        #: The newest wallet that executions and known transfers explain, by account.
+        self._explained: dict[str, SettledWallet] = {}
+        #: What the exchange has told of it, and since when, by account.
+        self._words: dict[str, deque[tuple[Decimal, int]]] = {}
 
     # -- what there is to write ---------------------------------------------------------------
 
@@ -100,6 +113,9 @@ class Balances:
         told, last = account.balance.told, self._last.get((account.name, None))
         if told is None:
             return None
+        words = self._words.setdefault(account.name, deque(maxlen=MOST_WORDS))
+        if not words or words[-1][0] != told.wallet:
+            words.append((told.wallet, account.balance.stands_since_ms))
         used = None if told.available is None else max(told.equity - told.available, Decimal(0))
         if last is None or (told.at_ms > last.at_ms and _is_due(_told(told), last)):
             return _told(told, used)
@@ -124,62 +140,111 @@ class Balances:
 
     # -- writing ------------------------------------------------------------------------------
 
-    async def write(self, connection: Connection) -> int:
-        """Writes what waits; how many rows. They wait on until `forget` is told of them."""
-        if not self._loaded:
-            for account in self._live.services:
-                if (wallet := await last_wallet(connection, account)) is not None:
-                    self._explained[account] = wallet
-            self._loaded = True
+    async def write(self, connection: Connection, *, transfers: bool) -> Written:
+        """Writes what waits, and with `transfers` the money from outside. `written` has to be told
+        once this stands."""
         rows = list(self._waiting)
         await save_balances(connection, rows)
-        return len(rows)
+        explained = await self._begun(connection, rows)
+        if transfers:
+            explained.update(await self._write_transfers(connection, explained))
+        await settle_wallets(connection, explained)
+        return Written(len(rows), explained)
 
-    def forget(self, rows: int) -> None:
-        """The first `rows` are in the database."""
-        for _ in range(min(rows, len(self._waiting))):
+    def written(self, what: Written) -> None:
+        """It is in the database."""
+        for _ in range(min(what.rows, len(self._waiting))):
             self._waiting.popleft()
+        self._explained.update(what.explained)
 
     # -- money from outside -------------------------------------------------------------------
 
-    async def write_transfers(self, connection: Connection) -> dict[str, tuple[Decimal, int]]:
+    async def _begun(
+        self, connection: Connection, rows: Sequence[BalanceRow]
+    ) -> dict[str, SettledWallet]:
+        """What an earlier process had explained; of an account that never had a wallet its first,
+        which may be in the middle of something."""
+        found: dict[str, SettledWallet] = {}
+        for account in self._live.services.keys() - self._explained.keys():
+            if (stored := await settled_wallet(connection, account)) is not None:
+                found[account] = stored
+                continue
+            words = (row for row in rows if row.account == account and row.kind == "wallet")
+            if (first := next(words, None)) is not None:
+                found[account] = SettledWallet(first.wallet, first.at_ms, stood_still=False)
+        return found
+
+    async def _write_transfers(
+        self, connection: Connection, begun: Mapping[str, SettledWallet]
+    ) -> dict[str, SettledWallet]:
         """Deposits and withdrawals: what a wallet has gained or lost that no execution explains,
         once it has stood still for a while, and what the transaction log has said of them since.
-        Answers what is explained now, for `explain`."""
-        found: dict[str, tuple[Decimal, int]] = {}
+        Answers what is explained now."""
+        found: dict[str, SettledWallet] = {}
         rows: list[BalanceRow] = []
         for name, service in self._live.services.items():
             told = service.account.balance.told
+            before = self._explained.get(name) or begun.get(name)
             settled = service.account.live and not service.account.waiting
             if told is None or not settled or self._venue.now_ms() - told.at_ms < SETTLED_MS:
                 continue
-            before = self._explained.get(name)
-            found[name] = (told.wallet, told.at_ms)
-            if before is None or before[1] >= told.at_ms:
+            if before is not None and (before.at_ms, before.stood_still) >= (told.at_ms, True):
                 continue
-            moved = await cash_between(connection, name, before[1], told.at_ms)
-            # What a closing execution has won was not told: the log will say.
-            amount = Decimal(0) if moved is None else told.wallet - before[0] - moved
-            if moved is None or abs(amount) >= LEAST_TRANSFER:
-                rows += self._transfer(service, told, amount, before[1])
+            found[name] = SettledWallet(told.wallet, told.at_ms, stood_still=True)
+            if before is not None:
+                rows += await self._moved(connection, service, told, before)
         await save_balances(connection, rows)
         await confirm_transfers(connection, list(self._live.services))
         return found
 
-    def explain(self, found: dict[str, tuple[Decimal, int]]) -> None:
-        """What `write_transfers` has found stands."""
-        self._explained.update(found)
+    async def _moved(
+        self,
+        connection: Connection,
+        service: AccountService,
+        told: WalletEvent,
+        before: SettledWallet,
+    ) -> list[BalanceRow]:
+        """What has come from outside between two wallets. Where the first of them did not stand
+        still, the log's clock does not tell what came after it: then the wallets decide."""
+        cash = await cash_between(connection, told.account, before.at_ms, told.at_ms)
+        if cash is None:  # what a closing execution has won was not told: the log will say
+            return list(_transfer(service, told, Decimal(0), told.at_ms, before.at_ms))
+        amount = told.wallet - before.wallet - cash
+        if abs(amount) < LEAST_TRANSFER:
+            return []
+        at_ms = await self._shown_since(connection, told, before, amount)
+        since_ms = before.at_ms if before.stood_still else None
+        return list(_transfer(service, told, amount, at_ms, since_ms))
 
-    def _transfer(
-        self, service: AccountService, told: WalletEvent, amount: Decimal, since_ms: int
-    ) -> Iterator[BalanceRow]:
-        """Of the account, and of a bot that has it alone: its equity is the account's."""
-        kind: SnapshotType = "withdrawal" if amount < 0 else "deposit"
-        yield replace(_told(told), kind=kind, amount=amount, since_ms=since_ms)
-        for session in service.sessions.values():
-            if session.owns_wallet:
-                row = _of_bot(session, kind, told.at_ms)
-                yield replace(row, amount=amount, since_ms=since_ms)
+    async def _shown_since(
+        self, connection: Connection, told: WalletEvent, before: SettledWallet, amount: Decimal
+    ) -> int:
+        """Since when wallets show an amount, or most of it: equity that was written down from then
+        on holds it."""
+        at_ms = told.at_ms
+        for wallet, since_ms in reversed(self._words.get(told.account, ())):
+            if since_ms <= before.at_ms:
+                break
+            cash = await cash_between(connection, told.account, before.at_ms, since_ms)
+            shown = None if cash is None else wallet - before.wallet - cash
+            if shown is None or abs(shown - amount) >= abs(amount) / 2:
+                break
+            at_ms = since_ms
+        return at_ms
+
+
+def _transfer(
+    service: AccountService, told: WalletEvent, amount: Decimal, at_ms: int, since_ms: int | None
+) -> Iterator[BalanceRow]:
+    """Of the account, and of a bot that has it alone: its equity is the account's. `since_ms`:
+    after when the transaction log is to be asked for it."""
+    kind: SnapshotType = "withdrawal" if amount < 0 else "deposit"
+    until_ms = None if since_ms is None else told.at_ms
+    rows = [replace(_told(told), kind=kind, at_ms=at_ms)]
+    owners = (session for session in service.sessions.values() if session.owns_wallet)
+    rows += [_of_bot(session, kind, at_ms) for session in owners]
+    for row in rows:
+        yield replace(row, amount=amount, since_ms=since_ms, until_ms=until_ms)
 
 
 def _is_due(row: BalanceRow, last: BalanceRow) -> bool:

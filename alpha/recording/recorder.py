@@ -10,7 +10,6 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from decimal import Decimal
 
 import structlog
 
@@ -25,7 +24,7 @@ from alpha.ledger.pool import CONNECTION_ERRORS, Connection
 from alpha.ledger.registry import set_uid
 from alpha.live import Live
 from alpha.recording import portfolio
-from alpha.recording.balances import Balances
+from alpha.recording.balances import Balances, Written
 from alpha.recording.days import value_at_risk, write_days
 from alpha.recording.events import Events
 from alpha.recording.settings import Changed, record_settings
@@ -158,18 +157,15 @@ class Recorder:
         if not self._venue.anchored:
             return
         self._balances.collect()
-        written = 0
-        explained: dict[str, tuple[Decimal, int]] = {}
+        written = Written()
 
         async def work(connection: Connection) -> None:
-            nonlocal written, explained
-            written = await self._balances.write(connection)
-            if not self._stores.writer.queued:
-                explained = await self._balances.write_transfers(connection)
+            nonlocal written
+            transfers = not self._stores.writer.queued
+            written = await self._balances.write(connection, transfers=transfers)
 
         if await self._write("balances", work):
-            self._balances.forget(written)
-            self._balances.explain(explained)
+            self._balances.written(written)
 
     async def write_days(self) -> None:
         """Figures of the bots by day: five minutes after midnight (UTC, the exchange's clock) for

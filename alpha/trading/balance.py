@@ -28,12 +28,14 @@ def average_gap(net: Decimal, cost: Decimal, told: PositionEvent | None) -> Deci
 
 
 class Balance:
-    """`told` is the newest that the exchange has told, stamped with market time. `cash` is what
+    """`told` is the newest that the exchange has told, stamped with market time; since
+    `stands_since_ms` it has told the same wallet. `cash` is what
     trades, fees and funding have moved since the ledger began, by owner; `revision` is another
     number whenever any of it has changed."""
 
     def __init__(self) -> None:
         self.told: WalletEvent | None = None
+        self.stands_since_ms = 0
         self.cash: dict[str, Decimal] = {}
         self.revision = 0
         #: Symbol, when it moved, and the cash of what is newer than that.
@@ -44,6 +46,8 @@ class Balance:
         if self.told is not None and event.at_ms < self.told.at_ms:
             return
         self.revision += 1
+        if self.told is None or event.wallet != self.told.wallet:
+            self.stands_since_ms = event.at_ms
         self.told = event
         self._since = [one for one in self._since if one[1] > event.at_ms]
 

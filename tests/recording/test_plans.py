@@ -18,7 +18,7 @@ ASKED: dict[str, tuple[object, ...]] = {
     "reopen_signals": (ACCOUNT, "BTCUSDT", START_MS),
     "closed_since": ([BOT], START_MS, START_MS, START_MS),
     "risk_since": (BOT, ACCOUNT),
-    "last_wallet": (ACCOUNT,),
+    "settled_wallet": (ACCOUNT,),
     "cash_between": (ACCOUNT, START_MS, START_MS),
 }
 

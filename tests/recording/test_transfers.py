@@ -1,0 +1,128 @@
+"""Money from outside is neither gain nor loss, whenever it comes and whatever dies meanwhile."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from alpha.config import Config
+from alpha.core.events import WalletEvent
+from alpha.ledger.pool import Pool
+from tests.recording.conftest import Desk, recorder_beside
+from tests.trading.exchange import START_MS
+from tests.trading.life import ACCOUNT, BOT, MINUTE
+
+D = Decimal
+SECOND = 1_000
+
+
+async def told(desk: Desk, wallet: str, at_ms: int, seen_ms: int) -> None:
+    """The exchange's word on the wallet, and a turn of the recorder so long after it."""
+    event = WalletEvent(ACCOUNT, D(wallet), D(wallet), D(wallet), at_ms)
+    desk.life.account.balance.tell(event)
+    desk.at(at_ms + seen_ms)
+    await desk.recorder.write_balances()
+
+
+async def logged(desk: Desk, pool: Pool, up_to_ms: int, *moved: tuple[str, int]) -> None:
+    """The trade sync has read the transaction log."""
+    for change, at_ms in moved:
+        await pool.execute(
+            "INSERT INTO trading.cash_movements (account, id, kind, change, moved_at)"
+            " VALUES ($1, $2, 'TRANSFER_IN', $3, $4)",
+            *(ACCOUNT, f"m{at_ms}", D(change), at_ms),
+        )
+    await pool.execute(
+        "INSERT INTO trading.sync_watermarks (account, endpoint, high_water)"
+        " VALUES ($1, 'transactions', $2)"
+        " ON CONFLICT (account, endpoint) DO UPDATE SET high_water = excluded.high_water",
+        *(ACCOUNT, up_to_ms),
+    )
+    await desk.recorder.write_balances()
+
+
+async def amounts(pool: Pool, bot_id: str | None) -> list[Decimal]:
+    rows = await pool.fetch(
+        "SELECT amount FROM trading.account_balance"
+        " WHERE amount IS NOT NULL AND bot_id IS NOT DISTINCT FROM $1 ORDER BY id",
+        bot_id,
+    )
+    return [row["amount"] for row in rows]
+
+
+async def own(pool: Pool) -> set[Decimal]:
+    """Every equity that was written down, of bot and account, less what came from outside."""
+    rows = await pool.fetch("SELECT own_equity FROM trading.equity_history")
+    return {row["own_equity"] for row in rows}
+
+
+@pytest.mark.parametrize("early_ms", [-2 * SECOND, 2 * SECOND])
+@pytest.mark.parametrize("written", [True, False])
+async def test_a_deposit_right_before_an_end_is_counted_once(
+    desk: Desk, pool: Pool, written: bool, early_ms: int
+) -> None:
+    """Whether its wallet was written down or not, and whichever clock is ahead."""
+    await desk.life.stored()
+    await told(desk, "10000", START_MS, 31 * SECOND)
+    row_ms = START_MS + 6 * MINUTE  # a row anyway
+    await told(desk, "10000", row_ms, SECOND)
+    deposit_ms = row_ms + 70 * SECOND if written else row_ms + 5 * SECOND
+    if written:
+        await told(desk, "10250", deposit_ms, SECOND)
+        assert (
+            await pool.fetchval("SELECT max(total_balance) FROM trading.account_balance") == 10250
+        )
+    assert await amounts(pool, BOT) == []
+
+    again = recorder_beside(desk.life, desk.clock, desk.lease, Config())
+    start_ms = deposit_ms + 20 * SECOND
+    await told(again, "10250", start_ms, SECOND)
+    await told(again, "10250", start_ms + 20 * SECOND, SECOND)  # a sweep asks again
+    await told(again, "10250", start_ms + 20 * SECOND, 31 * SECOND)
+    for owner in (None, BOT):
+        assert await amounts(pool, owner) == [D(250)]
+    await logged(again, pool, start_ms + 5 * MINUTE, ("250", deposit_ms + early_ms))
+    for owner in (None, BOT):
+        assert await amounts(pool, owner) == [D(250)]
+
+    third = recorder_beside(desk.life, desk.clock, desk.lease, Config())
+    await told(third, "10250", start_ms + 10 * MINUTE, SECOND)
+    await told(third, "10250", start_ms + 10 * MINUTE, 31 * SECOND)
+    await logged(third, pool, start_ms + 15 * MINUTE)
+    for owner in (None, BOT):
+        assert await amounts(pool, owner) == [D(250)]
+
+
+async def test_a_deposit_into_a_new_account_is_no_gain(desk: Desk, pool: Pool) -> None:
+    await desk.life.stored()
+    await told(desk, "10000", START_MS, SECOND)
+    deposit_ms = START_MS + 5 * SECOND
+    await told(desk, "10250", deposit_ms, 31 * SECOND)
+    assert await amounts(pool, BOT) == [D(250)]
+    # By the log's clock it may as well have been in the first wallet: that decides.
+    await logged(desk, pool, START_MS + 5 * MINUTE, ("250", deposit_ms))
+    assert await amounts(pool, BOT) == [D(250)]
+    assert await own(pool) == {D(10_000)}
+
+
+async def test_equity_is_cleared_of_it_from_the_moment_it_shows(desk: Desk, pool: Pool) -> None:
+    """A wallet that is told again, unchanged, moves no deposit behind equity that has it."""
+    await desk.life.stored()
+    await told(desk, "10000", START_MS, 31 * SECOND)
+    deposit_ms = START_MS + 3 * MINUTE
+    await told(desk, "10250", deposit_ms, SECOND)
+    sweep_ms = deposit_ms + 15 * SECOND
+    await told(desk, "10250", sweep_ms, SECOND)
+    second_ms = sweep_ms + 20 * SECOND
+    await told(desk, "10260", second_ms, 31 * SECOND)
+    assert await amounts(pool, BOT) == [D(260)]
+    equity = await pool.fetch(
+        "SELECT equity, own_equity FROM trading.equity_history WHERE bot_id = $1"
+        " ORDER BY timestamp, id",
+        BOT,
+    )
+    assert max(row["own_equity"] for row in equity) == 10_000, "no peak of somebody else's money"
+    # Both belong to the one sum, though the second lies more than ten seconds behind its moment.
+    await logged(desk, pool, second_ms + MINUTE, ("250.5", deposit_ms + SECOND), ("10", second_ms))
+    assert await amounts(pool, BOT) == [D("260.5")]

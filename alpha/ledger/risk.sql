@@ -9,23 +9,30 @@ SELECT scope, subject, accounts, account, bot_id, day - DATE 'epoch' AS day, day
  WHERE accounts && $1::text[];
 
 -- name: earlier
--- What trades, fees and funding of before a time have moved, by bot and symbol.
-SELECT bot_id, symbol, sum(cash) AS cash, sum(qty) AS qty
-  FROM (SELECT bot_id, symbol,
+-- What trades, fees and funding of an account have moved before the last of the moments $2 ($3), by bot
+-- and symbol, and by the first of the moments (they ascend) that it was before: in one go, however many.
+SELECT bot_id, symbol, ($2::timestamptz[])[1 + width_bucket(exec_time, $2::timestamptz[])] AS before,
+       sum(cash) AS cash, sum(qty) AS qty
+  FROM (SELECT bot_id, symbol, exec_time,
                CASE side WHEN 'Buy' THEN -exec_value ELSE exec_value END - commission AS cash,
                CASE side WHEN 'Buy' THEN exec_qty ELSE -exec_qty END AS qty
           FROM trading.fills
-         WHERE account = ANY($1::text[]) AND ($2::text IS NULL OR bot_id = $2) AND exec_time < $3
+         WHERE account = $1 AND exec_time < $3
          UNION ALL
-        SELECT bot_id, symbol, amount, 0
+        SELECT bot_id, symbol, exec_time, amount, 0
           FROM trading.funding_payments
-         WHERE account = ANY($1::text[]) AND ($2::text IS NULL OR bot_id = $2) AND exec_time < $3
+         WHERE account = $1 AND exec_time < $3
        ) AS moved
- GROUP BY bot_id, symbol;
+ GROUP BY 1, 2, 3;
 
--- name: last_price
-SELECT exec_price FROM trading.fills
- WHERE account = ANY($1::text[]) AND symbol = $2 ORDER BY exec_time DESC LIMIT 1;
+-- name: last_prices
+-- The newest that was traded of each symbol of an account, the newest of all last.
+SELECT a.account, a.symbol, f.exec_price
+  FROM unnest($1::text[], $2::text[]) AS a(account, symbol)
+ CROSS JOIN LATERAL (SELECT exec_price, exec_time FROM trading.fills
+                      WHERE account = a.account AND symbol = a.symbol
+                      ORDER BY exec_time DESC LIMIT 1) f
+ ORDER BY f.exec_time;
 
 -- name: state
 -- What is in force. What holds for everything holds for each account that was part of it then.

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
@@ -93,11 +93,7 @@ class Stored:
 async def read(pool: Pool, accounts: list[str]) -> Stored:
     """Everything that concerns these accounts."""
     sql = load("risk.sql")
-    looks: dict[_Look, list[asyncpg.Record]] = {}
-    anchors = {
-        (row["scope"], row["subject"]): await _kept(pool, row, looks)
-        for row in await pool.fetch(sql["anchors"], accounts)
-    }
+    anchors = await _read_anchors(pool, accounts)
     trips: dict[tuple[str, str], list[Trip]] = {}
     for row in await pool.fetch(sql["state"], accounts):
         name = row["limit_name"]
@@ -120,12 +116,67 @@ async def read(pool: Pool, accounts: list[str]) -> Stored:
     return Stored(anchors, trips, entries)
 
 
-#: Accounts, and before when.
-_Look = tuple[tuple[str, ...], int]
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A question to the ledger: what is from before a time, of accounts or of one bot of them."""
+
+    accounts: tuple[str, ...]
+    bot_id: str | None
+    before_ms: int
 
 
-async def _kept(pool: Pool, row: asyncpg.Record, looks: dict[_Look, list[asyncpg.Record]]) -> Kept:
-    """`looks` are those at the ledger so far: all bots of an account mostly share one."""
+async def read_earlier(pool: Pool, looks: Sequence[Look]) -> list[Earlier]:
+    """The answers, in their order: the ledger of each account is read once for all of them."""
+    moments: dict[str, set[int]] = {}
+    for look in looks:
+        for account in look.accounts:
+            moments.setdefault(account, set()).add(look.before_ms)
+    sql, moved = load("risk.sql")["earlier"], dict[str, list[asyncpg.Record]]()
+    for account, some in moments.items():
+        moved[account] = await pool.fetch(sql, account, sorted(some), max(some))
+    return [
+        _sum(
+            row
+            for account in look.accounts
+            for row in moved[account]
+            if row["before"] <= look.before_ms and look.bot_id in (None, row["bot_id"])
+        )
+        for look in looks
+    ]
+
+
+def _sum(rows: Iterable[asyncpg.Record]) -> Earlier:
+    cash, held = Decimal(0), dict[str, Decimal]()
+    for row in rows:
+        cash += row["cash"]
+        held[row["symbol"]] = held.get(row["symbol"], Decimal(0)) + row["qty"]
+    return Earlier(cash, {symbol: qty for symbol, qty in held.items() if qty})
+
+
+async def _read_anchors(pool: Pool, accounts: list[str]) -> dict[tuple[str, str], Kept]:
+    rows = await pool.fetch(load("risk.sql")["anchors"], accounts)
+    known = [
+        Look(tuple(row["accounts"]), row["bot_id"], row["began_at"])
+        for row in rows
+        if row["earlier_cash"] is not None
+    ]
+    answers = iter(await read_earlier(pool, known))
+    found = [(row, _kept(row, answers)) for row in rows]
+    moved = {
+        (name, symbol)
+        for row, kept in found
+        for name in row["accounts"]
+        for symbol in kept.since.held
+    }
+    if moved:
+        sql = load("risk.sql")["last_prices"]
+        prices = await pool.fetch(sql, *zip(*moved, strict=True))
+        found = [(row, _priced(kept, row["accounts"], prices)) for row, kept in found]
+    return {(row["scope"], row["subject"]): kept for row, kept in found}
+
+
+def _kept(row: asyncpg.Record, answers: Iterator[Earlier]) -> Kept:
+    """`answers` are the ledger's to those that know what was earlier, in their order."""
     anchors = Anchors(
         row["day"],
         row["day_equity"],
@@ -144,33 +195,17 @@ async def _kept(pool: Pool, row: asyncpg.Record, looks: dict[_Look, list[asyncpg
         return Kept(anchors, None, Earlier())
     held = {symbol: Decimal(qty) for symbol, qty in json.loads(row["earlier_held"]).items()}
     known = Earlier(row["earlier_cash"], held)
-    look = (tuple(row["accounts"]), anchors.began_ms)
-    if look not in looks:
-        looks[look] = await pool.fetch(
-            load("risk.sql")["earlier"], row["accounts"], None, anchors.began_ms
-        )
-    now = _sum(one for one in looks[look] if row["bot_id"] in (None, one["bot_id"]))
-    since = now.plus(known, -1)
-    sql = load("risk.sql")["last_price"]
-    prices = {symbol: await pool.fetchval(sql, row["accounts"], symbol) for symbol in since.held}
-    traded = {symbol: price for symbol, price in prices.items() if price is not None}
-    return Kept(anchors, known, Earlier(since.cash, since.held, traded))
+    return Kept(anchors, known, next(answers).plus(known, -1))
 
 
-async def read_earlier(
-    pool: Pool, accounts: Sequence[str], bot_id: str | None, before_ms: int
-) -> Earlier:
-    """What the ledger holds from before a time, of accounts or of one bot."""
-    sql = load("risk.sql")["earlier"]
-    return _sum(await pool.fetch(sql, list(accounts), bot_id, before_ms))
-
-
-def _sum(rows: Iterable[asyncpg.Record]) -> Earlier:
-    total = Earlier()
-    for row in rows:
-        held = {row["symbol"]: row["qty"]} if row["qty"] else {}
-        total = total.plus(Earlier(row["cash"], held))
-    return total
+def _priced(kept: Kept, accounts: list[str], prices: Sequence[asyncpg.Record]) -> Kept:
+    """With the newest prices, which are the last ones, of what has come since."""
+    found = {
+        row["symbol"]: row["exec_price"]
+        for row in prices
+        if row["account"] in accounts and row["symbol"] in kept.since.held
+    }
+    return replace(kept, since=replace(kept.since, prices=found))
 
 
 async def save_bot_limits(pool: Pool, subject: Subject, rules: Iterable[Rule]) -> None:

@@ -40,7 +40,7 @@ from alpha.core.risk import (
     shifted,
 )
 from alpha.ledger.pool import Pool
-from alpha.ledger.risk_journal import RiskEvent, RiskJournal, Stored, read_earlier
+from alpha.ledger.risk_journal import Look, RiskEvent, RiskJournal, Stored, read_earlier
 from alpha.trading.risk_scopes import Picture, Pictures, Scope
 
 log = structlog.get_logger(__name__)
@@ -124,14 +124,21 @@ class PortfolioRisk:
     ) -> None:
         """Asks the ledger for what is from before anchors began, where that is not known. An answer
         counts when it is of all that memory holds: `drained` waits for the ledger of accounts."""
-        for scope in self.unread():
-            before, anchors = self._corrections, scope.anchors
-            if anchors is None or not await drained(scope.accounts):
-                continue
-            earlier = await read_earlier(pool, scope.accounts, scope.bot_id, anchors.began_ms)
-            kept = scope.anchors is not None and scope.anchors.began_ms == anchors.began_ms
-            if kept and self._corrections == before:
-                scope.earlier, scope.reread = earlier, False
+        before = self._corrections
+        unread = [one for one in self.unread() if await drained(one.accounts)]
+        looks = {
+            one.subject.key: Look(one.accounts, one.bot_id, one.anchors.began_ms)
+            for one in unread
+            if one.anchors is not None
+        }
+        answers = dict(zip(looks, await read_earlier(pool, list(looks.values())), strict=True))
+        if self._corrections != before:
+            return
+        for scope in unread:
+            look = looks.get(scope.subject.key)
+            anchors = scope.anchors
+            if look is not None and anchors is not None and anchors.began_ms == look.before_ms:
+                scope.earlier, scope.reread = answers[scope.subject.key], False
                 self._keep(scope)
 
     def _keep(self, scope: Scope) -> None:

@@ -254,3 +254,31 @@ async def test_every_zone_is_told_the_same(pool: Pool) -> None:
         for zone in ("UTC", "Europe/Berlin", "America/New_York", "Pacific/Auckland"):
             await connection.execute(f"SET LOCAL timezone = '{zone}'")
             assert await connection.fetchval(asked) == 95, zone
+
+
+async def test_a_transaction_marks_a_day_once(pool: Pool) -> None:
+    """However much of it is folded anew, and whatever of the transaction is taken back."""
+    now_ms = SystemClock().now_ms()
+    for number in range(40):
+        await Piece(number, 0, 50 + 24 * (number % 2), number, 1).write(pool, now_ms)
+    summaries = Summaries(pool, SystemClock())
+    assert await summaries.close_days()
+    marks = "SELECT count(*), count(DISTINCT day) FROM analytics.rewritten_days"
+    async with pool.acquire() as connection:
+        taken_back = connection.transaction()
+        async with connection.transaction():
+            await taken_back.start()
+            await connection.execute("DELETE FROM trading.completed_trades")
+            await taken_back.rollback()
+            assert tuple(await connection.fetchrow(marks) or ()) == (0, 0)
+            await connection.execute("DELETE FROM trading.completed_trades")
+            for number in range(40):
+                piece = Piece(number, 0, 50 + 24 * (number % 2), number, 2)
+                await piece.write(connection, now_ms)
+            await connection.execute("UPDATE trading.completed_trades SET gross_pnl = 3")
+        assert tuple(await connection.fetchrow(marks) or ()) == (2, 2)
+        await check(pool, WHOLE, now_ms)
+        # The next transaction of the connection makes its own.
+        assert await summaries.close_days()
+        await connection.execute("UPDATE trading.completed_trades SET gross_pnl = 4")
+    await check(pool, WHOLE, now_ms)

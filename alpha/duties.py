@@ -97,7 +97,9 @@ class Duties:
         with suppress(TimeoutError):
             async with asyncio.timeout(END_WITHIN_S):
                 await self.beat(stopped=True)
-                await asyncio.gather(self._recorder.end(why), self._measuring.end())
+                ends = (self._recorder.end(why), self._measuring.end(), self._quality.end())
+                await asyncio.gather(*ends)
+                await self.beat(stopped=True)  # equities beside the balances written just now
                 await self._summaries.finish()
 
     async def beat(self, *, stopped: bool = False) -> None:

@@ -33,6 +33,8 @@ class Outcome:
     fills: int = 0
     sha256: str = ""
     migrated: list[int] = field(default_factory=list)
+    #: whether there was a manifest to compare with
+    compared: bool = False
 
     @property
     def ok(self) -> bool:
@@ -41,6 +43,7 @@ class Outcome:
     def row(self) -> dict[str, object]:
         return {
             "ok": self.ok,
+            "compared": self.compared,
             "executions": self.executions,
             "fills": self.fills,
             "sha256": self.sha256,
@@ -121,7 +124,7 @@ def compare(manifest: Manifest | None, found: VerifyResult, outcome: Outcome) ->
     ]
     if manifest is None:
         return
-    ledger = manifest.ledger
+    outcome.compared, ledger = True, manifest.ledger
     pairs: list[tuple[str, object, object]] = [
         ("executions", ledger.executions, found.executions),
         ("fills", ledger.fills, found.fills),

@@ -150,10 +150,13 @@ async def _dump(
     ]
     if not candles:
         arguments.append(f"--exclude-table-data=trading.{CANDLES}*")
-    command = Command([*arguments, url], secrets)
+    if not (sealing := seal(settings)):
+        # On stdout it would add its table of contents again, and hide that an end was cut off.
+        await run_chain([Command([*arguments, f"--file={path}", url], secrets)])
+        return
     fd = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
     try:
-        await run_chain([command, *seal(settings)], sink=fd)
+        await run_chain([Command([*arguments, url], secrets), *sealing], sink=fd)
     finally:
         os.close(fd)
 

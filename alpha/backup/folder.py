@@ -8,8 +8,8 @@
     restore/    alpha-paper-20261121T140000Z.dump   what a restore has replaced
     redis/      alpha-paper-20261121.rdb            what Redis held
 
-Beside each lies its manifest (`.json`), written last: a file without one is no backup. `latest` in
-a folder links to its newest.
+Beside each lies its manifest (`.json`), written last: one without the other is no backup. `latest`
+in a folder links to its newest.
 """
 
 from __future__ import annotations
@@ -348,7 +348,7 @@ def _read_manifest(path: Path) -> Manifest | None:
 
 def _backup_of(manifest_path: Path) -> Backup | None:
     path = manifest_path.with_suffix("")
-    manifest = _read_manifest(path)
+    manifest = _read_manifest(path) if path.is_file() else None
     return None if manifest is None else Backup(path, manifest)
 
 

@@ -27,12 +27,11 @@ from alpha.backup.programs import (
 from alpha.backup.sealing import unseal
 from alpha.config.settings import BackupSettings
 from alpha.errors import AlphaError
-from alpha.ledger.migrations import LOCK, SCHEMAS
+from alpha.ledger.migrations import LOCK, SCHEMAS, SET_ASIDE
 from alpha.ledger.pool import Connection, connect, server_name
 from alpha.ledger.queries import load
 
 _SQL = load("backup.sql")
-_ASIDE = "_set_aside"
 #: Every database of ours has these.
 _OURS = ("TABLE config schema_migrations", "TABLE trading executions", "TABLE trading accounts")
 
@@ -204,12 +203,12 @@ async def _set_aside(connection: Connection) -> None:
     async with connection.transaction():
         for row in await connection.fetch(_SQL["schemas"], list(SCHEMAS)):
             name = row["nspname"]
-            await connection.execute(f'ALTER SCHEMA "{name}" RENAME TO "{name}{_ASIDE}"')
+            await connection.execute(f'ALTER SCHEMA "{name}" RENAME TO "{name}{SET_ASIDE}"')
 
 
 async def _recover(connection: Connection) -> None:
     """A restore that was killed is undone."""
-    if await connection.fetch(_SQL["set_aside"], [f"{name}{_ASIDE}" for name in SCHEMAS]):
+    if await connection.fetch(_SQL["set_aside"], [f"{name}{SET_ASIDE}" for name in SCHEMAS]):
         await _undo(connection)
 
 
@@ -219,16 +218,21 @@ async def _undo(connection: Connection) -> None:
         for schema in SCHEMAS:
             await connection.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE', timeout=600)
         for name in SCHEMAS:
-            if await connection.fetch(_SQL["set_aside"], [f"{name}{_ASIDE}"]):
-                await connection.execute(f'ALTER SCHEMA "{name}{_ASIDE}" RENAME TO "{name}"')
+            if await connection.fetch(_SQL["set_aside"], [f"{name}{SET_ASIDE}"]):
+                await connection.execute(f'ALTER SCHEMA "{name}{SET_ASIDE}" RENAME TO "{name}"')
 
 
 async def _drop_aside(connection: Connection) -> None:
     async with connection.transaction():
         for name in SCHEMAS:
-            await connection.execute(f'DROP SCHEMA IF EXISTS "{name}{_ASIDE}" CASCADE', timeout=600)
+            await connection.execute(
+                f'DROP SCHEMA IF EXISTS "{name}{SET_ASIDE}" CASCADE', timeout=600
+            )
 
 
-async def is_empty(connection: Connection) -> bool:
-    """Whether there is nothing of ours."""
-    return not await connection.fetch(_SQL["schemas"], list(SCHEMAS))
+async def content_of(connection: Connection) -> str | None:
+    """What is in a database: a ledger, set aside or not, or the name of something that is somebody
+    else's; None for an empty one."""
+    ours = [*SCHEMAS, *(f"{name}{SET_ASIDE}" for name in SCHEMAS)]
+    thing: str | None = await connection.fetchval(_SQL["contents"], ours)
+    return thing

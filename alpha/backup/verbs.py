@@ -17,7 +17,7 @@ from alpha.backup.folder import Backup, BackupFolder, Kind, problem_of, read_fil
 from alpha.backup.programs import with_database
 from alpha.backup.restore import (
     File,
-    is_empty,
+    content_of,
     programs_for,
     read_contents,
     refuse_daemons,
@@ -25,9 +25,9 @@ from alpha.backup.restore import (
 )
 from alpha.clock import Clock, Randomness, iso
 from alpha.config import Config
-from alpha.errors import AlphaError, NotFound
+from alpha.errors import AlphaError, ConfigError, NotFound, TimedOut
 from alpha.ledger.migrations import read_folder
-from alpha.ledger.pool import connect, server_name
+from alpha.ledger.pool import CONNECTION_ERRORS, Connection, connect, server_name
 from alpha.ledger.reader import LedgerReader
 
 
@@ -118,21 +118,16 @@ class Backups:
     async def _make_room(self, dsn: str, file: File, *, force: bool, ours: bool) -> str | None:
         """Raises AlphaError for a database that may not be replaced, and for a file that cannot
         replace it; the name of the backup of what is there."""
-        try:
-            connection = await connect(dsn)
-        except asyncpg.InvalidCatalogNameError:
-            raise NotFound(
-                f"expected a database to restore into, {server_name(dsn)} is not there; create it "
-                f"first (CREATE DATABASE)"
-            ) from None
+        connection = await _connect(dsn)
         try:
             await refuse_daemons(connection, dsn)
-            if await is_empty(connection):
+            if (there := await content_of(connection)) is None:
                 return None
             if not force:
+                would = "replaces a ledger, after a backup of it, and leaves what is not Alpha's"
                 raise AlphaError(
-                    f"expected an empty database, found one with a ledger in {server_name(dsn)}; "
-                    f"nothing was changed: --force replaces it, after a backup of it"
+                    f"expected an empty database, found one with {there} in {server_name(dsn)}; "
+                    f"nothing was changed: --force {would}"
                 )
             # Before the backup, which may take minutes, and would make an older one give way.
             await read_contents(file, await programs_for(connection, file, ours=ours))
@@ -183,3 +178,30 @@ class Backups:
             "fills": rows.get("trading.fills", 0),
             "seconds": {**seconds, "total": round(sum(seconds.values()), 3)},
         }
+
+
+async def _connect(dsn: str) -> Connection:
+    """Raises NotFound where there is no such database, TimedOut where no server answers, and
+    ConfigError for an address or a user that is refused."""
+    try:
+        return await connect(dsn)
+    except asyncpg.InvalidCatalogNameError:
+        raise NotFound(
+            f"expected a database to restore into, {server_name(dsn)} is not there; create it "
+            f"first (CREATE DATABASE)"
+        ) from None
+    except (ValueError, asyncpg.ClientConfigurationError) as error:
+        raise ConfigError(
+            f"expected a PostgreSQL URL, was not readable: {type(error).__name__}; write "
+            f"postgresql://user@host:5432/database"
+        ) from None
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
+        raise ConfigError(
+            f"expected PostgreSQL at {server_name(dsn)} to accept the user, was refused: {error}; "
+            f"correct the URL"
+        ) from None
+    except CONNECTION_ERRORS as error:
+        raise TimedOut(
+            f"expected PostgreSQL at {server_name(dsn)} to answer, was {type(error).__name__}; "
+            f"start it or correct the URL"
+        ) from None

@@ -204,6 +204,8 @@ def _told(found: dict[str, object]) -> str:
         steps,
     ]
     lines += [f"{p['where']}: expected {p['expected']}, found {p['found']}" for p in problems[:20]]
+    if not found["compared"]:
+        lines.append("no manifest beside it: sound in itself, but compared with nothing")
     if found.get("replaced"):
         lines.append(f"what was there is in {found['replaced']}")
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from alpha.config import Config
     from alpha.quality.checks import Finding
     from alpha.quality.system import Answer
+
+#: Characters to a line where nobody looks at a terminal.
+_WIDE = 240
 
 
 def doctor(
@@ -104,4 +108,6 @@ def _print(rows: Sequence[dict[str, object]]) -> None:
         word = "ok" if row["ok"] else str(row.get("level", "wrong")).lower()
         found = "not finished" if row["found"] is None else str(row["found"])
         table.add_row(str(row["check"]), word, found, example, str(row["advice"]))
-    Console(soft_wrap=False, markup=False, highlight=False).print(table)
+    # Ids are there to be copied: a pipe gets them whole.
+    width = None if sys.stdout.isatty() else _WIDE
+    Console(width=width, soft_wrap=False, markup=False, highlight=False).print(table)

@@ -25,6 +25,7 @@ _OTHERS = {
     b"BZh": "a bzip2 file; unpack it first",
     b"\xfd7zXZ": "an xz file; unpack it first",
     b"\x28\xb5\x2f\xfd": "a zstd file; unpack it first",
+    b"\xff\xfe": "UTF-16, as PowerShell's `>` writes; make it with `pg_dump --file=FILE`",
 }
 _NAME = r'(?:"?(\w+)"?\.)?"?(\w+)"?'
 _COPY = re.compile(rf"COPY {_NAME} \(([^)]*)\) FROM stdin;\s*")
@@ -38,8 +39,8 @@ _VALUE = re.compile(
 )
 _ESCAPE = re.compile(r"\\([0-7]{1,3}|x[0-9a-fA-F]{1,2}|.)", re.DOTALL)
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-_HEAD = b"-- PostgreSQL database dump\n"
-_TAIL = b"-- PostgreSQL database dump complete\n"
+_HEAD = b"-- PostgreSQL database dump"
+_TAIL = b"-- PostgreSQL database dump complete"
 _DEFAULT_SCHEMA = "trading"
 
 
@@ -90,8 +91,9 @@ class _Reader:
         is_from_tool, is_whole = False, False
         for raw in self.source:
             self.line += 1
-            is_from_tool = is_from_tool or raw == _HEAD
-            is_whole = is_whole or raw == _TAIL
+            mark = raw.rstrip()  # also where line ends were turned into those of Windows
+            is_from_tool = is_from_tool or mark == _HEAD
+            is_whole = is_whole or mark == _TAIL
             if raw.startswith(b"COPY "):
                 self._copy(self._text(raw))
             elif raw.startswith(b"INSERT INTO "):
@@ -237,7 +239,7 @@ class _Reader:
         try:
             return raw.decode("utf-8")
         except UnicodeDecodeError:
-            raise self._broken("text in UTF-8") from None
+            raise self._broken("text in UTF-8 (pg_dump --encoding=UTF8)") from None
 
     def _broken(self, expected: str) -> Unreadable:
         return Unreadable(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
 from alpha.core.events import PositionSide, Side
+from alpha.imports.rows import BadValue, Damaged, SourceRow, shown
 
 Kind = Literal["momentum", "shortseller", "lxalgo", "platform"]
 #: What may stand in a record: numbers as text, so that no digit is lost.
@@ -114,6 +115,20 @@ def one(
     return Tally(1, quantity or ZERO, net_pnl or ZERO, fees or ZERO)
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The columns of a table that are added up."""
+
+    quantity: str = ""
+    net_pnl: str = ""
+    fees: tuple[str, ...] = ()
+
+    def of(self, row: SourceRow) -> Tally:
+        """The sums of one row, of what can be read in it."""
+        fees = [row.figure(name) or ZERO for name in self.fees]
+        return one(row.figure(self.quantity), row.figure(self.net_pnl), sum(fees, ZERO))
+
+
 @dataclass(slots=True)
 class Found:
     """Every row of the source, accounted for once: it is taken, rejected or left out."""
@@ -150,6 +165,28 @@ class Found:
             *(fill.home for fill in self.fills),
             *(record.home for record in self.records),
         }
+
+    def take(
+        self,
+        rows: Iterable[SourceRow],
+        key: str,
+        figures: Figures,
+        read: Callable[[SourceRow, Tally], None],
+        bot: str | None = None,
+    ) -> None:
+        """Accounts for each row of a dump and has it read. One with a value that says nothing is
+        rejected; Damaged goes up. `key` is the column of its id, `bot` whose rows they are where
+        they do not name it."""
+        for row in rows:
+            tally = figures.of(row)
+            symbol = "" if row.text("symbol") is None else shown(row.text("symbol"))
+            self.saw(row.table, bot or shown(row.text("bot_id")), symbol, tally)
+            try:
+                read(row, tally)
+            except Damaged:
+                raise
+            except BadValue as error:
+                self.reject(row.table, row.place, shown(row.text(key)), error.what, tally)
 
     def saw(self, table: str, bot: str, symbol: str, tally: Tally) -> None:
         self.read.setdefault(table, Tally()).add(tally)

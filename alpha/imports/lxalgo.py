@@ -42,7 +42,7 @@ def read_log(path: Path) -> Log:
         raise NotFound(f"expected a trade log, was no file: {path}")
     raw = path.read_bytes()
     try:
-        document: object = json.loads(raw.decode("utf-8")) if raw.strip() else []
+        document: object = json.loads(raw.decode("utf-8-sig")) if raw.strip() else []
     except json.JSONDecodeError as error:
         raise Unreadable(
             f"{path.name}: expected whole JSON, was cut off or damaged at line {error.lineno} "

@@ -230,17 +230,11 @@ class _Reader:
 
 def _seen(row: SourceRow) -> tuple[Tally, str]:
     """What a row adds up to, as far as it can be read, and its symbol."""
-    figures = []
-    for name in ("quantity", "pnl_usd"):
-        try:
-            figures.append(row.amount_or_none(name))
-        except BadValue:
-            figures.append(None)
     try:
         symbol = row.symbol() if "symbol" in row.values else ""
     except BadValue:
         symbol = "?"
-    return one(*figures), symbol
+    return one(row.figure("quantity"), row.figure("pnl_usd")), symbol
 
 
 def _side(row: SourceRow) -> PositionSide:

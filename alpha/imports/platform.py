@@ -17,10 +17,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Literal
 
 from alpha.core.events import PositionSide, Side
-from alpha.imports.found import Fill, Found, Home, Plain, Record, Tally, Trade, one
+from alpha.imports.found import ZERO, Figures, Fill, Found, Home, Plain, Record, Tally, Trade
 from alpha.imports.homes import Homes
 from alpha.imports.rows import SourceRow, Tables, ms, shown
 from alpha.imports.words import EXTERNAL, is_test, reason_of, word_of
@@ -55,6 +56,9 @@ NO_BOT = "its bot is not in the settings"
 _MAPPED = re.compile(r".+_[A-Z0-9]+_[0-9]{9,}")
 _SHORTSELLERS = frozenset({"BTCUSDT", "ETHUSDT", "SOLUSDT"})
 _UNKNOWN = "unknown"
+_SAME_KEY = "the same key as a row before"
+_FILL_FIGURES = Figures("exec_qty", fees=("commission",))
+_TRADE_FIGURES = Figures("entry_qty", "net_pnl", ("entry_commission", "exit_commission"))
 _TWIN_WITHIN = timedelta(seconds=5)
 _NO_HOLD = timedelta(seconds=1)
 
@@ -68,11 +72,10 @@ def read_platform(tables: Tables, homes: Homes, mode: Mode) -> Found:
         tables.expect("a database of the earlier platform", {TRADES: _TRADE_COLUMNS})
     found = Found("platform")
     owners = _Owners(homes, mode, _modes(tables.rows[BOTS]))
-    for row in tables.rows[BOTS]:
-        _bot(row, owners, found)
+    found.take(tables.rows[BOTS], "bot_id", Figures(), partial(_bot, owners, found))
     _Fills(owners, found).take(tables.rows[FILLS])
-    for row in tables.rows.get(TRADES, ()):
-        _trade(row, owners, found)
+    trades = tables.rows.get(TRADES, ())
+    found.take(trades, "trade_id", _TRADE_FIGURES, partial(_trade, owners, found))
     odd = sum(
         trade.gross_pnl is not None
         and trade.gross_pnl - trade.entry_fee - trade.exit_fee != trade.net_pnl
@@ -92,7 +95,7 @@ def read_platform(tables: Tables, homes: Homes, mode: Mode) -> Found:
 
 def _modes(rows: Iterable[SourceRow]) -> dict[str, str]:
     """In which mode each bot traded, as far as the source says."""
-    return {row.word("bot_id"): word_of(row.text("deployment_mode")) for row in rows}
+    return {row.text("bot_id") or "": word_of(row.text("deployment_mode")) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,24 +121,24 @@ def is_others(bot: str, symbol: str) -> bool:
     return bot.startswith("shortseller") and symbol not in _SHORTSELLERS
 
 
-def _bot(row: SourceRow, owners: _Owners, found: Found) -> None:
+def _bot(owners: _Owners, found: Found, row: SourceRow, tally: Tally) -> None:
     """Its capital and equity as the platform knew them; the registry keeps its own."""
     bot_id = row.word("bot_id")
-    found.saw(BOTS, bot_id, "", one())
     home = owners.of(bot_id)
     if is_test(bot_id):
-        found.leave_out(BOTS, TEST, one())
+        found.leave_out(BOTS, TEST, tally)
     elif isinstance(home, str):
-        found.reject(BOTS, row.place, shown(bot_id), home, one())
-    elif not found.is_first(BOTS, bot_id):
-        found.reject(BOTS, row.place, shown(bot_id), "the same key as a row before", one())
+        found.reject(BOTS, row.place, shown(bot_id), home, tally)
     else:
         money = ("initial_capital", "current_equity")
         values: dict[str, Plain] = {"bot_id": bot_id}
         values |= {name: _plain(row.amount_or_none(name)) for name in money}
         created = row.moment_or_none("created_at")
         at_ms = ms(created) if created else None
-        found.records.append(Record("bots", bot_id, home, None, at_ms, values))
+        if found.is_first(BOTS, bot_id):
+            found.records.append(Record("bots", bot_id, home, None, at_ms, values))
+        else:
+            found.reject(BOTS, row.place, shown(bot_id), _SAME_KEY, tally)
 
 
 def _plain(value: Decimal | None) -> str | None:
@@ -162,10 +165,7 @@ class _Row:
     client_order_id: str | None
     reason: str | None
     is_test: bool
-
-    @property
-    def tally(self) -> Tally:
-        return one(self.qty, None, self.fee)
+    tally: Tally
 
     @property
     def is_funding(self) -> bool:
@@ -183,15 +183,18 @@ class _Fills:
     found: Found
 
     def take(self, source: Iterable[SourceRow]) -> None:
-        rows = []
-        for row in map(_fill_row, source):
-            self.found.saw(FILLS, row.bot, row.symbol, row.tally)
+        rows: list[_Row] = []
+
+        def read(given: SourceRow, tally: Tally) -> None:
+            row = _fill_row(given, tally)
             if row.is_test:
-                self.found.leave_out(FILLS, TEST, row.tally)
+                self.found.leave_out(FILLS, TEST, tally)
             elif row.is_funding:
-                self.found.leave_out(FILLS, FUNDING, row.tally)
+                self.found.leave_out(FILLS, FUNDING, tally)
             else:
                 rows.append(row)
+
+        self.found.take(source, "id", _FILL_FIGURES, read)
         reported = _Reported([row for row in rows if not row.is_bots_own])
         for row in rows:
             if row.is_bots_own and reported.has(row):
@@ -212,8 +215,7 @@ class _Fills:
             why = "expected a quantity and a price above 0"
             self.found.reject(FILLS, row.place, row.key, why, row.tally)
         elif not self.found.is_first(FILLS, row.key):
-            why = "the same key as a row before"
-            self.found.reject(FILLS, row.place, row.key, why, row.tally)
+            self.found.reject(FILLS, row.place, row.key, _SAME_KEY, row.tally)
         else:
             quality: Literal["exchange", "estimated"]
             quality = "estimated" if row.is_bots_own else "exchange"
@@ -240,7 +242,7 @@ def _owner_of(symbol: str) -> str:
     return "shortseller" if symbol in _SHORTSELLERS else "lxalgo"
 
 
-def _fill_row(row: SourceRow) -> _Row:
+def _fill_row(row: SourceRow, tally: Tally) -> _Row:
     return _Row(
         place=row.place,
         key=row.word("id"),
@@ -257,14 +259,16 @@ def _fill_row(row: SourceRow) -> _Row:
         is_test=any(
             is_test(row.text(name)) for name in ("bot_id", "client_order_id", "close_reason")
         ),
+        tally=tally,
     )
 
 
 def _side(row: SourceRow, column: str) -> Side:
-    value = row.need(column)
-    if value == "Buy":
+    """The platform's bots wrote `buy` where the exchange says `Buy`."""
+    value = word_of(row.text(column))
+    if value == "buy":
         return "Buy"
-    if value == "Sell":
+    if value == "sell":
         return "Sell"
     raise row.bad(column, "Buy or Sell")
 
@@ -294,57 +298,55 @@ class _Reported:
 # -- round trips ----------------------------------------------------------------------------------
 
 
-def _trade(row: SourceRow, owners: _Owners, found: Found) -> None:
+def _trade(owners: _Owners, found: Found, row: SourceRow, tally: Tally) -> None:
     key, bot_id, symbol = row.word("trade_id"), row.word("bot_id"), row.symbol()
-    fees = [row.amount_or_none(f"{leg}_commission") or Decimal(0) for leg in ("entry", "exit")]
-    quantity, net_pnl = row.amount("entry_qty"), row.amount("net_pnl")
-    tally = one(quantity, net_pnl, sum(fees, Decimal(0)))
-    found.saw(TRADES, bot_id, symbol, tally)
-    home = owners.of(bot_id, symbol)
-    entered, left = row.moment("entry_time"), row.moment("exit_time")
-    why = None
     if any(is_test(text) for text in (bot_id, row.text("entry_reason"), row.text("exit_reason"))):
         found.leave_out(TRADES, TEST, tally)
         return
-    if key.startswith(f"{bot_id}:"):
-        why = BY_HAND
-    elif isinstance(home, str):
-        why = home
-    elif quantity <= 0:
-        why = "expected a quantity above 0"
-    elif left < entered:
-        why = "expected an exit after the entry"
-    elif not found.is_first(TRADES, key):
-        why = "the same key as a row before"
-    if why is not None or isinstance(home, str):
-        found.reject(TRADES, row.place, shown(key), why or NO_BOT, tally)
+    home = owners.of(bot_id, symbol)
+    if key.startswith(f"{bot_id}:") or isinstance(home, str):
+        why = BY_HAND if key.startswith(f"{bot_id}:") else str(home)
+        found.reject(TRADES, row.place, shown(key), why, tally)
         return
-    if is_others(bot_id, symbol):
-        found.moved += 1
+    entered, left = row.moment("entry_time"), row.moment("exit_time")
+    trade = _round_trip(row, key, home, entered, left)
+    if any((value or ZERO) <= 0 for value in (trade.quantity, trade.entry_price, trade.exit_price)):
+        why = "expected a quantity and prices above 0"
+        found.reject(TRADES, row.place, shown(key), why, tally)
+    elif left < entered:
+        found.reject(TRADES, row.place, shown(key), "expected an exit after the entry", tally)
+    elif not found.is_first(TRADES, key):
+        found.reject(TRADES, row.place, shown(key), _SAME_KEY, tally)
+    else:
+        found.trades.append(trade)
+        found.moved += is_others(bot_id, symbol)
+
+
+def _round_trip(row: SourceRow, key: str, home: Home, entered: datetime, left: datetime) -> Trade:
     is_mapped = _MAPPED.fullmatch(key) is not None
+    entry_fee, exit_fee = (row.amount_or_none(f"{leg}_commission") for leg in ("entry", "exit"))
+    fees, net_pnl = (entry_fee or ZERO) + (exit_fee or ZERO), row.amount("net_pnl")
     gross, percent = row.amount_or_none("gross_pnl"), row.share_or_none("pnl_pct")
-    found.trades.append(
-        Trade(
-            source_id=key,
-            home=home,
-            symbol=symbol,
-            side=_position_side(_side(row, "entry_side"), turned=is_mapped),
-            quantity=quantity,
-            entry_price=row.amount("entry_price"),
-            exit_price=row.amount("exit_price"),
-            entry_ms=None if left - entered <= _NO_HOLD else ms(entered),
-            exit_ms=ms(left),
-            entry_reason=reason_of(row.text("entry_reason")),
-            exit_reason=reason_of(row.text("exit_reason")) or EXTERNAL,
-            gross_pnl=net_pnl + sum(fees, Decimal(0)) if gross is None else gross,
-            net_pnl=net_pnl,
-            pnl_pct=None if percent is None else percent / 100,
-            quality="entry_time_approx" if is_mapped else "estimated",
-            entry_fee=fees[0],
-            exit_fee=fees[1],
-            entry_order_id=None if is_mapped else row.word_or_none("entry_order_id"),
-            exit_order_id=row.word_or_none("exit_order_id"),
-        )
+    return Trade(
+        source_id=key,
+        home=home,
+        symbol=row.symbol(),
+        side=_position_side(_side(row, "entry_side"), turned=is_mapped),
+        quantity=row.amount("entry_qty"),
+        entry_price=row.amount("entry_price"),
+        exit_price=row.amount("exit_price"),
+        entry_ms=None if left - entered <= _NO_HOLD else ms(entered),
+        exit_ms=ms(left),
+        entry_reason=reason_of(row.text("entry_reason")),
+        exit_reason=reason_of(row.text("exit_reason")) or EXTERNAL,
+        gross_pnl=net_pnl + fees if gross is None else gross,
+        net_pnl=net_pnl,
+        pnl_pct=None if percent is None else percent / 100,
+        quality="entry_time_approx" if is_mapped else "estimated",
+        entry_fee=entry_fee or ZERO,
+        exit_fee=exit_fee or ZERO,
+        entry_order_id=None if is_mapped else row.word_or_none("entry_order_id"),
+        exit_order_id=row.word_or_none("exit_order_id"),
     )
 
 

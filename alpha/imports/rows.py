@@ -16,8 +16,8 @@ _TOO_LARGE = Decimal(10) ** 15
 _LARGEST_SHARE = Decimal(10) ** 6
 _SYMBOL = re.compile(r"[A-Z0-9]{2,30}")
 _WORD = re.compile(r"[\x21-\x7e]{1,120}")
-#: How much of an unreadable value a message shows.
-_SHOWN = 24
+#: How much of an unreadable value a message shows: less than any key.
+_SHOWN = 12
 
 
 class Unreadable(AlphaError):
@@ -25,11 +25,16 @@ class Unreadable(AlphaError):
 
 
 class BadValue(Unreadable):
-    """A value that cannot be what its column holds. `what` says it without the place."""
+    """A value that its column may hold, but that says nothing: NULL, NaN, another word. `what`
+    says it without the place."""
 
     def __init__(self, where: str, what: str) -> None:
         super().__init__(f"{where}: {what}; nothing was changed")
         self.what = what
+
+
+class Damaged(BadValue):
+    """A value that its column can never have held: it is the source that is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +57,43 @@ class SourceRow:
 
     def bad(self, column: str, expected: str) -> BadValue:
         """Never shows more than the beginning of a value: sources hold what is not ours."""
+        return BadValue(f"{self.table} {self.place}", self._unlike(column, expected))
+
+    def damaged(self, column: str, expected: str) -> Damaged:
+        return Damaged(f"{self.table} {self.place}", self._unlike(column, expected))
+
+    def _unlike(self, column: str, expected: str) -> str:
         value = self.values.get(column)
         shown = "nothing" if value is None else repr(value[:_SHOWN])
-        return BadValue(
-            f"{self.table} {self.place}", f"expected {expected} as {column}, was {shown}"
-        )
+        return f"expected {expected} as {column}, was {shown}"
 
     def amount(self, column: str) -> Decimal:
-        """A number, to twelve digits. Raises BadValue."""
+        """A number, to twelve digits. Raises BadValue, and Damaged for what is no number or too
+        large."""
         value = self.need(column)
         try:
             number = Decimal(value.strip())
         except InvalidOperation:
-            raise self.bad(column, "a number") from None
+            raise self.damaged(column, "a number") from None
+        if number.is_nan():
+            raise self.bad(column, "a number")
         if not number.is_finite() or abs(number) >= _TOO_LARGE:
-            raise self.bad(column, "a number below 1e15")
+            raise self.damaged(column, "a number below 1e15")
         return number.quantize(_QUANTUM)
 
     def share_or_none(self, column: str) -> Decimal | None:
         """A fraction, or a percentage, that a column for fractions can hold."""
         found = self.amount_or_none(column)
         if found is not None and abs(found) >= _LARGEST_SHARE:
-            raise self.bad(column, "a share below 1e6")
+            raise self.damaged(column, "a share below 1e6")
         return found
+
+    def figure(self, column: str) -> Decimal | None:
+        """A number for a sum; None where none can be read."""
+        try:
+            return self.amount_or_none(column)
+        except BadValue:
+            return None
 
     def amount_or_none(self, column: str) -> Decimal | None:
         return None if self.values.get(column) in (None, "") else self.amount(column)
@@ -96,11 +115,15 @@ class SourceRow:
         return None if self.values.get(column) in (None, "") else self.word(column)
 
     def written(self, column: str) -> datetime:
-        """A time as it is written: naive where it names no offset. Raises BadValue."""
+        """A time as it is written: naive where it names no offset. Raises BadValue, and Damaged
+        for what is no time."""
+        value = self.need(column).strip()
+        if value.lstrip("-") == "infinity":
+            raise self.bad(column, "a time")
         try:
-            found = datetime.fromisoformat(self.need(column).strip())
+            found = datetime.fromisoformat(value)
         except ValueError:
-            raise self.bad(column, "a time") from None
+            raise self.damaged(column, "a time") from None
         if not 2000 <= found.year <= 2100:
             raise self.bad(column, "a time after the year 2000")
         return found

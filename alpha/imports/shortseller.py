@@ -12,7 +12,7 @@ from decimal import Decimal
 from alpha.core.events import Execution, Side
 from alpha.core.lots import BotLots, Touched
 from alpha.core.records import RoundTrip
-from alpha.imports.found import ZERO, Fill, Found, Home, Plain, Record, Tally, Trade, one
+from alpha.imports.found import ZERO, Figures, Fill, Found, Home, Plain, Record, Tally, Trade, one
 from alpha.imports.known import Known
 from alpha.imports.rows import SourceRow, Tables, ms, shown
 from alpha.imports.words import reason_of, word_of
@@ -42,15 +42,22 @@ _FIGURES = {
     SIGNALS: ("strength", "price"),
 }
 _SIGNALS = frozenset({"long", "short", "close"})
+_ORDER_FIGURES = Figures("quantity", "pnl", ("fees",))
 
 
 def read_shortseller(tables: Tables, home: Home, known: Known) -> Found:
     """Raises Unreadable for another database, or a value that its column cannot hold."""
     tables.expect("ShortSeller's database", _NEEDED)
     found = Found("shortseller")
-    orders = [
-        order for row in tables.rows[ORDERS] if (order := _order(row, home, found)) is not None
-    ]
+    orders: list[_Order] = []
+
+    def read_order(row: SourceRow, tally: Tally) -> None:
+        orders.extend(_order(row, found, tally))
+
+    def read_record(row: SourceRow, _: Tally) -> None:
+        _record(row, home, orders, found)
+
+    found.take(tables.rows[ORDERS], "id", _ORDER_FIGURES, read_order, home.bot_id)
     orders.sort(key=lambda order: (order.time, order.number))
     books: dict[str, _Shorts] = {}
     for order in orders:
@@ -59,8 +66,8 @@ def read_shortseller(tables: Tables, home: Home, known: Known) -> Found:
     for book in books.values():
         book.finish(known, found)
     for table in (SIGNALS, POSITIONS, BALANCES, DAYS):
-        for row in tables.rows.get(table, ()):
-            _record(row, home, orders, found)
+        key = "date" if table == DAYS else "id"
+        found.take(tables.rows.get(table, ()), key, Figures(), read_record, home.bot_id)
     for table, count in sorted(tables.counts.items()):
         if table not in WANTED and count:
             why = "candles: see `alpha data import`" if "market_data" in table else "not imported"
@@ -99,10 +106,6 @@ class _Order:
     @property
     def key(self) -> str:
         return str(self.number)
-
-    @property
-    def tally(self) -> Tally:
-        return one(self.qty, self.pnl, self.fee)
 
     def fill(self, home: Home) -> Fill:
         return Fill(
@@ -148,17 +151,17 @@ class _Order:
         )
 
 
-def _order(row: SourceRow, home: Home, found: Found) -> _Order | None:
-    """None for one that was not executed, or cannot have been."""
+def _order(row: SourceRow, found: Found, tally: Tally) -> list[_Order]:
+    """Nothing for one that was not executed, or cannot have been."""
     number, symbol = row.word("id"), row.symbol()
     if not number.isdecimal():
         raise row.bad("id", "a whole number")
     qty, fee = row.amount("quantity"), row.amount_or_none("fees") or ZERO
     pnl, status = row.amount_or_none("pnl"), word_of(row.text("status"))
-    tally = one(qty, pnl, fee)
-    found.saw(ORDERS, home.bot_id, symbol, tally)
     order_id, price = row.word("order_id"), row.amount_or_none("price") or ZERO
     side = word_of(row.text("side"))
+    executed = row.moment_or_none("executed_at") or row.moment("timestamp")
+    exchange_order_id = row.word_or_none("exchange_order_id")
     why = None
     if status not in _DONE:
         why = f"not executed: its status is {status[:20] or 'unknown'}"
@@ -170,9 +173,8 @@ def _order(row: SourceRow, home: Home, found: Found) -> _Order | None:
         why = "the same key as a row before"
     if why is not None:
         found.reject(ORDERS, row.place, shown(number), why, tally)
-        return None
-    executed = row.moment_or_none("executed_at") or row.moment("timestamp")
-    return _Order(
+        return []
+    order = _Order(
         place=row.place,
         number=int(number),
         symbol=symbol,
@@ -182,10 +184,11 @@ def _order(row: SourceRow, home: Home, found: Found) -> _Order | None:
         fee=fee,
         pnl=pnl,
         order_id=order_id,
-        exchange_order_id=row.word_or_none("exchange_order_id"),
+        exchange_order_id=exchange_order_id,
         reason=_strategy(row.text("strategy")) if side == "sell" else None,
         time=executed,
     )
+    return [order]
 
 
 def _strategy(text: str | None) -> str | None:
@@ -258,11 +261,7 @@ class _Shorts:
 
 def _record(row: SourceRow, home: Home, orders: Sequence[_Order], found: Found) -> None:
     symbol = row.symbol() if row.table in (SIGNALS, POSITIONS) else None
-    found.saw(row.table, home.bot_id, symbol or "", one())
     key = row.word("date" if row.table == DAYS else "id")
-    if not found.is_first(row.table, key):
-        found.reject(row.table, row.place, shown(key), "the same key as a row before", one())
-        return
     column = {POSITIONS: "opened_at", DAYS: "date"}.get(row.table, "timestamp")
     at = row.moment_or_none(column)
     values: dict[str, Plain] = {}
@@ -278,6 +277,9 @@ def _record(row: SourceRow, home: Home, orders: Sequence[_Order], found: Found) 
         values["side"] = side if side in ("long", "short") else None
         values["status"] = status if status in ("open", "closed") else None
         values["closed_ms"] = None if closed is None else ms(closed)
+    if not found.is_first(row.table, key):
+        found.reject(row.table, row.place, shown(key), "the same key as a row before", one())
+        return
     table = row.table.partition(".")[2]
     found.records.append(Record(table, key, home, symbol, ms(at) if at else None, values))
 

@@ -30,6 +30,18 @@ SELECT min(applied_at) FROM config.schema_migrations;
 -- Schemas that a restore has put aside and that are still there: it was cut off.
 SELECT nspname FROM pg_namespace WHERE nspname = ANY ($1::text[]) ORDER BY nspname;
 
+-- name: contents
+-- One thing that is in a database, unless it has come with an extension. $1: schemas of ours.
+SELECT CASE WHEN n.nspname = ANY ($1::text[]) THEN 'a ledger'
+            ELSE format('%s.%s', n.nspname, c.relname) END AS thing
+  FROM pg_namespace n
+  LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                      AND d.objid = c.oid AND d.deptype = 'e')
+ WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+   AND (n.nspname = ANY ($1) OR c.oid IS NOT NULL)
+ ORDER BY n.nspname <> ALL ($1), 1 LIMIT 1;
+
 -- name: old_scratch
 -- Scratch databases, whose names tell when (Unix seconds) they were made, of a day ago.
 SELECT datname FROM pg_database

@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 _NAME = re.compile(r"^(\d{4})_([a-z0-9_]+)\.sql$")
 #: Everything of ours in a database; what else is there is somebody else's.
 SCHEMAS = ("trading", "analytics", "config", "audit")
+#: What a restore that is under way, or was cut off, has appended to the names of the old ones.
+SET_ASIDE = "_set_aside"
 #: A migration may rewrite the largest table.
 _WITHIN_S = 3600.0
 #: Who migrates, or replaces the database, holds this advisory lock.
@@ -162,6 +164,7 @@ async def _apply(
 ) -> Applied | None:
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1::bigint)", LOCK)
+        await _refuse_halves(connection)
         await connection.execute(_BOOKKEEPING)
         applied = await _applied(connection)
         _refuse_changed(migrations, applied)
@@ -186,6 +189,20 @@ async def _apply(
             duration,
         )
     return Applied(migration.version, migration.name, migration.checksum, int(applied_ms), duration)
+
+
+async def _refuse_halves(connection: Connection) -> None:
+    """A ledger that a restore has put aside when it was cut off is still the ledger: nobody may
+    begin a new one beside it. Restores hold the lock, so none is under way."""
+    aside = [f"{name}{SET_ASIDE}" for name in SCHEMAS]
+    found = await connection.fetchval(
+        "SELECT min(nspname::text) FROM pg_namespace WHERE nspname = ANY ($1::text[])", aside
+    )
+    if found is not None:
+        raise NeedsOperator(
+            f"expected a whole database, found schema {found}: a restore was cut off; nothing is "
+            f"lost, run `alpha backup restore NAME --force` again: it begins with undoing that"
+        )
 
 
 async def _applied(connection: Connection) -> dict[int, Applied]:

@@ -89,6 +89,7 @@ class MarketArchive:
         self._is_busy = is_busy
         self._is_away = is_away
         self._waiting: deque[tuple[Bar, str]] = deque()
+        self._under_way = 0
         self._filled = asyncio.Event()
         self._gauges: dict[Key, Gauge] = {}
         self._months: set[int] = set()
@@ -97,7 +98,8 @@ class MarketArchive:
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        """How many are not in the database yet."""
+        return len(self._waiting) + self._under_way
 
     def keep(self, bars: Sequence[Bar], source: str) -> None:
         """Closed bars of one series, ascending; `source` is `stream` or `rest`."""
@@ -114,8 +116,10 @@ class MarketArchive:
             await self._filled.wait()
             self._filled.clear()
             while rows := self._next_rows():
+                self._under_way = len(rows)
                 await self._step_aside()
                 await self._write(rows)
+                self._under_way = 0
 
     # -- inside -------------------------------------------------------------------------------
 

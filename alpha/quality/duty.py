@@ -25,7 +25,7 @@ EVENT = "DATA_QUALITY"
 EVERY_S = 3600.0
 #: After the duties of the full hour.
 OFFSET_S = 600.0
-SPANS_EVERY_S = 300.0
+SPANS_EVERY_S = 60.0
 #: What is looked at again each time, and at the first time, in the exchange's time.
 OVERLAP_MS = 3_600_000
 FIRST_MS = 86_400_000
@@ -63,6 +63,10 @@ class QualityDuty:
 
     async def save_spans(self) -> None:
         await self._spans.save(self._keep_short_days)
+
+    async def end(self) -> None:
+        """What a clean stop leaves behind: which candles are to be there."""
+        await self._spans.finish(self._keep_short_days)
 
     async def look(self) -> None:
         """Checks what has happened since the last time."""

@@ -49,3 +49,9 @@ class Spans:
             log.debug("spans_not_written", error=type(error).__name__)
             return
         self._before = dict(self._handed() or {})
+
+    async def finish(self, keep_short_days: int) -> None:
+        """The last turn, when nothing is handed on any more: all of it is in the database unless
+        candles wait."""
+        self._before = dict(self._handed() or {})
+        await self.save(keep_short_days)

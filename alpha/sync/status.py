@@ -7,6 +7,7 @@ import json
 import asyncpg
 
 from alpha.clock import iso
+from alpha.errors import NotFound
 from alpha.ledger.pool import Pool
 from alpha.ledger.queries import load
 from alpha.ledger.stored import trimmed
@@ -16,8 +17,14 @@ Row = dict[str, object]
 
 async def sync_rows(pool: Pool, account: str | None, now_ms: int) -> list[Row]:
     """One row per account that the database knows: `last_success`, `success_age_s` (wall time),
-    `running`, `watermarks`, the newest `runs` of each kind, `control_totals`, `audit`."""
+    `running`, `watermarks`, the newest `runs` of each kind, `control_totals`, `audit`. Raises
+    NotFound for an unknown account."""
     sql = load("syncs.sql")
+    names = [row["account"] for row in await pool.fetch(load("reads.sql")["accounts"])]
+    if account is not None and account not in names:
+        raise NotFound(
+            f"expected one of the accounts {', '.join(names) or 'none yet'}, was {account!r}"
+        )
 
     async def by_account(name: str) -> dict[str, list[asyncpg.Record]]:
         found: dict[str, list[asyncpg.Record]] = {}
@@ -28,9 +35,8 @@ async def sync_rows(pool: Pool, account: str | None, now_ms: int) -> list[Row]:
     runs, marks = await by_account("runs"), await by_account("watermarks")
     sums, differing = await by_account("total_sums"), await by_account("differing_totals")
     audits, successes = await by_account("newest_audits"), await by_account("last_successes")
-    names = await pool.fetch(load("reads.sql")["accounts"])
     rows = []
-    for name in [row["account"] for row in names if account in (None, row["account"])]:
+    for name in names if account is None else [account]:
         last = successes[name][0]["at"] if name in successes else None
         rows.append(
             {

@@ -36,6 +36,7 @@ async def test_a_trading_daemon_syncs_and_its_cash_agrees(server_folder: Path) -
         assert back.returncode == 0 and "backfill completed" in back.stdout, back.stderr
         assert site.ask("sync", "backfill", "--months", "25").returncode == 2
         assert site.ask("sync", "run", "--account", "nobody").returncode == 2
+        assert site.ask("sync", "status", "--account", "nobody").returncode == 2
         assert site.stop(daemon) == 0
         assert not [line for line in site.log.splitlines() if "wallet_differs" in line]
         shown = site.json("sync", "status")

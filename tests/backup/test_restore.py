@@ -17,9 +17,11 @@ from alpha.backup.restore import File, replace
 from alpha.backup.scratch import scratch
 from alpha.clock import SystemClock, SystemRandomness
 from alpha.config.settings import BackupSettings
-from alpha.errors import AlphaError, NotFound
+from alpha.errors import AlphaError, ConfigError, NeedsOperator, NotFound, TimedOut
+from alpha.ledger.migrations import SCHEMAS, migrate
 from alpha.ledger.verify import verify
 from tests.backup.conftest import FILLS, backups_of, execute, fetchval
+from tests.conftest import ROOT
 
 ONE_MORE = (
     "INSERT INTO audit.system_events (event_type, event_level, message) "
@@ -197,6 +199,63 @@ async def test_a_restore_that_was_killed_is_undone_by_the_next(
     assert found["ok"] is True
     left = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE '%set_aside'"
     assert await fetchval(ledger_dsn, left) == 0
+
+
+async def test_nothing_begins_beside_a_restore_that_was_cut_off(ledger_dsn: str) -> None:
+    for schema in SCHEMAS:
+        await execute(ledger_dsn, f"ALTER SCHEMA {schema} RENAME TO {schema}_set_aside")
+    with pytest.raises(NeedsOperator, match=r"restore was cut off.*alpha backup restore"):
+        await migrate(ledger_dsn, ROOT / "migrations")
+    assert await fetchval(ledger_dsn, "SELECT to_regnamespace('config') IS NULL") is True
+
+
+async def test_a_database_of_others_is_not_empty(
+    ledger_dsn: str, empty_dsn: str, tmp_path: Path
+) -> None:
+    backup = await backups_of(ledger_dsn, tmp_path).create()
+    await execute(
+        empty_dsn, "CREATE TABLE customers (id integer); INSERT INTO customers VALUES (1)"
+    )
+    backups = backups_of(empty_dsn, tmp_path)
+    with pytest.raises(AlphaError, match=r"empty database.*public.customers.*--force"):
+        await backups.restore(backup.name)
+    assert await fetchval(empty_dsn, "SELECT to_regnamespace('trading') IS NULL") is True
+    found = await backups.restore(backup.name, force=True)
+    assert found["ok"] is True and found["replaced"] is None
+    assert await fetchval(empty_dsn, "SELECT count(*) FROM customers") == 1
+
+
+async def test_a_file_without_its_end_or_its_manifest(
+    ledger_dsn: str, empty_dsn: str, tmp_path: Path
+) -> None:
+    backups = backups_of(ledger_dsn, tmp_path)
+    backup = await backups.create()
+    alone, cut = tmp_path / "alone.dump", tmp_path / "cut.dump"
+    whole = backup.path.read_bytes()
+    alone.write_bytes(whole)
+    cut.write_bytes(whole[:-100])
+    with pytest.raises(AlphaError, match="nothing was changed"):
+        await backups_of(empty_dsn, tmp_path).restore(str(cut))
+    assert await fetchval(empty_dsn, "SELECT to_regnamespace('trading') IS NULL") is True
+    found = await backups_of(empty_dsn, tmp_path).restore(str(alone))
+    assert (found["ok"], found["compared"]) == (True, False)
+    assert (await backups.verify(backup.name))["compared"] is True
+    # A manifest whose file has gone is no backup: the one before it counts.
+    later = await backups.create()
+    later.path.unlink()
+    assert backups.folder.find("latest").name == backup.name
+
+
+async def test_a_server_that_does_not_answer_is_named(ledger_dsn: str, tmp_path: Path) -> None:
+    backups = backups_of(ledger_dsn, tmp_path)
+    backup = await backups.create()
+    for url, error, words in (
+        ("postgresql://u:hidden@127.0.0.1:1/x", TimedOut, r"127.0.0.1:1.*correct the URL"),
+        ("postgresql://127.0.0.1:port/x", ConfigError, "expected a PostgreSQL URL"),
+    ):
+        with pytest.raises(error, match=words) as refused:
+            await backups.restore(backup.name, into=url)
+        assert "hidden" not in str(refused.value)
 
 
 async def test_an_empty_database_has_nothing_to_back_up(empty_dsn: str, tmp_path: Path) -> None:

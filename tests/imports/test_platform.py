@@ -17,7 +17,7 @@ from alpha.clock import SystemClock
 from alpha.config import load
 from alpha.control.importing import Importer
 from tests.imports.conftest import Run
-from tests.imports.old_platform import ERROR, KEY_ID, Dump, bots, trades
+from tests.imports.old_platform import ERROR, KEY_ID, Dump, bots, fills, trades
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
 
@@ -233,6 +233,7 @@ def without_fills(text: str) -> str:
 DAMAGES: tuple[tuple[Callable[[str], str], tuple[str, ...]], ...] = (
     (cut_in_a_row, ("line ", "cut off")),
     (cut_between_tables, ("line ", "cut off")),
+    (lambda text: cut_between_tables(text).replace("\n", "\r\n"), ("line ", "cut off")),
     (with_a_value_less, ("line ", "expected 12 values, was 11")),
     (with_a_word_as_price, ("line ", "a number as exec_price, was 'sixty'")),
     (with_a_share_that_no_column_holds, ("line ", "a share below 1e6 as pnl_pct")),
@@ -255,6 +256,55 @@ def test_damaged_and_foreign_dumps_change_nothing(
     assert everything() == before
 
 
+def test_rows_that_say_nothing_are_rejected_and_the_others_come(
+    run: Run, ask: Ask, tmp_path: Path
+) -> None:
+    """What a column may hold spoils its own row only."""
+    good_fill, good_trade = fills()[4], trades()[0]
+    spoilt_fills: tuple[dict[str, str | None], ...] = (
+        {"exec_price": "NaN"},
+        {"exec_qty": None},
+        {"side": "Hold"},
+        {"symbol": "doge/usdt"},
+        {"bot_id": ""},
+        {"exec_time": "infinity"},
+    )
+    spoilt_trades: tuple[dict[str, str | None], ...] = (
+        {"net_pnl": "NaN"},
+        {"entry_side": "long"},
+        {"exit_price": None},
+        {"entry_price": "0"},
+    )
+    dump = Dump()
+    dump.tables["fills"] = [
+        {**good_fill, "side": "buy"},
+        *({**good_fill, "id": f"{90 + n}", **bad} for n, bad in enumerate(spoilt_fills)),
+    ]
+    dump.tables["completed_trades"] = [
+        good_trade,
+        *(
+            {**good_trade, "trade_id": f"{n}{good_trade['trade_id']}", **bad}
+            for n, bad in enumerate(spoilt_trades)
+        ),
+    ]
+    file = tmp_path / "nasty.sql"
+    file.write_text(dump.text(), encoding="utf-8")
+    report: Any = run("platform", str(file))
+    assert report["imported"]["fills"]["rows"] == report["imported"]["trades"]["rows"] == 1
+    assert ask("SELECT side FROM trading.imported_fills") == [("Buy",)]
+    reasons = {row["key"]: row["reason"] for row in report["rejected"]}
+    assert len(reasons) == len(report["rejected"]) == len(spoilt_fills) + len(spoilt_trades)
+    assert reasons["90"] == "expected a number as exec_price, was 'NaN'"
+    assert reasons["91"] == "expected a value as exec_qty, was nothing"
+    assert reasons["92"] == "expected Buy or Sell as side, was 'Hold'"
+    assert all(row["place"].startswith("line ") for row in report["rejected"])
+    tables = report["tables"]
+    assert tables["trading.fills"]["read"]["rows"] == 1 + len(spoilt_fills)
+    assert tables["trading.fills"]["rejected"]["rows"] == len(spoilt_fills)
+    assert tables["trading.completed_trades"]["rejected"]["rows"] == len(spoilt_trades)
+    assert run("platform", str(file))["new_rows"] == 0
+
+
 def test_a_cut_gzip_and_other_files_are_refused(run: Run, dump: Path, tmp_path: Path) -> None:
     whole = dump.read_bytes()
     cut = tmp_path / "cut.sql.gz"
@@ -263,6 +313,8 @@ def test_a_cut_gzip_and_other_files_are_refused(run: Run, dump: Path, tmp_path: 
     custom = tmp_path / "custom.dump"
     custom.write_bytes(b"PGDMP\x01\x0e")
     assert "pg_restore -f" in str(run("platform", str(custom), fails=True)["message"])
+    custom.write_text(Dump().text(), encoding="utf-16")
+    assert "pg_dump --file" in str(run("platform", str(custom), fails=True)["message"])
     absent = run("platform", str(tmp_path / "none.sql"), fails=True)
     assert absent["code"] == 2
     away = run("platform", "postgresql://reader:hidden@127.0.0.1:1/trading_db", fails=True)

@@ -124,6 +124,22 @@ def test_a_log_adds_nothing_to_what_the_ledger_has(tmp_path: Path) -> None:
     assert sum(tally.rows for tally in found.left_out["trade_events"].values()) == 1
 
 
+def test_a_log_with_a_mark_of_its_encoding_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "trade_log.json"
+    file.write_text(old_bots.lxalgo(), encoding="utf-8-sig")
+    assert len(lxalgo.read_log(file).events) == len(old_bots.lxalgo_events())
+
+
+def test_a_figure_that_says_nothing_spoils_its_row_only(tmp_path: Path) -> None:
+    file = tmp_path / "multiasset.sql"
+    file.write_text(old_bots.shortseller().replace("10000.00000000", "NaN"), encoding="utf-8")
+    found = read_shortseller(file)
+    assert ("1", "expected a number as total_balance, was 'NaN'") in [
+        (row.key, row.reason) for row in found.rejects
+    ]
+    assert len(found.fills) == 5 and len(found.records) == 2
+
+
 def test_an_open_event_is_kept_if_the_exchange_has_it(tmp_path: Path) -> None:
     file = tmp_path / "trade_log.json"
     file.write_text(old_bots.lxalgo(old_bots.lxalgo_events()[:2]), encoding="utf-8")

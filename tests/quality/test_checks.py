@@ -14,7 +14,7 @@ from redis import Redis
 
 from alpha.alerts import Alert, Alerts
 from alpha.cli import main
-from alpha.clock import ManualClock, VenueClock
+from alpha.clock import ManualClock, SystemClock, VenueClock
 from alpha.core.book import Book
 from alpha.core.events import Bar
 from alpha.core.records import AttributionRules, Commit
@@ -272,6 +272,32 @@ async def test_bars_that_were_handed_on_and_lost_are_found(pool: Pool, clock: Ma
     assert await pool.fetchval(stored) == 1
 
 
+async def test_a_clean_stop_says_what_should_be_there(pool: Pool, clock: ManualClock) -> None:
+    """A run of less than two turns knows of holes, too."""
+    archive, handed = MarketArchive(pool, clock), {(SYMBOL, 5 * MINUTE): (T0, T0 + 9 * 5 * MINUTE)}
+    spans = Spans(pool, lambda: handed, lambda: archive.waiting)
+    stored = "SELECT count(*) FROM trading.candle_spans"
+    archive.keep(bars(0, 9), "stream")
+    await spans.finish(90)
+    assert await pool.fetchval(stored) == 0, "candles wait for the database"
+    async with working(archive):
+        await until(lambda: archive.waiting == 0, "candles")
+    await spans.finish(90)
+    assert await faulty(pool) == {}
+    await pool.execute("DELETE FROM trading.market_data WHERE timestamp > $1", T0 + 5 * MINUTE)
+    assert (await faulty(pool))["missing_candles"].found == 8
+
+
+async def test_candles_on_their_way_wait(pool: Pool, clock: ManualClock) -> None:
+    away = True
+    archive = MarketArchive(pool, clock, is_away=lambda: away)
+    async with working(archive):
+        archive.keep(bars(0, 9), "stream")
+        for _ in range(10):
+            await SystemClock().sleep(0)
+        assert archive.waiting == 10, "they were taken from the queue, and are not stored"
+
+
 @asynccontextmanager
 async def working(archive: MarketArchive) -> AsyncIterator[None]:
     task = asyncio.create_task(archive.run())
@@ -399,6 +425,7 @@ def test_the_doctor_looks_at_the_data(
     assert main(["doctor", "--data", "--config", settings]) == 1
     said = capsys.readouterr().out
     assert "missing_candles" in said and "warning" in said and "something is wrong" in said
+    assert "BTCUSDT 1h: 25 missing from 2025-11-01T00:00Z" in said, "whole, to be copied"
 
 
 def test_the_doctor_looks_at_what_alpha_stands_on(

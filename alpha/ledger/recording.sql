@@ -209,7 +209,8 @@ WITH points AS (
      GROUP BY 1
 ), sizes AS (
     SELECT (exit_time AT TIME ZONE 'UTC')::date AS day,
-           sum(quantity * entry_price) / count(DISTINCT entry_order_id) AS size
+           sum(quantity * entry_price)
+               / count(DISTINCT coalesce(nullif(entry_order_id, ''), entry_exec_id)) AS size
       FROM trading.completed_trades
      WHERE bot_id = $1 AND account = $2 GROUP BY 1
 ), pictures AS (

@@ -33,7 +33,7 @@ class Piece:
     number: int
     bot: int
     hours_ago: int
-    order: int  # which entry order it is a part of
+    order: int  # which entry order it is a part of; 0: of none
     gross: int
 
     async def write(self, connection: Pool | Connection, now_ms: int) -> None:
@@ -53,7 +53,7 @@ class Piece:
             OWNERS[self.bot],
             f"in{self.number}",
             f"out{self.number}",
-            f"order{self.order}",
+            f"order{self.order}" if self.order else "",
             exit_ms,
             "ema_cross" if self.order % 2 else "entry",
             "stop_loss" if self.gross < 0 else "take_profit",
@@ -105,7 +105,8 @@ def sums(rows: list[asyncpg.Record]) -> Sums:
     trades: dict[tuple[str, str, tuple[object, ...]], list[asyncpg.Record]] = defaultdict(list)
     for row in rows:
         for kind in ("day", "symbol", "reason", "rule"):
-            trade = (row["bot_id"], row["day"], row["symbol"], row["entry_order_id"])
+            opened_by = row["entry_order_id"] or row["entry_exec_id"]
+            trade = (row["bot_id"], row["day"], row["symbol"], opened_by)
             trades[kind, row[kind], trade].append(row)
     found: Sums = {}
     for (kind, name, _), parts in trades.items():
@@ -282,3 +283,24 @@ async def test_a_transaction_marks_a_day_once(pool: Pool) -> None:
         assert await summaries.close_days()
         await connection.execute("UPDATE trading.completed_trades SET gross_pnl = 4")
     await check(pool, WHOLE, now_ms)
+
+
+async def test_what_no_order_has_opened_is_a_trade_for_each_execution(pool: Pool) -> None:
+    """Wherever trades are counted."""
+    now_ms = SystemClock().now_ms()
+    midday = (now_ms // DAY_MS * DAY_MS - 3 * DAY_MS) + 12 * HOUR_MS
+    for number, gross in ((1, 2), (3, -1), (5, -2)):
+        await Piece(number, 0, 0, 0, gross).write(pool, midday)
+    await Piece(7, 0, 0, 1, 1).write(pool, midday)
+    await Piece(9, 0, 0, 1, 1).write(pool, midday)  # of the same order
+    for name in ("analytics.symbol_performance", "analytics.daily_performance_summary"):
+        await pool.execute(f"REFRESH MATERIALIZED VIEW {name}")
+    for view in (
+        "trading.bot_daily_performance",
+        "trading.completed_trades_summary",
+        "analytics.symbol_performance",
+        "analytics.daily_performance_summary",
+        "analytics.closed(NULL, '-infinity', 'infinity') WHERE kind = 'day'",
+    ):
+        (row,) = await pool.fetch(f"SELECT trades, wins, losses FROM {view}")
+        assert tuple(row) == (4, 2, 2), view

@@ -72,13 +72,18 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # The longest stories first, so that two processes end together.
-    items.sort(key=lambda item: "crashes" not in item.path.name)
+    # Those that are given the most time first, so that two processes end together.
+    items.sort(key=_time_given, reverse=True)
     for item in items:
         if isinstance(item, pytest.Function) and pytest_asyncio.is_async_test(item):
             item.fixturenames.insert(0, "no_leaked_tasks")
         if item.get_closest_marker("shared_data") and not SHARED_DATA.is_dir():
             item.add_marker(pytest.mark.skip(reason=f"needs the recorded candles of {SHARED_DATA}"))
+
+
+def _time_given(item: pytest.Item) -> float:
+    given = item.get_closest_marker("timeout")
+    return float(given.args[0]) if given else 0.0
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import pytest
 
 from alpha.clock import SystemClock
 from alpha.installation import holder_of
-from tests.acceptance.daemons import Installation, installation
+from tests.acceptance.daemons import PATIENCE_S, Installation, installation
 from tests.acceptance.test_processes import assert_ledger_is_the_truth
 from tests.until import until
 
@@ -86,12 +86,15 @@ def pid_of(home: Installation) -> int:
     return pid
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("how", ["python", "c"])
 async def test_a_hook_that_never_returns_costs_its_bot_alone(server_folder: Path, how: str) -> None:
     with installation(server_folder, settings=with_hanging_bot(server_folder, how)) as home:
         process = home.start()
         await home.ready()
-        await until(lambda: "daemon_stands_still" in home.log, "the guard to act", within_s=30)
+        await until(
+            lambda: "daemon_stands_still" in home.log, "the guard to act", within_s=PATIENCE_S
+        )
         await home.ready(2)
         assert process.poll() is None
         hung = bot(home, "hanging")
@@ -106,7 +109,9 @@ async def test_a_hook_that_never_returns_costs_its_bot_alone(server_folder: Path
         # It hangs again, perhaps while it is told what it has missed, before the answer is out.
         home.ask("bots", "start", "hanging")
         await until(
-            lambda: home.log.count("daemon_stands_still") == 2, "it to hang again", within_s=40
+            lambda: home.log.count("daemon_stands_still") == 2,
+            "it to hang again",
+            within_s=PATIENCE_S,
         )
         await home.ready(3)
         assert bot(home, "hanging")["state"] == "failed"
@@ -157,7 +162,7 @@ async def test_a_wrong_start_keeps_its_exit_code(server_folder: Path) -> None:
         first = home.start()
         await home.ready()
         second = home.start()
-        assert second.wait(timeout=10) == 1
+        assert second.wait(timeout=PATIENCE_S) == 1
         assert "expected to be the only daemon" in home.log
         assert home.stop(first) == 0
 

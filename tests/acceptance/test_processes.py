@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from alpha.clock import SystemClock
-from tests.acceptance.daemons import Installation, comparable, installation
+from tests.acceptance.daemons import PATIENCE_S, Installation, comparable, installation
+from tests.acceptance.test_halt import is_flat
 from tests.until import until
 
 FIVE_MINUTES_MS = 300_000
@@ -78,6 +79,7 @@ async def test_ten_kills_lose_double_and_invent_nothing(server_folder: Path) -> 
         assert troubles(home.log) == []
 
 
+@pytest.mark.alone
 @pytest.mark.shared_data
 async def test_a_replay_trades_and_verifies(server_folder: Path, shared_data: Path) -> None:
     report = server_folder / "report.json"
@@ -101,10 +103,11 @@ async def test_a_stopped_daemon_leaves_its_position_and_finds_it_again(
         first = home.start()
         await home.trades(1)
         refused = home.start()
-        assert refused.wait(timeout=20) == 1
+        assert refused.wait(timeout=PATIENCE_S) == 1
         assert "already in use by process" in home.log
         live = home.json("status")
         assert live["source"] == "daemon"
+        await until(lambda: not is_flat(home), "a position to leave", within_s=PATIENCE_S)
         assert home.stop(first) == 0
         held = home.json("positions")
         assert held["source"] == "database" and held["positions"]
@@ -144,7 +147,7 @@ api_secret = "knows-me"
 """
             )
             process = home.start()
-            assert process.wait(timeout=30) == 1
+            assert process.wait(timeout=PATIENCE_S) == 1
             last = home.log.strip().splitlines()[-1]
             assert "10003" in last or "10004" in last, last
             assert "knows-me" not in home.log

@@ -8,6 +8,7 @@ import re
 from functools import partial
 
 import asyncpg
+import pytest
 
 from tests.acceptance.daemons import Installation
 from tests.acceptance.pairs import Site
@@ -60,6 +61,7 @@ async def test_daemons_of_different_accounts_share_database_and_redis(site: Site
             assert len(rewritten) <= 1, "the daemons write over each other in Redis"
 
 
+@pytest.mark.alone
 async def test_lease_ledger_and_migrations_work_through_pgbouncer(site: Site) -> None:
     await emptied(site.postgres)
     async with pgbouncer(site.folder, site.postgres) as pooler:

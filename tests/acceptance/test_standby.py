@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
+import pytest
 
 from alpha.clock import SystemClock
-from tests.acceptance.daemons import Installation, Json, comparable
+from tests.acceptance.daemons import PATIENCE_S, Installation, Json, comparable
 from tests.acceptance.pairs import Site
 from tests.acceptance.test_processes import assert_nothing_was_sent_twice
 from tests.until import until
@@ -22,7 +23,7 @@ STANDBY = "event='standby'"
 
 
 async def standing_by(home: Installation) -> None:
-    await until(lambda: STANDBY in home.log, "a standby", within_s=75)
+    await until(lambda: STANDBY in home.log, "a standby", within_s=PATIENCE_S)
 
 
 def roles(home: Installation) -> list[str]:
@@ -71,6 +72,7 @@ async def assert_all_is_right(home: Installation, process: subprocess.Popen[byte
     assert_nothing_was_sent_twice(home)
 
 
+@pytest.mark.alone
 async def test_a_standby_waits_is_shown_and_takes_over_from_a_killed_one(site: Site) -> None:
     with site.pair() as (a, b):
         first = a.start()
@@ -104,6 +106,7 @@ async def test_a_clean_stop_hands_over_at_once(site: Site) -> None:
         await assert_all_is_right(b, second)
 
 
+@pytest.mark.alone
 async def test_a_stalled_holder_is_replaced_and_harms_nothing_when_it_wakes(site: Site) -> None:
     with site.pair() as (a, b):
         first = a.start()
@@ -134,6 +137,7 @@ async def arrived(home: Installation) -> list[Json]:
     return orders
 
 
+@pytest.mark.alone
 async def test_a_holder_stopped_while_it_writes_is_replaced_in_time(site: Site) -> None:
     """Stopped as soon as a transaction is seen open, so that its locks are in the way."""
     with site.pair() as (a, b):
@@ -155,7 +159,7 @@ async def test_a_holder_stopped_while_it_writes_is_replaced_in_time(site: Site) 
             await until(
                 lambda home=home, waits=waits: home.log.count(STANDBY) > waits,  # type: ignore[misc]
                 "a standby",
-                within_s=75,
+                within_s=PATIENCE_S,
             )
         await assert_all_is_right(homes[1], running[1])
 
@@ -186,7 +190,7 @@ async def test_the_time_of_a_standby_ends_too(site: Site) -> None:
         report = site.folder / "report.json"
         waiting = b.start("--for", "12s", "--report", str(report))
         await standing_by(b)
-        assert waiting.wait(timeout=25) == 0
+        assert waiting.wait(timeout=PATIENCE_S) == 0
         assert b.truth() == a.truth()
         assert report.exists()
         assert a.stop(first) == 0

@@ -13,7 +13,7 @@ import pytest
 from alpha.config.rules import paper_account
 from alpha.errors import TimedOut
 from alpha.sim.proxy import FaultProxy
-from tests.acceptance.daemons import ROOT, Installation, Json, installation
+from tests.acceptance.daemons import PATIENCE_S, ROOT, Installation, Json, installation
 from tests.acceptance.pairs import Exchange, exchange_of
 from tests.until import until
 
@@ -128,7 +128,7 @@ async def test_a_run_in_which_no_key_is_taken_ends(
     told = settings(server_folder, exchange, postgres_dsn, redis_url, one="main", two="second")
     await switch(exchange, refused("main"), refused("second"))
     with installation(server_folder, settings=told, books=server_folder / "exchange") as home:
-        assert home.start().wait(timeout=20) == 1
+        assert home.start().wait(timeout=PATIENCE_S) == 1
         assert "refused" in home.log.splitlines()[-1] and "10003" in home.log.splitlines()[-1]
 
 
@@ -140,7 +140,7 @@ async def test_the_time_ends_for_a_run_whose_exchange_never_answers(
     await switch(exchange, {"kind": "maintenance"})
     with installation(server_folder, settings=told, books=server_folder / "exchange") as home:
         daemon = home.start("--for", "9s", "--report", str(report))
-        assert daemon.wait(timeout=20) == 0, home.log[-2000:]
+        assert daemon.wait(timeout=PATIENCE_S) == 0, home.log[-2000:]
         assert "alpha_ready" not in home.log
         assert json.loads(report.read_text())["seconds"] < 15
 

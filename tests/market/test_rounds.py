@@ -13,7 +13,7 @@ import pytest
 from alpha.bots import Bar, Intents, Market, Subscription, hookimpl
 from alpha.bots.host import BotHandle
 from alpha.bybit.endpoints import Endpoints
-from alpha.bybit.limiter import Limiter
+from alpha.bybit.limiter import Address, Limiter
 from alpha.bybit.rest import Rest
 from alpha.bybit.stream import PublicStream, Timing
 from alpha.clock import SystemClock, VenueClock
@@ -196,7 +196,10 @@ async def floor_of(venue: Venue) -> AsyncIterator[Floor]:
 
     endpoints = Endpoints(venue.rest_url, venue.ws_url, venue.ws_url, venue.ws_url)
     async with aiohttp.ClientSession() as http:
-        rest = Rest(endpoints, None, account="", clock=clock, limiter=Limiter(clock), session=http)
+        address = Address()
+        address.window.capacity = 10_000  # what an address may ask in a while is not looked at here
+        limiter = Limiter(clock, address=address)
+        rest = Rest(endpoints, None, account="", clock=clock, limiter=limiter, session=http)
         timing = Timing(backoff_first=0.05, backoff_most=0.1, watch_every=0.02)
         stream = PublicStream(venue.ws_url, clock=clock, timing=timing)
         market = MarketData(rest, stream, clock=clock, venue=VenueClock(clock), spawn=spawn)

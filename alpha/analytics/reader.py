@@ -244,7 +244,14 @@ def _report(
     if capital and all(row["capital"] is not None for row in capital):
         equity = sum((row["capital"] for row in capital), gained)
         since = until - days * DAY_MS
-        ratios = ratios_of(slices["by_day"], equity, utc(since).date(), utc(until).date())
+        began = min((row["began"] for row in capital if row["began"] is not None), default=since)
+        ratios = ratios_of(
+            slices["by_day"],
+            equity,
+            utc(since).date(),
+            utc(until).date(),
+            began=utc(max(since, began)).date(),
+        )
     unpriced = sum(row["unpriced"] for row in held)
     return Report(
         bot_id=bot_id,
@@ -296,11 +303,15 @@ def _whole(days: Sequence[Slice]) -> Slice:
     )
 
 
-def ratios_of(days: Sequence[Slice], equity: Decimal, first: date, last: date) -> Ratios:
+def ratios_of(
+    days: Sequence[Slice], equity: Decimal, first: date, last: date, *, began: date
+) -> Ratios:
     """`days` are those on which trades were closed, `equity` what there was before the first of the
-    window; days without any count with a return of 0."""
+    window; days without any count with a return of 0. Of what began within the window only the days
+    since then count, save that `daily` has 0 on those before."""
     net = {one.name: one.figures.net_pnl for one in days}
-    every = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    every = [began + timedelta(days=number) for number in range((last - began).days + 1)]
+    before = (began - first).days
     worth, values = equity, [float(equity)]
     for day in every:
         worth += net.get(day.isoformat(), _ZERO)
@@ -312,7 +323,7 @@ def ratios_of(days: Sequence[Slice], equity: Decimal, first: date, last: date) -
     yearly = performance.cagr(values[-1] / values[0] - 1, len(every) * DAY_MS)
     return Ratios(
         # Equity at or below 0 leaves days out: what comes after them is on no known day.
-        daily=dict(enumerate(daily)) if len(daily) == len(every) else {},
+        daily=dict(enumerate([0.0] * before + daily)) if len(daily) == len(every) else {},
         sharpe=performance.sharpe(daily),
         sortino=performance.sortino(daily),
         calmar=performance.calmar(yearly, fall.depth),

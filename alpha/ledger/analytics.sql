@@ -26,9 +26,15 @@ SELECT s.*,
  ORDER BY s.kind, s.name;
 
 -- name: capital
--- What each bot began with; NULL where that is not known. Without those of which nothing is known,
--- and that have closed nothing in the window.
-SELECT c.bot_id, c.capital
+-- What each bot began with; NULL where that is not known; and when: its first fill, or the first word
+-- on its money. Without those of which nothing is known, and that have closed nothing in the window.
+SELECT c.bot_id, c.capital,
+       least((SELECT f.exec_time FROM trading.fills f
+               WHERE f.bot_id = c.bot_id ORDER BY f.exec_time LIMIT 1),
+             (SELECT min((SELECT x.timestamp FROM trading.account_balance x
+                           WHERE x.account = b.account AND x.bot_id = b.bot_id
+                           ORDER BY x.timestamp LIMIT 1))
+                FROM trading.bots b WHERE b.bot_id = c.bot_id)) AS began
   FROM analytics.capital($1, $2) c
  WHERE c.capital IS NOT NULL
     OR EXISTS (SELECT FROM trading.completed_trades t

@@ -7,13 +7,13 @@ import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from alpha.analytics.reader import AnalyticsReader, Report
-from alpha.clock import SystemClock
+from alpha.clock import SystemClock, utc
 from alpha.core.performance import DAY_MS, exposure
 from alpha.ledger.pool import Pool, open_pool
 from alpha.ledger.queries import load
@@ -24,7 +24,7 @@ from tests.ledger.samples import T0
 from tests.ledger.test_verify import store, trade
 
 DIVISIONS = ("by_symbol", "by_reason", "by_rule", "by_day")
-SHAPE = Shape(fills=900, accounts=2, bots=2, days=20)
+SHAPE = Shape(fills=900, accounts=2, bots=2, days=40)
 
 
 async def filled(dsn: str) -> Pool:
@@ -83,20 +83,28 @@ async def ratios_agree(pool: Pool, reports: Mapping[str, Report], bots: Sequence
     """The same returns from the rows, their ratios by the statistics module."""
     returns = {bot: await returns_of(pool, bot) for bot in bots}
     for bot in bots:
-        report, mine = reports[bot], returns[bot]
+        report, began = reports[bot], await day_of_first_fill(pool, bot)
+        mine = returns[bot][-((utc(report.until_ms).date() - began).days + 1) :]
+        assert 30 < len(mine) < len(returns[bot]) == len(report.ratios.daily)
         expected = statistics.mean(mine) / statistics.stdev(mine) * math.sqrt(365)
         assert report.ratios.sharpe == pytest.approx(expected, rel=1e-6)
         assert report.correlation == {
-            other: pytest.approx(statistics.correlation(mine, returns[other]), rel=1e-6)
+            other: pytest.approx(statistics.correlation(returns[bot], returns[other]), rel=1e-6)
             for other in bots
             if other != bot
         }
-        fifth_worst = sorted(mine)[math.ceil(0.05 * 91) - 1]
-        assert report.ratios.value_at_risk_95 == pytest.approx(-fifth_worst)
+        worst = sorted(mine)[math.ceil(0.05 * len(mine)) - 1]
+        assert report.ratios.value_at_risk_95 == pytest.approx(-worst)
+        assert report.ratios.fall_from is not None and report.ratios.fall_from >= began
     report = reports[bots[0]]
     row = report.as_row()
     assert row["profit_factor"] == round(report.figures.gross_profit / report.figures.gross_loss, 8)
     assert len(report.slices["by_day"]) > 5
+
+
+async def day_of_first_fill(pool: Pool, bot: str) -> date:
+    first = await pool.fetchval("SELECT min(exec_time) FROM trading.fills WHERE bot_id = $1", bot)
+    return utc(first).date()
 
 
 async def the_view_of_correlation_agrees(pool: Pool, reports: Mapping[str, Report]) -> None:
@@ -148,20 +156,20 @@ async def exposures_agree(pool: Pool, whole: Report, reports: Mapping[str, Repor
 async def a_window_in_the_middle_agrees(pool: Pool, reader: AnalyticsReader, bot: str) -> None:
     """Equity at the beginning is the capital and all that was gained before, to the moment."""
     newest = await pool.fetchval("SELECT max(exec_time) FROM trading.executions")
-    since = newest - 3 * DAY_MS
+    since = newest - 8 * DAY_MS
     before = await pool.fetchval(
         "SELECT sum(net_pnl) FROM trading.completed_trades WHERE bot_id = $1 AND exit_time <= $2",
         bot,
         since,
     )
-    report = (await reader.reports([bot], 3))[bot]
+    report = (await reader.reports([bot], 8))[bot]
     assert before != 0
     first = datetime.fromtimestamp(since / 1000, UTC).date()
     net = {one.name: one.figures.net_pnl for one in report.slices["by_day"]}
     day = min(net)
     place = (datetime.fromisoformat(day).date() - first).days
     assert report.ratios.daily[place] == pytest.approx(float(net[day] / (10_000 + before)))
-    assert report.ratios.value_at_risk_95 is None, "of four days"
+    assert report.ratios.value_at_risk_95 is None, "of nine days"
 
 
 async def plans_use_indexes(pool: Pool, bots: Sequence[str]) -> None:
@@ -262,12 +270,15 @@ async def test_a_bot_without_a_capital_began_with_the_wallet_of_its_account(pool
 async def test_bots_that_never_ran_do_not_hide_the_ratios_of_all(pool: Pool) -> None:
     await store(pool, trade())
     reader = AnalyticsReader(pool, SystemClock())
-    assert (await reader.report(7)).ratios.sharpe is None, "alpha has closed trades of what?"
+    until = T0 + DAY_MS
+    whole = await reader.report(7, now_ms=until)
+    assert whole.ratios.sharpe is None, "alpha has closed trades of what?"
     capital = "UPDATE trading.bots SET initial_capital = $2 WHERE bot_id = $1"
     await pool.execute(capital, "alpha_001", 1000)
-    own = (await reader.reports(["alpha_001"], 7))["alpha_001"].ratios
-    assert own.sharpe is not None
-    assert (await reader.report(7)).ratios == own, "the others have closed nothing"
+    own = (await reader.reports(["alpha_001"], 7, now_ms=until))["alpha_001"].ratios
+    assert own.sharpe is not None, "of the two days since its first fill"
+    whole = await reader.report(7, now_ms=until)
+    assert whole.ratios == own, "the others have closed nothing"
     # Neither does what one of them had lost before count against the capital of the rest.
     await pool.execute(capital, "alpha_001", None)
     await pool.execute(capital, "beta_001", Decimal("0.5"))

@@ -42,6 +42,9 @@ MOST_KNOWN = 1_000
 MOST_WORDS = 64
 #: A wallet counts as settled when the exchange has said nothing more of it for so long.
 SETTLED_MS = 30_000
+#: What was traded so soon after the very first word on a wallet may be in it already: REST stamps a
+#: balance with a time before it was read.
+UNSURE_MS = 300_000
 #: What moves less than this was no transfer, USDT.
 LEAST_TRANSFER = Decimal("0.01")
 
@@ -205,7 +208,12 @@ class Balances:
         before: SettledWallet,
     ) -> list[BalanceRow]:
         """What has come from outside between two wallets. Where the first of them did not stand
-        still, the log's clock does not tell what came after it: then the wallets decide."""
+        still, the log's clock does not tell what came after it: then the wallets decide, if nothing
+        was traded that may be in both."""
+        if not before.stood_still:
+            unsure_ms = before.at_ms + UNSURE_MS
+            if await cash_between(connection, told.account, before.at_ms, unsure_ms) != 0:
+                return []
         cash = await cash_between(connection, told.account, before.at_ms, told.at_ms)
         if cash is None:  # what a closing execution has won was not told: the log will say
             return list(_transfer(service, told, Decimal(0), told.at_ms, before.at_ms))

@@ -12,6 +12,7 @@ from alpha.ledger.pool import Pool
 from tests.recording.conftest import Desk, recorder_beside
 from tests.trading.exchange import START_MS
 from tests.trading.life import ACCOUNT, BOT, MINUTE
+from tests.trading.test_faults import enter, hear
 
 D = Decimal
 SECOND = 1_000
@@ -104,6 +105,22 @@ async def test_a_deposit_into_a_new_account_is_no_gain(desk: Desk, pool: Pool) -
     await logged(desk, pool, START_MS + 5 * MINUTE, ("250", deposit_ms))
     assert await amounts(pool, BOT) == [D(250)]
     assert await own(pool) == {D(10_000)}
+
+
+async def test_a_first_wallet_that_knew_of_a_trade_makes_no_deposit_of_it(
+    desk: Desk, pool: Pool
+) -> None:
+    """Asked for over REST: stamped before it was read."""
+    await told(desk, "10000", START_MS, 0)
+    await enter(desk.life)
+    await hear(desk.life)
+    await desk.life.stored()
+    assert await pool.fetchval("SELECT max(commission) FROM trading.fills") > D("0.01")
+    await told(desk, "10000", START_MS + 2 * MINUTE, 31 * SECOND)
+    assert await amounts(pool, BOT) == []
+    # From then on it is known what a wallet holds.
+    await told(desk, "10100", START_MS + 4 * MINUTE, 31 * SECOND)
+    assert await amounts(pool, BOT) == [D(100)]
 
 
 async def test_equity_is_cleared_of_it_from_the_moment_it_shows(desk: Desk, pool: Pool) -> None:

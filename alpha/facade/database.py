@@ -43,6 +43,8 @@ from alpha.facade.values import (
     new_execution,
     row_of,
     side_of,
+    text,
+    whole,
 )
 from alpha.ledger import registry
 from alpha.ledger.booking import book_executions
@@ -62,7 +64,7 @@ _numbers = count(1)
 
 
 class AlphaDB:
-    """One bot's data. Reads settings like every command (`config`: a file, default
+    """One bot's data. Reads settings like every command (`config`: a file's path, default
     `./config.toml`; environment; `mode`), and starts or joins the servers of the data directory
     where no addresses are configured.
 
@@ -78,20 +80,20 @@ class AlphaDB:
         redis_db: int | None = None,
         *,
         account: str | None = None,
-        config: Path | None = None,
+        config: Path | str | None = None,
         mode: str | None = None,
         postgres_url: str | None = None,
         redis_url: str | None = None,
         wait_s: float = 30.0,
         clock: Clock | None = None,
     ) -> None:
-        if not BOT_ID.fullmatch(bot_id) or bot_id == MANUAL:
+        if not BOT_ID.fullmatch(text("bot_id", bot_id)) or bot_id == MANUAL:
             raise ConfigError(f"expected a bot id of 1 to 20 of a-z, 0-9 and _, was {bot_id!r}")
         self.bot_id = bot_id
         self.account = account or ""
         self._account_to_make = account
-        self._redis_db = redis_db
-        self._config = config
+        self._redis_db = None if redis_db is None else whole("redis_db", redis_db, 0)
+        self._config = None if config is None else Path(config)
         given = {"mode": mode, "postgres.url": postgres_url, "redis.url": redis_url}
         self._given = {key: value for key, value in given.items() if value is not None}
         self._wait_s = wait_s
@@ -204,6 +206,9 @@ class AlphaDB:
 
     async def get_recent_fills(self, limit: int = 10, symbol: str | None = None) -> list[Row]:
         """The newest fills, newest first, in the columns of `trading.fills`."""
+        if symbol is not None:
+            expect_symbol(symbol)
+        limit = whole("limit", limit, 0)
         rows = await self._pool.fetch(_SQL["recent_fills"], self.bot_id, symbol, limit)
         return [row_of(row) for row in rows]
 
@@ -211,6 +216,7 @@ class AlphaDB:
         """USDT of the round trips that ended on the last `days` UTC days, today included: net of
         all their fees, with their share of funding. An open position counts nothing. Today is the
         exchange's; in paper mode the day of the account's newest execution. Imported ones count."""
+        days = whole("days", days, 1, 36_500)
         found = await self._pool.fetchval(_SQL["pnl_of_days"], self.bot_id, self.account, days)
         return trimmed(found)
 
@@ -223,6 +229,7 @@ class AlphaDB:
     async def get_position_redis(self, symbol: str) -> dict[str, str] | None:
         """The fields of `position:{bot}:{symbol}:details` (docs/redis.md); None for a symbol in
         which the bot never held anything. Raises TimedOut when Redis does not answer."""
+        expect_symbol(symbol)
         return await self._live.position(symbol) or None
 
     async def update_position_redis(

@@ -46,6 +46,20 @@ def amount(name: str, value: Number, *, signed: bool = False, zero: bool = False
     return found
 
 
+def whole(name: str, value: int, least: int, most: int = 1_000_000) -> int:
+    """Raises ConfigError."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ConfigError(f"expected {name} as a whole number {least} to {most}, was {value!r}")
+    return value
+
+
+def text(name: str, value: str) -> str:
+    """Raises ConfigError."""
+    if not isinstance(value, str):
+        raise ConfigError(f"expected {name} as text, was {type(value).__name__}")
+    return value
+
+
 def side_of(side: str) -> Side:
     if side == "Buy":
         return "Buy"
@@ -56,12 +70,16 @@ def side_of(side: str) -> Side:
 
 def expect_symbol(symbol: str) -> None:
     """Raises ConfigError."""
-    if not _SYMBOL.fullmatch(symbol):
+    if not _SYMBOL.fullmatch(text("symbol", symbol)):
         raise ConfigError(f"expected a symbol such as BTCUSDT, was {symbol!r}")
 
 
 def ms_of(at: datetime) -> int:
-    """Unix ms; raises ConfigError for a naive time."""
+    """Unix ms; raises ConfigError for what is no time, a naive one, and one before 1970."""
+    if not isinstance(at, datetime):
+        raise ConfigError(f"expected exec_time as a datetime, was {type(at).__name__}")
+    if at.tzinfo is not None and at.timestamp() < 0:
+        raise ConfigError(f"expected exec_time after 1970, was {at.isoformat()}")
     if at.tzinfo is None:
         raise ConfigError(f"expected an aware exec_time, was {at.isoformat()}; use datetime.UTC")
     return round(at.timestamp() * 1000)
@@ -96,6 +114,12 @@ def new_execution(
     """A fill as a row of the ledger. What has no name gets one that follows from all the rest.
     Raises ConfigError for a symbol, side, reason or order id that is none."""
     expect_symbol(symbol)
+    side_of(side)
+    given = {"order_id": order_id, "client_order_id": link_id, "exec_id": exec_id}
+    if reason is not None:
+        given["close_reason"] = reason
+    for name, value in given.items():
+        text(name, value)
     if link_id:
         parsed = parse(link_id)
         if parsed is None or parsed.bot_id != bot_id:

@@ -375,6 +375,14 @@ async def test_what_makes_no_fill_is_refused_with_the_reason(connect: Connect, p
         ({"exec_time": datetime(2025, 1, 1)}, "expected an aware exec_time"),  # noqa: DTZ001
         ({"client_order_id": "alpha_001:entry:1759323600000"}, "expected client_order_id notebook"),
         ({"close_reason": "What?"}, "expected a close_reason"),
+        ({"symbol": None}, "expected symbol as text, was NoneType"),
+        ({"side": None}, "expected side Buy or Sell, was None"),
+        ({"exec_time": "2025-01-01"}, "expected exec_time as a datetime, was str"),
+        ({"exec_time": datetime(1960, 1, 1, tzinfo=UTC)}, "expected exec_time after 1970"),
+        ({"order_id": 7}, "expected order_id as text, was int"),
+        ({"client_order_id": 7}, "expected client_order_id as text, was int"),
+        ({"exec_id": 7}, "expected exec_id as text, was int"),
+        ({"close_reason": 7}, "expected close_reason as text, was int"),
     ]
     async with connect() as db:
         write: Callable[..., Awaitable[int]] = db.write_fill  # as a script without types has it
@@ -385,6 +393,37 @@ async def test_what_makes_no_fill_is_refused_with_the_reason(connect: Connect, p
         await write(**fine)
         with pytest.raises(ConfigError, match="expected exec_id mine to be Buy 1 at 100"):
             await write(**{**fine, "exec_qty": 2})
+
+
+async def test_questions_that_make_no_sense_are_refused_with_the_reason(connect: Connect) -> None:
+    opened: Callable[..., AlphaDB] = AlphaDB
+    with pytest.raises(ConfigError, match="expected bot_id as text, was int"):
+        opened(5)
+    with pytest.raises(ConfigError, match="expected redis_db as a whole number 0 to"):
+        opened("notebook_001", -1)
+    async with connect() as db:
+        fills: Callable[..., Awaitable[object]] = db.get_recent_fills
+        pnl: Callable[..., Awaitable[object]] = db.get_daily_pnl
+        position: Callable[..., Awaitable[object]] = db.get_position_redis
+        for ask, asked, words in (
+            (fills, -1, "expected limit as a whole number 0 to"),
+            (fills, "5", "expected limit as a whole number"),
+            (pnl, 0, "expected days as a whole number 1 to"),
+            (pnl, 10**12, "expected days as a whole number"),
+            (position, "btc", "expected a symbol"),
+        ):
+            with pytest.raises(ConfigError, match=words):
+                await ask(asked)
+        with pytest.raises(ConfigError, match="expected symbol as text"):
+            await fills(5, symbol=5)
+
+
+async def test_a_file_of_settings_may_be_named_by_text(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("mode = 'pape'")
+    with pytest.raises(ConfigError, match="config.toml"):
+        async with AlphaDB("notebook_001", config=str(file)):
+            pass
 
 
 def test_asking_for_alpha_alone_loads_nothing_of_it() -> None:

@@ -421,7 +421,7 @@ async def test_questions_that_make_no_sense_are_refused_with_the_reason(connect:
 async def test_a_file_of_settings_may_be_named_by_text(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text("mode = 'pape'")
-    with pytest.raises(ConfigError, match="config.toml"):
+    with pytest.raises(ConfigError, match=r"config\.toml"):
         async with AlphaDB("notebook_001", config=str(file)):
             pass
 

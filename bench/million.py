@@ -3,7 +3,8 @@
 `python -m bench.million DSN [--fills 1000000] [--candles 0]` fills an empty database
 (migrations are applied first). Executions of `accounts` x `bots` bots over ten symbols, entries in
 parts, scale-ins, partial exits, funding that bots share; the fold of the daemon computes
-the projections, COPY writes them. The same shape gives the same ledger, whenever it is made.
+the projections, COPY writes them, and each bot is saved as one that was told it all. The same
+shape gives the same ledger, whenever it is made.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from pathlib import Path
 import asyncpg
 import structlog
 
+from alpha.bots.cursor import Cursor, encode
 from alpha.clock import Clock, SystemClock
 from alpha.core.book import Book
 from alpha.core.events import Execution, Side
@@ -47,7 +49,7 @@ from alpha.ledger.registry import (
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 SYMBOLS = tuple(
     f"{coin}USDT"
-    for coin in ("BTC", "ETH", "SOL", "XRP", "DOGE", "ADA", "LINK", "AVAX", "DOT", "LTC")
+    for coin in ("BTC", "ETH", "SOL", "XRP", "BNB", "DOGE", "ADA", "LINK", "AVAX", "SUI")
 )
 STEP = Decimal("0.001")
 FEE_RATE = Decimal("0.00055")
@@ -279,11 +281,18 @@ async def _fill_account(dsn: str, shape: Shape, account: str) -> int:
         with suppress(asyncpg.InsufficientPrivilegeError):
             # What the fold has made needs no look-up of each row; a verification reads it all.
             await connection.execute("SET session_replication_role = replica")
+        cursors = dict.fromkeys(shape.bot_ids(account), Cursor())
         for symbol in SYMBOLS:
             rows = list(history(shape, account, symbol))
             if rows:
                 async with connection.transaction():
-                    written += await _write_book(connection, rules, symbol, rows)
+                    book = await _write_book(connection, rules, symbol, rows)
+                for bot, cursor in cursors.items():
+                    fills = book.fills_of(bot)
+                    written += len(fills)
+                    if fills:
+                        cursors[bot] = cursor.behind(fills[-1], book.position(bot))
+        await _save_bots(connection, account, cursors, shape.until_ms)
         await _mark(connection, account)
     finally:
         await connection.close()
@@ -292,7 +301,7 @@ async def _fill_account(dsn: str, shape: Shape, account: str) -> int:
 
 async def _write_book(
     connection: Connection, rules: AttributionRules, symbol: str, rows: list[Execution]
-) -> int:
+) -> Book:
     book = Book(rules.account, symbol, qty_steps=QtySteps.always(STEP))
     change = book.add(rows, rules)
     for statement, columns_of_it in (
@@ -305,7 +314,19 @@ async def _write_book(
         ("upsert_orders", columns.orders(orders_of(rows))),
     ):
         await _copy(connection, statement, columns_of_it)
-    return len(change.fills)
+    return book
+
+
+async def _save_bots(
+    connection: Connection, account: str, cursors: Mapping[str, Cursor], at_ms: int
+) -> None:
+    """As after the newest decision of each: it has been told every fill, and has no state."""
+    await connection.executemany(
+        "INSERT INTO config.bot_state "
+        "(account, bot_id, ordinal, state, last_stamp, cursor, event_time) "
+        "VALUES ($1, $2, 1, '{}', 0, $3, $4)",
+        [(account, bot, encode(cursor), at_ms) for bot, cursor in cursors.items()],
+    )
 
 
 async def _mark(connection: Connection, account: str) -> None:

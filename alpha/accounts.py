@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -54,8 +55,21 @@ class AccountOpener:
     stopped: Mapping[str, str]
     accepts_entries: Callable[[str], bool]
 
-    async def open(self, name: str) -> None:
-        """Loads the account's past and starts its stream; it is not reconciled yet."""
+    async def open(self, names: Iterable[str]) -> None:
+        """Loads the accounts' pasts side by side, then starts their streams; they are not
+        reconciled yet. What the first of them raises ends the others."""
+        opening = [asyncio.create_task(self._open(name), name=f"open:{name}") for name in names]
+        try:
+            opened = await asyncio.gather(*opening)
+        finally:
+            for task in opening:
+                task.cancel()
+            await asyncio.gather(*opening, return_exceptions=True)
+        for service in opened:
+            self.live.add(service)
+            service.start()
+
+    async def _open(self, name: str) -> AccountService:
         settings = self.config.accounts[name]
         credentials = Credentials(
             settings.api_key.get_secret_value(), settings.api_secret.get_secret_value()
@@ -82,11 +96,10 @@ class AccountOpener:
             pulse=self.watchdog.pulse(f"compare:{name}", COMPARE_LIMIT_S),
         )
         service.reconciler.done = self.live.reconciled
-        self.live.services[name] = service
         for handle in handles:
-            await self._open_session(handle, service)
+            service.sessions[handle.bot_id] = await self._session(handle, service)
         await service.load()
-        service.start()
+        return service
 
     async def until_live(self, check: Callable[[], None]) -> None:
         """Waits until every account is reconciled; `check` raises what ends the wait. An account
@@ -136,7 +149,7 @@ class AccountOpener:
             alerts=self.alerts,
         )
 
-    async def _open_session(self, handle: BotHandle, service: AccountService) -> None:
+    async def _session(self, handle: BotHandle, service: AccountService) -> BotSession:
         bot = self.config.bots[handle.name]
         reader = self.stores.reader
         saved = await reader.bot_state(handle.account, handle.bot_id)
@@ -160,7 +173,7 @@ class AccountOpener:
         service.account.listen(handle.bot_id, Announcer(session, self.live.publish))
         if handle.bot_id in self.stopped:
             handle.pause(self.stopped[handle.bot_id])
-        self.live.add_session(session)
+        return session
 
     def _last_close(self, symbol: str) -> Decimal | None:
         market = self.live.market

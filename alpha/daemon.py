@@ -294,8 +294,7 @@ class Daemon:
             stopped,
             self._may_enter,
         )
-        for name in accounts:
-            await opener.open(name)
+        await opener.open(accounts)
         await opener.until_live(self._raise_failure)
         pulse = self._watchdog.pulse("rounds", TASK_LIMIT_S)
         market, rounds = floor.open_market(venue.endpoints.public_ws, pulse)

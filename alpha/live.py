@@ -73,11 +73,12 @@ class Live:
         self._mirror: Mirror | None = None
         self._commit_no: dict[str, int] = {}  # account -> its newest commit
 
-    def add_session(self, session: BotSession) -> None:
-        name = session.handle.name
-        self.services[session.account.name].sessions[session.bot_id] = session
-        self.sessions[name] = session
-        self._names[session.bot_id] = name
+    def add(self, service: AccountService) -> None:
+        """An account whose past is loaded, with its bots."""
+        self.services[service.account.name] = service
+        for session in service.sessions.values():
+            self.sessions[session.handle.name] = session
+            self._names[session.bot_id] = session.handle.name
 
     async def orders_end(self, within_s: float) -> None:
         """Waits for entries and exits that are on their way, at most so long: what they trade

@@ -13,6 +13,7 @@ from alpha.clock import Clock
 from alpha.core.events import Bar
 from alpha.errors import RetryLater, VenueRejected
 from alpha.market.data import MarketData
+from alpha.market.histories import Histories
 from alpha.trading.session import BotSession
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,7 @@ class Rounds:
         self._barriers: list[tuple[BotSession, CloseBarrier]] = []
         #: Bars handed on while a bot joins, kept for it.
         self._joining: dict[str, list[Handed]] = {}
+        self._shared = Histories(market)
 
     async def join(self, session: BotSession) -> None:
         """Brings one bot from its saved state to the present: history into its indicators, then
@@ -52,7 +54,7 @@ class Rounds:
         try:
             horizon_ms, history = await self._until_answered(handle.subscriptions, session)
         finally:
-            del self._joining[session.bot_id]
+            self._has_joined(session)
         # Nothing is awaited from here on: no bar can slip through in between.
         session.joins()
         missed: dict[tuple[int, int], dict[str, Bar]] = {}
@@ -112,7 +114,7 @@ class Rounds:
         try:
             horizon_ms, history = await self._until_answered(new, session)
         finally:
-            del self._joining[session.bot_id]
+            self._has_joined(session)
         # Nothing is awaited from here on: no bar can slip through in between.
         newest: dict[tuple[str, int], int] = {}
         first = dict.fromkeys(wanted, 0)
@@ -134,6 +136,11 @@ class Rounds:
             self._market.begin(*key, last_start)
         for key in before - {key for _, one in self._barriers for key in one.subscribed}:
             await self._market.unsubscribe(*key)
+
+    def _has_joined(self, session: BotSession) -> None:
+        del self._joining[session.bot_id]
+        if not self._joining:
+            self._shared.clear()
 
     # -- history ------------------------------------------------------------------------------
 
@@ -199,7 +206,7 @@ class Rounds:
         shown = self._market.shown(want.symbol, want.interval_ms)
         bars: list[Bar] = []
         while True:
-            bars += await self._market.history(
+            bars += await self._shared.get(
                 want.symbol, want.interval_ms, first_ms, until_ms, venue_ms=until_ms
             )
             if not bars or shown is None or bars[-1].start_ms >= shown:

@@ -12,6 +12,8 @@ each of them many times, what daemons, commands and dashboards ask:
   reads, whole or, where it grows with the ledger, one bot of it;
 - `start_reads_s`: all that a start reads of accounts, books and bots, in the order of a start, and
   `start_parts_s`: what of it takes longest;
+- `start`: seconds until all accounts of a daemon are `live` that is started on it with all these
+  bots, and until they are warm (`bench.start`; the daemon's own traces stay in the database);
 - `scans`: which of these questions read all fills, or all of another large table, by their plans.
 
 Milliseconds are p50, p95, p99 and the longest; the first question of each kind counts as well. What
@@ -45,6 +47,7 @@ from alpha.ledger.queries import load
 from alpha.ledger.reader import LedgerReader
 from alpha.ledger.summaries import Summaries
 from bench.million import MIGRATIONS, SYMBOLS, Shape, make
+from bench.start import measure as measure_start
 
 #: What dashboards read; $1 is a bot.
 VIEWS: Mapping[str, str] = {
@@ -240,7 +243,15 @@ async def measure(dsn: str, times: int, clock: Clock) -> dict[str, object]:
         answers = await Questions(pool, clock, times).all()
     finally:
         await pool.close()
-    return {"benchmark": "queries", "fills": fills, "refresh_s": round(refresh_s, 1), **answers}
+    say("a daemon starts")
+    start = await measure_start(dsn, clock)
+    return {
+        "benchmark": "queries",
+        "fills": fills,
+        "refresh_s": round(refresh_s, 1),
+        **answers,
+        "start": start,
+    }
 
 
 async def _run(folder: Path, dsn: str | None, shape: Shape, candles: int, times: int) -> None:

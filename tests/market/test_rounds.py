@@ -297,6 +297,20 @@ async def test_a_fresh_strategy_has_chosen_what_the_failed_one_had(venue: Venue)
         assert [one.symbol for one in handle.subscriptions] == [SYMBOLS[0]]
 
 
+async def test_bots_that_join_together_share_their_histories(venue: Venue) -> None:
+    """Each candle is asked for once; a bot that comes later asks anew."""
+    async with floor_of(venue) as floor:
+        venue.latency_s = 0.05
+        bots = [floor.bot(f"bot{number}") for number in range(6)]
+        await asyncio.gather(*(floor.rounds.join(session) for _, session in bots))
+        assert sorted(symbol for symbol, _ in venue.asked) == sorted(SYMBOLS)
+        for watcher, _ in bots:
+            assert watcher.bars == bots[0][0].bars
+            assert all(places[-1] == venue.closed - 1 for places in watcher.bars.values())
+        await floor.rounds.join(floor.bot("late")[1])
+        assert len(venue.asked) == 2 * len(SYMBOLS)
+
+
 CROWD = [f"S{number:03d}USDT" for number in range(350)]
 
 

@@ -290,6 +290,8 @@ async def test_the_benchmark_asks_everything(postgres_dsn: str) -> None:
     await make(postgres_dsn, SHAPE, candles=100, jobs=1)
     answers = await measure(postgres_dsn, 4, SystemClock())
     assert answers["fills"] == SHAPE.fills
+    start = answers["start"]
+    assert isinstance(start, dict) and 0 < start["live_s"] <= start["warm_s"]
     views = answers["views_ms"]
     assert isinstance(views, dict) and views.keys() == VIEWS.keys()
     for who in ("bot", "all", "each"):

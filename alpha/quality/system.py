@@ -78,7 +78,7 @@ async def _database(url: str, folder: Path) -> Answer:
         status = await migrations.status(connection, folder)
     finally:
         await connection.close()
-    found = f"PostgreSQL {str(version).split()[0]}"
+    found = f"PostgreSQL {str(version).split()[0]} at {server_name(url)}"
     if status.pending:
         names = ", ".join(one.path.name for one in status.pending)
         return Answer("database", f"{found}, not applied: {names}", "run `alpha db migrate`")

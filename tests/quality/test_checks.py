@@ -434,6 +434,7 @@ def test_the_doctor_looks_at_what_alpha_stands_on(
     code, checks = doctor(capsys, settings)
     assert code == 0
     assert list(checks) == ["settings", "database", "clock", "redis", "disk"]
+    assert ", database " in str(checks["database"]["found"]), "where it is, for psql"
     with Redis.from_url(redis_url) as client:
         before = client.config_get("maxmemory-policy")["maxmemory-policy"]
         client.config_set("maxmemory-policy", "allkeys-lru")

@@ -46,10 +46,10 @@ def check(config: ConfigOption = None, mode: ModeOption = None) -> None:
     """Read the settings, those of the bots' plugins too, and say what is wrong with them."""
     from alpha import resources
     from alpha.bots.discovery import Catalog
-    from alpha.config import check_candles
+    from alpha.config import check_start
 
     loaded = settings(config, {"mode": mode})
-    check_candles(loaded)
+    check_start(loaded, live_flag=True)
     own = [loaded.plugins_dir] if loaded.plugins_dir is not None else []
     catalog = Catalog([resources.plugins_folder(), *own], os.environ)
     for name, bot in loaded.enabled_bots.items():

@@ -2,7 +2,7 @@
 
 from alpha.config.load import load
 from alpha.config.options import RunOptions, parse_span, process_started
-from alpha.config.rules import check_candles, check_start, select_bots
+from alpha.config.rules import check_start, select_bots
 from alpha.config.settings import (
     AccountSettings,
     BotSettings,
@@ -20,7 +20,6 @@ __all__ = [
     "Mode",
     "PaperSettings",
     "RunOptions",
-    "check_candles",
     "check_start",
     "load",
     "parse_span",

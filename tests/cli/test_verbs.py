@@ -82,6 +82,11 @@ def test_usage_and_unknown_names_are_2(run: Run, arguments: list[str], words: st
         ("[paper]\nspeed = 'x'\n", ["status"], "paper.speed: expected a number"),
         ("", ["status", "--config", "nowhere.toml"], "nowhere.toml"),
         ("", ["config", "check", "--mode", "lvie"], "'live', found the text 'lvie'"),
+        (
+            "[bots.first]\nenabled = true\n",
+            ["config", "check", "--mode", "demo"],
+            "expected api_key and api_secret in mode demo for bot 'first', found none",
+        ),
         ("", ["run", "--mode", "live"], "live.enabled = false"),
         (
             "[bots.shortseller]\nenabled = true\nsettings = { profil = 'reference' }\n",

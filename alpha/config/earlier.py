@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from alpha.config.schema import Key
 from alpha.config.settings import Mode
@@ -53,13 +53,22 @@ def _url_below(below: Layer, key: Key) -> str:
     return found.value if found is not None and isinstance(found.value, str) else ""
 
 
+def _parts_below(below: Layer, key: Key) -> SplitResult:
+    """Nothing of one that cannot be read: the rules refuse it, unless it is replaced."""
+    try:
+        parts = urlsplit(_url_below(below, key))
+        return parts if parts.port != 0 else urlsplit("")
+    except ValueError:
+        return urlsplit("")
+
+
 def _postgres(env: Mapping[str, str], below: Layer, layer: Layer, notes: list[str]) -> None:
     names = [f"POSTGRES_{part}" for part in ("HOST", "PORT", "DB", "USER")]
     used = [name for name in names if _given(env, name)]
     password = _secret(env, "POSTGRES_PASSWORD")
     if password is not None:
         used.append(password.origin.split(" ")[1])
-    base = urlsplit(_url_below(below, ("postgres", "url")))
+    base = _parts_below(below, ("postgres", "url"))
     host = _given(env, "POSTGRES_HOST") or base.hostname
     if not used:
         return
@@ -81,7 +90,7 @@ def _redis(env: Mapping[str, str], below: Layer, layer: Layer, notes: list[str])
     password = _secret(env, "REDIS_PASSWORD")
     if password is not None:
         used.append(password.origin.split(" ")[1])
-    base = urlsplit(_url_below(below, ("redis", "url")))
+    base = _parts_below(below, ("redis", "url"))
     host = _given(env, "REDIS_HOST") or base.hostname
     if not used:
         return

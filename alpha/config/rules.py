@@ -131,12 +131,24 @@ def _check_servers(config: Config) -> None:
             found = f"the scheme {scheme!r}" if scheme else "no scheme"
             place = config.origins.get(key, "config")
             raise ConfigError(f"{place}: {key}: expected {example}, found {found}")
+        if url and not _is_readable(url):
+            place = config.origins.get(key, "config")
+            raise ConfigError(
+                f"{place}: {key}: expected {example}, found a host or port that cannot be read"
+            )
+
+
+def _is_readable(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def _check_sinks(config: Config) -> None:
     """The address is not shown: it may carry a password."""
     influx = config.sinks.influx
-    parts = urlsplit(influx.url)
+    parts = urlsplit(influx.url if _is_readable(influx.url) else "")
     if influx.url and (parts.scheme not in ("http", "https") or not parts.hostname):
         place = config.origins.get("sinks.influx.url", "config")
         raise ConfigError(f"{place}: sinks.influx.url: expected http://HOST:8086, found another")

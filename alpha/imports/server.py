@@ -33,7 +33,13 @@ async def read_server(url: str, wanted: Collection[str]) -> Tables:
     """The same as a dump of that database. Its user and password appear in no message.
 
     Raises TimedOut when it cannot be reached, Unreadable when it refuses."""
-    name = server_name(url)
+    try:
+        name = server_name(url)
+    except ValueError:
+        raise Unreadable(
+            "expected a URL such as postgresql://user@host:5432/database, was not readable; "
+            "nothing was changed"
+        ) from None
     tables = Tables(name)
     try:
         connection = await asyncpg.connect(

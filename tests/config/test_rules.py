@@ -136,6 +136,9 @@ def test_one_key_under_two_names_is_refused(tmp_path: Path) -> None:
         ("[postgres]\ndirect_url = 'hidden'\n", r"postgres.direct_url: .*found no scheme"),
         ("[redis]\nurl = 'http://:hidden@h'\n", r"redis.url: .*redis://.*scheme 'http'"),
         ("[redis]\nurl = 'hidden:6379'\n", r"redis.url: .*found no scheme"),
+        ("[postgres]\nurl = 'postgresql://u:hidden@[::1/d'\n", r"postgres.url: .*cannot be read"),
+        ("[redis]\nurl = 'redis://:hidden@h:99999'\n", r"redis.url: .*cannot be read"),
+        ("[sinks.influx]\nurl = 'http://[hidden'\nbucket = 'b'\n", r"sinks.influx.url: expected"),
     ],
 )
 def test_servers_have_addresses_of_their_kind(tmp_path: Path, text: str, complaint: str) -> None:

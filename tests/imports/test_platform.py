@@ -320,6 +320,9 @@ def test_a_cut_gzip_and_other_files_are_refused(run: Run, dump: Path, tmp_path: 
     away = run("platform", "postgresql://reader:hidden@127.0.0.1:1/trading_db", fails=True)
     assert away["code"] == 5 and "127.0.0.1:1" in str(away["message"])
     assert "hidden" not in str(away["message"]) and "reader" not in str(away["message"])
+    odd = run("platform", "postgresql://reader:hidden@[::1/trading_db", fails=True)
+    assert odd["code"] == 1 and "expected a URL" in str(odd["message"])
+    assert "hidden" not in str(odd["message"])
 
 
 def test_a_held_account_refuses_unless_beside(run: Run, ask: Ask, dump: Path) -> None:

@@ -30,6 +30,7 @@ from alpha.config import Config, load
 from alpha.control.databases import is_migrated, stores
 from alpha.core.events import Execution, Side
 from alpha.core.ids import BOT_ID
+from alpha.core.performance import DAY_MS
 from alpha.core.records import MANUAL
 from alpha.errors import ConfigError, NeedsOperator, NotFound
 from alpha.facade.live import LivePicture
@@ -51,6 +52,7 @@ from alpha.ledger.booking import book_executions
 from alpha.ledger.lease import LeaseHeld
 from alpha.ledger.pool import Pool, open_pool
 from alpha.ledger.queries import load as load_sql
+from alpha.ledger.reader import LedgerReader
 from alpha.ledger.stored import trimmed
 from alpha.state import keys
 from alpha.state.picture import PositionPicture
@@ -192,6 +194,7 @@ class AlphaDB:
             exec_id=exec_id,
         )
         if not await self._is_known(row):
+            await self._expect_past(row.exec_time)
             async with self._turn:
                 await self._book(row)
         found = await self._pool.fetchval(
@@ -371,6 +374,18 @@ class AlphaDB:
                 f"{row.price}; a fill keeps its name"
             )
         return True
+
+    async def _expect_past(self, at_ms: int) -> None:
+        """The newest execution decides what day it is, for all bots and for ever. In paper mode the
+        market may be ahead of this clock."""
+        if at_ms <= self._clock.now_ms() + DAY_MS:
+            return
+        newest = await LedgerReader(self._pool).newest_ms()
+        if newest is None or at_ms > newest + DAY_MS:
+            raise ConfigError(
+                f"expected exec_time at most a day after now, or after the newest execution of the "
+                f"database, was {iso(at_ms)}; correct it: a fill is booked for ever"
+            )
 
     async def _book(self, row: Execution) -> None:
         until = self._clock.monotonic() + _TURN_WITHIN_S

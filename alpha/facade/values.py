@@ -75,11 +75,11 @@ def expect_symbol(symbol: str) -> None:
 
 
 def ms_of(at: datetime) -> int:
-    """Unix ms; raises ConfigError for what is no time, a naive one, and one before 1970."""
+    """Unix ms; raises ConfigError for what is no time, naive, or out of what order ids hold."""
     if not isinstance(at, datetime):
         raise ConfigError(f"expected exec_time as a datetime, was {type(at).__name__}")
-    if at.tzinfo is not None and at.timestamp() < 0:
-        raise ConfigError(f"expected exec_time after 1970, was {at.isoformat()}")
+    if not 1970 <= at.year < 2286:
+        raise ConfigError(f"expected exec_time from 1970 to 2285, was {at.isoformat()}")
     if at.tzinfo is None:
         raise ConfigError(f"expected an aware exec_time, was {at.isoformat()}; use datetime.UTC")
     return round(at.timestamp() * 1000)

@@ -251,8 +251,9 @@ SELECT 1 AS n, format('%s of %s: fills %s, lots %s',
  WHERE coalesce(f.qty, 0) <> coalesce(l.qty, 0);
 
 -- name: bot_equity
--- Bots without an open position, and without a fill since their newest balance was written, whose
--- equity is not that balance's. $1: USDT that it may differ by.
+-- Bots whose equity is not that of their newest balance, without a fill since that was written: those
+-- without an open position, and those that a clean stop has left, as it writes both at one price.
+-- $1: USDT that it may differ by.
 SELECT 1 AS n, format('%s: equity %s, newest balance %s', b.bot_id, trim_scale(b.current_equity),
                       trim_scale(x.equity)) AS example
   FROM trading.bots b
@@ -262,8 +263,10 @@ SELECT 1 AS n, format('%s: equity %s, newest balance %s', b.bot_id, trim_scale(b
         ORDER BY y.timestamp DESC, y.id DESC LIMIT 1) x
  WHERE b.bot_id <> 'manual' AND b.process_heartbeat >= x.created_at
    AND abs(b.current_equity - x.equity) > $1::numeric
-   AND NOT EXISTS (SELECT FROM trading.positions p
-                    WHERE p.account = b.account AND p.bot_id = b.bot_id AND p.closed_at IS NULL)
+   AND (b.status = 'disabled'
+        OR NOT EXISTS (SELECT FROM trading.positions p
+                        WHERE p.account = b.account AND p.bot_id = b.bot_id
+                          AND p.closed_at IS NULL))
    AND NOT EXISTS (SELECT FROM trading.fills f
                     WHERE f.bot_id = b.bot_id AND f.account = b.account
                       AND f.exec_time >= x.timestamp)

@@ -217,6 +217,25 @@ async def test_executions_and_fills_that_are_there_twice(books: Pool) -> None:
     assert "ETHUSDT" in found["fills_and_lots"].examples[0]
 
 
+async def test_equities_that_a_clean_stop_has_left(books: Pool) -> None:
+    """While a position is open the two are of different moments; a stop writes both at one."""
+    bot = await books.fetchval("SELECT min(bot_id) FROM trading.positions WHERE closed_at IS NULL")
+    await books.execute(
+        "INSERT INTO trading.account_balance (account, bot_id, total_balance, equity, source,"
+        " timestamp) SELECT account, bot_id, 100, 100, 'books', now() FROM trading.bots"
+        " WHERE bot_id = $1",
+        bot,
+    )
+    equity = (
+        "UPDATE trading.bots SET current_equity = 101, process_heartbeat = now() + '1 s',"
+        " status = $2 WHERE bot_id = $1"
+    )
+    await books.execute(equity, bot, "running")
+    assert await faulty(books) == {}
+    await books.execute(equity, bot, "disabled")
+    assert set(await faulty(books)) == {"bot_equity"}
+
+
 async def test_a_few_missing_candles_are_nothing(books: Pool) -> None:
     await books.execute(
         "DELETE FROM trading.market_data WHERE timestamp IN"

@@ -5,7 +5,8 @@ The first of these that answers decides:
 0. what a person has accepted as a difference to the exchange (an adjustment) is `manual`;
 1. an override of the execution, by an operator or by a bot's policy for manual trades;
 2. its own order id, when that names a bot of the account;
-3. the order row of its exchange order id, or that row's parent (a stop attached to an entry);
+3. the order row of its exchange order id, or that row's parent (a stop attached to an entry; what
+   it closes beyond its bot's position, which others have added to, goes on by rule 5);
 4. for executions of the exchange's own making (funding, liquidation, ADL, settlement): everyone
    who holds the symbol, in signed shares of the net position;
 5. for executions that close something, or that the system created: the account's only bot, if it
@@ -62,6 +63,8 @@ def attribute(
     the shares sum exactly to those of the row."""
     named = _named(row, rules)
     if named is not None:
+        if named[1] == "parent" and _closes_others(row, named[0], held):
+            return _by_effect(row, rules, held, named)
         return (Share(named[0], row.signed_qty, row.fee, named[1]),)
     if row.exec_type in CASH_ONLY or is_forced(row):
         holders = {bot: qty for bot, qty in sorted(held.items()) if qty}
@@ -92,16 +95,28 @@ def _sole(rules: AttributionRules) -> str | None:
     return next(iter(rules.bots)) if len(rules.bots) == 1 else None
 
 
+def _closes_others(row: Execution, bot_id: str, held: Mapping[str, Decimal]) -> bool:
+    """A stop that came with an order closes the whole position on the exchange: more than its bot
+    holds, where others have added to it."""
+    closes = {bot: abs(qty) for bot, qty in held.items() if qty * row.signed_qty < 0}
+    return closes.pop(bot_id, ZERO) < abs(row.signed_qty) and bool(closes)
+
+
 def _by_effect(
-    row: Execution, rules: AttributionRules, held: Mapping[str, Decimal]
+    row: Execution,
+    rules: AttributionRules,
+    held: Mapping[str, Decimal],
+    named: tuple[str, Attribution] | None = None,
 ) -> tuple[Share, ...]:
     """Each owner in turn closes what it holds, so that nobody's position is turned by what others
-    do; what is left opens, and nobody of ours has opened it."""
+    do; what is left opens, and nobody of ours has opened it. `named` is asked first."""
     left, holding = row.signed_qty, {bot: qty for bot, qty in held.items() if qty}
     found: dict[str, Attribution] = {}
     quantities: dict[str, Decimal] = {}
     while left or not found:
         bot_id, attribution = _next_owner(row, rules, holding, left, first=not found)
+        if named is not None and not found and holding.get(named[0], ZERO) * left < 0:
+            bot_id, attribution = named
         size = holding.pop(bot_id, ZERO)
         closes_all = size * left < 0 and abs(size) < abs(left)
         qty = -size if closes_all else left

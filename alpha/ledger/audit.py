@@ -170,9 +170,14 @@ class _Audit:
         if bot is not None:
             return [(bot, signed, row.fee, "id")]
         order = facts.orders.get(row.order_id)
-        if order is not None and order[0] in facts.bots:
-            return [(order[0], signed, row.fee, order[2])]
         sizes = {bot: self.size(bot) for bot in sorted(self.holdings) if self.size(bot)}
+        if order is not None and order[0] in facts.bots:
+            bot, _, how = order
+            closing = {name for name, size in sizes.items() if (size < 0) == (signed > 0)}
+            is_enough = bot in closing and abs(sizes[bot]) >= abs(signed)
+            if how != "parent" or not signed or is_enough or not closing - {bot}:
+                return [(bot, signed, row.fee, how)]
+            return self._by_effect(row, signed, sizes, (bot, how) if bot in closing else None)
         forced = row.exec_type in _FORCED or row.create_type in _FORCED_ORDERS
         if row.exec_type == "Funding" or forced:
             if len(sizes) == 1:
@@ -203,10 +208,14 @@ class _Audit:
         return None
 
     def _by_effect(
-        self, row: Execution, signed: Decimal, sizes: Mapping[str, Decimal]
+        self,
+        row: Execution,
+        signed: Decimal,
+        sizes: Mapping[str, Decimal],
+        first: tuple[str, str] | None = None,
     ) -> list[tuple[str, Decimal, Decimal, str]]:
         """Nobody closes more than it has: the rest goes to whoever is next, at last to `manual`."""
-        bot, how = self._whose(row, signed, sizes, is_rest=False)
+        bot, how = first or self._whose(row, signed, sizes, is_rest=False)
         taken, hows = {bot: _most(signed, sizes.get(bot))}, {bot: how}
         rest = signed - taken[bot]
         while rest:

@@ -123,9 +123,14 @@ class Oracle:
             return [(rules.overrides[row.exec_id], signed, fee, "override")]
         if own:
             return [(own[0], signed, fee, "id")]
-        if tag and tag.bot_id in rules.bots:
-            return [(tag.bot_id, signed, fee, tag.source)]
         held = {bot: self.held(bot) for bot in sorted(self.open) if self.held(bot)}
+        if tag and tag.bot_id in rules.bots:
+            against = {bot: abs(size) for bot, size in held.items() if size * signed < 0}
+            mine = against.pop(tag.bot_id, Fraction(0))
+            if tag.source != "parent" or not against or mine >= abs(signed):
+                return [(tag.bot_id, signed, fee, tag.source)]
+            # the exchange has closed all of its position, and others had a part in that
+            return self.by_effect(row, signed, fee, held, (tag.bot_id, "parent") if mine else None)
         forced = row.exec_type in (*FORCED_TYPES, "Funding")
         if forced or row.create_type in FORCED:
             if len(held) == 1:
@@ -136,9 +141,14 @@ class Oracle:
         return self.by_effect(row, signed, fee, held)
 
     def by_effect(
-        self, row: Execution, signed: Fraction, fee: Fraction, held: Mapping[str, Fraction]
+        self,
+        row: Execution,
+        signed: Fraction,
+        fee: Fraction,
+        held: Mapping[str, Fraction],
+        first: tuple[str, str] | None = None,
     ) -> list[tuple[str, Fraction, Fraction, str]]:
-        bot, how = self.closer(row, signed, held)
+        bot, how = first or self.closer(row, signed, held)
         room = abs(held.get(bot, Fraction(0)))
         if held.get(bot, Fraction(0)) * signed >= 0 or room >= abs(signed):
             return [(bot, signed, fee, how)]

@@ -36,7 +36,10 @@ OVERRIDDEN = rules("ann", "bob", overrides={"e1": "manual"}, orders=TAGGED.order
         (OURS, OVERRIDDEN, {"bob": LONG}, "manual", "override"),
         (OURS, TAGGED, {"bob": LONG}, "ann", "id"),
         (SELL, TAGGED, {"ann": LONG}, "bob", "order"),
-        (STOP, PARENT, {"ann": LONG}, "bob", "parent"),
+        (STOP, PARENT, {"ann": LONG, "bob": LONG}, "bob", "parent"),
+        (STOP, PARENT, {"ann": SHORT}, "bob", "parent"),
+        (STOP, PARENT, {}, "bob", "parent"),
+        (STOP, PARENT, {"ann": LONG}, "ann", "open_lot"),
         (LIQUIDATION, TAGGED, {"ann": LONG}, "bob", "order"),
         # an id that names a bot of another account is nobody's here
         (STRANGERS, TAGGED, {}, "bob", "order"),
@@ -101,6 +104,20 @@ def test_what_the_exchange_forces_is_everyones(exec_type: str, create_type: str)
         ("ann", D(-2), D("0.06"), "share"),
         ("manual", D(-1), D("0.03"), "share"),
     ]
+
+
+def test_a_stop_of_a_bots_order_closes_what_a_person_has_added_for_that_person() -> None:
+    """The exchange's stop closes its whole position: the bot's part of it turns nobody's."""
+    row = execution(
+        "e1", "Sell", "3", create_type="CreateByStopLoss", stop_order_type="StopLoss", fee=D("0.09")
+    )
+    shares = attribute(row, PARENT, {"bob": D(1), "manual": D(2)}, STEP)
+    assert [(s.bot_id, s.signed_qty, s.fee, s.attribution) for s in shares] == [
+        ("bob", D(-1), D("0.03"), "parent"),
+        ("manual", D(-2), D("0.06"), "open_lot"),
+    ]
+    (share,) = attribute(row, PARENT, {"bob": D(1)}, STEP)
+    assert (share.bot_id, share.signed_qty) == ("bob", D(-3)), "nobody else has anything to close"
 
 
 def test_opposite_positions_that_cancel_have_no_shares() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 from structlog.testing import capture_logs
 
@@ -73,6 +74,37 @@ async def test_a_frame_for_a_symbol_nobody_trades_changes_only_manual(life: Life
     assert (life.beat.fills, life.session.orders) == (told, orders)
     assert {s: p.signed_qty for s, p in life.account.positions(MANUAL).items()} == {"DOGEUSDT": 1}
     assert "manual_trade" in {line["event"] for line in logs}
+
+
+async def test_a_bots_stop_that_closes_what_a_person_has_added_leaves_both_flat(life: Life) -> None:
+    """The exchange knows one position: a stop that came with the bot's entry closes all of it."""
+    await enter(life)
+    await hear(life)
+    held = life.account.positions(BOT)[BTC].signed_qty
+    now = life.exchange.now_ms
+    await life.exchange.trade(BTC, "Buy", Decimal(2), now + 1_000)
+    await hear(life)
+    assert life.exchange.position(BTC) == held + 2
+    await life.service.protection.check()
+    await hear(life)
+    creates = len(life.exchange.creates)
+    await life.exchange.tick(BTC, Decimal(80), now + 2_000)
+    await hear(life)
+    assert life.exchange.position(BTC) == 0
+    await life.service.protection.check()
+    await life.quiet()
+    assert (life.account.positions(BOT), life.account.positions(MANUAL)) == ({}, {})
+    assert len(life.exchange.creates) == creates, "nothing is left to close or to protect"
+    await life.stored()
+    rows = await life.pool.fetch(
+        "SELECT bot_id, close_reason, attribution, sum(exec_qty) FROM trading.fills"
+        " WHERE symbol = $1 AND effect = 'exit' GROUP BY 1, 2, 3 ORDER BY 1",
+        BTC,
+    )
+    assert [tuple(row) for row in rows] == [
+        (BOT, "stop_loss", "parent", held),
+        (MANUAL, "stop_loss", "open_lot", 2),
+    ]
 
 
 async def test_a_private_frame_that_cannot_be_read_is_a_gap(life: Life) -> None:

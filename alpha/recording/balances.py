@@ -145,7 +145,7 @@ class Balances:
 
     async def write(self, connection: Connection, *, transfers: bool) -> Written:
         """Writes what waits, and with `transfers` the money from outside. `written` has to be told
-        once this stands."""
+        once this stands, `doubted` if that is not known."""
         rows = list(self._waiting)
         await save_balances(connection, rows)
         explained = await self._begun(connection, rows)
@@ -159,6 +159,11 @@ class Balances:
         for _ in range(min(what.rows, len(self._waiting))):
             self._waiting.popleft()
         self._explained.update(what.explained)
+
+    def doubted(self) -> None:
+        """Nobody knows whether it is: a commit may stand whose answer was lost. What wallets are
+        explained is read again, else money from outside would be written twice."""
+        self._explained.clear()
 
     # -- money from outside -------------------------------------------------------------------
 

@@ -166,6 +166,8 @@ class Recorder:
 
         if await self._write("balances", work):
             self._balances.written(written)
+        else:
+            self._balances.doubted()
 
     async def write_days(self) -> None:
         """Figures of the bots by day: five minutes after midnight (UTC, the exchange's clock) for

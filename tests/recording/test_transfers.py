@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from asyncpg.transaction import Transaction
 
 from alpha.config import Config
 from alpha.core.events import WalletEvent
@@ -91,6 +92,26 @@ async def test_a_deposit_right_before_an_end_is_counted_once(
     await told(third, "10250", start_ms + 10 * MINUTE, SECOND)
     await told(third, "10250", start_ms + 10 * MINUTE, 31 * SECOND)
     await logged(third, pool, start_ms + 15 * MINUTE)
+    for owner in (None, BOT):
+        assert await amounts(pool, owner) == [D(250)]
+
+
+async def test_a_commit_whose_answer_was_lost_counts_no_deposit_twice(
+    desk: Desk, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.life.stored()
+    await told(desk, "10000", START_MS, 31 * SECOND)
+    real = Transaction.__aexit__
+
+    async def unanswered(self: Transaction, *raised: object) -> None:
+        await real(self, *raised)
+        raise ConnectionResetError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Transaction, "__aexit__", unanswered)
+        await told(desk, "10250", START_MS + MINUTE, 31 * SECOND)
+    assert await amounts(pool, BOT) == [D(250)]
+    await desk.recorder.write_balances()
     for owner in (None, BOT):
         assert await amounts(pool, owner) == [D(250)]
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
 import asyncpg
 import pytest
 
 from alpha.core.events import Execution
 from alpha.errors import RetryLater
-from alpha.ledger.lease import Lease, LeaseHeld
+from alpha.ledger.lease import Lease, LeaseHeld, LeaseLost
 from alpha.ledger.risk_journal import read
 from alpha.ledger.syncs import Run
 from alpha.sync import account as syncing
+from alpha.trading.catchup import CatchUp
 from tests.sync.conftest import ACCOUNT, BOT, CLOCK, D, Site
 
 
@@ -276,6 +277,42 @@ async def test_an_account_that_a_daemon_holds_is_left_alone(site: Site) -> None:
         async with site.sync():
             raise AssertionError("expected no sync without the lease")
     await daemon.release()
+
+
+async def test_a_sync_whose_account_was_taken_meanwhile_writes_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fold of a whole symbol holds the loop up for longer than a lease lives."""
+    await site.trade("Buy", "0.5", "BTCUSDT")
+    begun = await site.truth()
+    await site.trade("Sell", "0.1", "BTCUSDT")
+    hidden = await site.truth() - begun
+    await site.trade("Sell", "0.1", "BTCUSDT")
+    await all_but(site, monkeypatch, hidden)
+    async with site.sync() as sync:
+        assert (await sync.sync("hourly")).left == 0
+    hidden.clear()
+    known, marks = await site.ledger(), await sync_marks(site)
+    daemon = Lease(site.pool, [ACCOUNT], "a daemon", installation="elsewhere", clock=CLOCK)
+    real = CatchUp.bring
+
+    async def bring(self: CatchUp, rows: Collection[Execution]) -> None:
+        await site.pool.execute("UPDATE config.leases SET expires_at = clock_timestamp()")
+        await daemon.acquire()
+        await daemon.release()  # even one that has gone again
+        await real(self, rows)
+
+    monkeypatch.setattr(CatchUp, "bring", bring)
+    with pytest.raises(LeaseLost, match="account main"):
+        async with site.sync() as sync:
+            await sync.sync("manual")
+    assert await site.ledger() == known
+    assert await sync_marks(site) == marks
+
+
+async def sync_marks(site: Site) -> list[object]:
+    rows = await site.pool.fetch("SELECT * FROM trading.sync_watermarks ORDER BY endpoint")
+    return [tuple(row) for row in rows]
 
 
 async def everything(site: Site) -> list[Execution]:

@@ -117,6 +117,22 @@ async def settle_wallets(connection: Connection, found: Mapping[str, SettledWall
         await connection.execute(_SQL["settle_wallets"], list(found), *columns)
 
 
+async def wallets_between(
+    connection: Connection,
+    account: str,
+    owners: Sequence[str],
+    after_ms: int,
+    before_ms: int,
+    most: int,
+) -> list[tuple[Decimal, int]]:
+    """What was written down of the account's wallet meanwhile, newest first, with its time: as the
+    account's, or as that of `owners`, ids of bots that have it alone."""
+    rows = await connection.fetch(
+        _SQL["wallets_between"], account, list(owners), after_ms, before_ms, most
+    )
+    return [(row["total_balance"], row["timestamp"]) for row in rows]
+
+
 async def cash_between(
     connection: Connection, account: str, after_ms: int, until_ms: int
 ) -> Decimal | None:

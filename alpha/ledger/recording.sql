@@ -84,6 +84,14 @@ SELECT * FROM unnest($1::text[], $2::numeric[], $3::timestamptz[], $4::boolean[]
 ON CONFLICT (account) DO UPDATE
    SET wallet = excluded.wallet, told_at = excluded.told_at, stood_still = excluded.stood_still;
 
+-- name: wallets_between
+-- The newest wallets of an account that were written down after $3 and before $4, also as that of one of
+-- the bots $2, which have it alone.
+SELECT total_balance, timestamp FROM trading.account_balance
+ WHERE account = $1 AND (bot_id IS NULL OR bot_id = ANY ($2::text[]))
+   AND timestamp > $3 AND timestamp < $4
+ ORDER BY timestamp DESC, id DESC LIMIT $5;
+
 -- name: cash_between
 -- What executions have moved in an account's wallet after $2 and until $3, as the exchange books it:
 -- it closes at the average price (execPnl), the bots' books first in, first out. NULL where it has
@@ -156,7 +164,7 @@ DELETE FROM audit.system_events WHERE event_time < clock_timestamp() - $1::integ
 
 -- name: risk_since
 -- The first day of a bot to compute: the newest that was computed, or an earlier one whose round
--- trips were written since, or whose transfers were others than thought; NULL: all of them.
+-- trips were written since, or whose transfers were, or were others than thought; NULL: all of them.
 SELECT least(m.newest, (SELECT min((t.exit_time AT TIME ZONE 'UTC')::date)
                           FROM trading.completed_trades t
                          WHERE t.bot_id = $1 AND t.account = $2
@@ -164,7 +172,11 @@ SELECT least(m.newest, (SELECT min((t.exit_time AT TIME ZONE 'UTC')::date)
                            AND greatest(t.created_at, t.updated_at) > m.calculated_at),
              (SELECT min((b.timestamp AT TIME ZONE 'UTC')::date)
                 FROM trading.account_balance b
-               WHERE b.bot_id = $1 AND b.account = $2 AND b.confirmed_at > m.calculated_at))
+               WHERE b.bot_id = $1 AND b.account = $2 AND b.confirmed_at > m.calculated_at),
+             (SELECT min((b.timestamp AT TIME ZONE 'UTC')::date)
+                FROM trading.account_balance b
+               WHERE b.bot_id = $1 AND b.account = $2 AND b.amount IS NOT NULL
+                 AND b.created_at > m.calculated_at))
              AS since
   FROM (SELECT max(date) AS newest, max(calculated_at) AS calculated_at
           FROM trading.risk_metrics WHERE bot_id = $1 AND account = $2) m

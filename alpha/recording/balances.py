@@ -26,6 +26,7 @@ from alpha.ledger.recording import (
     save_balances,
     settle_wallets,
     settled_wallet,
+    wallets_between,
 )
 from alpha.live import Live
 from alpha.recording.holdings import open_pnl
@@ -225,17 +226,30 @@ class Balances:
         amount = told.wallet - before.wallet - cash
         if abs(amount) < LEAST_TRANSFER:
             return []
-        at_ms = await self._shown_since(connection, told, before, amount)
+        at_ms = await self._shown_since(connection, service, told, before, amount)
         since_ms = before.at_ms if before.stood_still else None
         return list(_transfer(service, told, amount, at_ms, since_ms))
 
     async def _shown_since(
-        self, connection: Connection, told: WalletEvent, before: SettledWallet, amount: Decimal
+        self,
+        connection: Connection,
+        service: AccountService,
+        told: WalletEvent,
+        before: SettledWallet,
+        amount: Decimal,
     ) -> int:
         """Since when wallets show an amount, or most of it: equity that was written down from then
-        on holds it."""
-        at_ms = told.at_ms
-        for wallet, since_ms in reversed(self._words.get(told.account, ())):
+        on holds it. What an earlier process has heard of them is known as far as it was written."""
+        at_ms, words = told.at_ms, list(self._words.get(told.account, ()))
+        written = await wallets_between(
+            connection,
+            told.account,
+            [session.bot_id for session in service.sessions.values() if session.owns_wallet],
+            before.at_ms,
+            words[0][1] if words else told.at_ms,
+            MOST_WORDS,
+        )
+        for wallet, since_ms in [*reversed(words), *written]:
             if since_ms <= before.at_ms:
                 break
             cash = await cash_between(connection, told.account, before.at_ms, since_ms)

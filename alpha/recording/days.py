@@ -2,7 +2,7 @@
 
 Trades, equity and its falls are summed up by the database; ratios of the daily returns are those of
 backtests, by the same formulas. A day is computed again while it lasts, and when late rows have
-changed its round trips.
+changed its round trips or money from outside was found in it.
 """
 
 from __future__ import annotations

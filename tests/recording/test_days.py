@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -127,6 +128,18 @@ async def test_a_deposit_is_no_gain(course: Pool) -> None:
     third = (await days(course))[-1]
     assert (third["ending_equity"], third["cash_flow"], third["daily_pnl"]) == (2140, 1000, 90)
     assert third["current_drawdown"] == 60
+
+
+async def test_a_transfer_that_is_found_after_its_day_was_computed_is_no_gain(course: Pool) -> None:
+    """A clean stop computes the day; what came right before it is found at the next start."""
+    before = await days(course)
+    async with course.acquire() as connection:
+        at_ms = FIRST + 30 * HOUR  # the second day
+        row = BalanceRow(*(ACCOUNT, BOT, "deposit", D(1000), D(1000), "books", at_ms))
+        await save_balances(connection, [replace(row, amount=D(30))])
+    after = await days(course)
+    assert (before[1]["cash_flow"], after[1]["cash_flow"]) == (0, 30)
+    assert after[1]["daily_pnl"] == before[1]["daily_pnl"] - 30
 
 
 async def test_a_day_is_computed_again_when_the_log_says_what_was_a_transfer(course: Pool) -> None:

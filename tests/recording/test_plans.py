@@ -19,6 +19,7 @@ ASKED: dict[str, tuple[object, ...]] = {
     "closed_since": ([BOT], START_MS, START_MS, START_MS),
     "risk_since": (BOT, ACCOUNT),
     "settled_wallet": (ACCOUNT,),
+    "wallets_between": (ACCOUNT, [BOT], START_MS, START_MS, 64),
     "cash_between": (ACCOUNT, START_MS, START_MS),
 }
 

@@ -77,6 +77,7 @@ async def test_a_deposit_right_before_an_end_is_counted_once(
         )
     assert await amounts(pool, BOT) == []
 
+    desk.life.account.balance.told = None  # a new process has heard of none
     again = recorder_beside(desk.life, desk.clock, desk.lease, Config())
     start_ms = deposit_ms + 20 * SECOND
     await told(again, "10250", start_ms, SECOND)
@@ -94,6 +95,7 @@ async def test_a_deposit_right_before_an_end_is_counted_once(
     await logged(third, pool, start_ms + 15 * MINUTE)
     for owner in (None, BOT):
         assert await amounts(pool, owner) == [D(250)]
+    assert await own(pool) == {D(10_000)}, "equity from before the end is cleared of it, too"
 
 
 async def test_a_commit_whose_answer_was_lost_counts_no_deposit_twice(

@@ -98,8 +98,9 @@ class Balances:
                 self._known.popitem(last=False)
             self._put(_of_bot(session, kind, self._venue.now_ms(), position))
 
-    def collect(self) -> None:
-        """Rows that are due by now, of every account and bot whose wallet is known."""
+    def collect(self, *, ending: bool = False) -> None:
+        """Rows that are due by now, of every account and bot whose wallet is known. At a clean stop
+        those of every bot whose equity is another one: the registry shows it from then on."""
         now_ms = self._venue.now_ms()
         for service in self._live.services.values():
             if (row := self._of_account(service, now_ms)) is not None:
@@ -109,7 +110,7 @@ class Balances:
             for session in service.sessions.values():
                 row = _of_bot(session, "periodic", now_ms)
                 last = self._last.get((row.account, row.bot_id))
-                if last is None or _is_due(row, last):
+                if last is None or _is_due(row, last) or (ending and row.equity != last.equity):
                     self._put(row)
 
     def _of_account(self, service: AccountService, now_ms: int) -> BalanceRow | None:

@@ -102,7 +102,7 @@ class Recorder:
             async with asyncio.timeout(END_WITHIN_S):
                 await self._journal.drain(END_WITHIN_S)
                 await self.settle()
-                await self.write_balances()
+                await self.write_balances(ending=True)
                 self._pictured_ms = self._counted = None
                 await self.write_portfolio()
                 await self.write_days()
@@ -152,11 +152,11 @@ class Recorder:
 
     # -- money --------------------------------------------------------------------------------
 
-    async def write_balances(self) -> None:
+    async def write_balances(self, *, ending: bool = False) -> None:
         """Balances and equity that are due, and money that came from outside."""
         if not self._venue.anchored:
             return
-        self._balances.collect()
+        self._balances.collect(ending=ending)
         written = Written()
 
         async def work(connection: Connection) -> None:

@@ -89,6 +89,21 @@ async def test_equity_is_written_when_it_moves_and_now_and_then(desk: Desk, pool
     assert "periodic" in kinds
 
 
+async def test_a_clean_stop_writes_the_equity_that_the_registry_shows_then(
+    desk: Desk, pool: Pool
+) -> None:
+    """However short ago there was a row: doctors compare the two."""
+    told(desk, D(10_000), START_MS)
+    await desk.recorder.write_balances()
+    desk.at(START_MS + 10_000)
+    told(desk, D(10_003), START_MS + 10_000)
+    await desk.recorder.write_balances()
+    newest = "SELECT equity FROM trading.account_balance WHERE bot_id = $1 ORDER BY id DESC LIMIT 1"
+    assert await pool.fetchval(newest, BOT) == 10_000
+    await desk.recorder.end("SIGTERM")
+    assert await pool.fetchval(newest, BOT) == 10_003
+
+
 async def test_money_from_outside_is_told_from_what_was_traded(desk: Desk, pool: Pool) -> None:
     told(desk, D(10_000), START_MS)
     desk.at(START_MS + MINUTE)

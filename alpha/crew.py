@@ -112,7 +112,7 @@ async def report_crew(
                 handle.state.value, handle.state_reason, handle.stopped
             )
             if stopped and why not in registry.LASTING_PAUSES:
-                state, why = "disabled", "the daemon was stopped"
+                state, why = "disabled", registry.DAEMON_STOP
             await registry.set_status(pool, session.bot_id, account, state, why)
 
 

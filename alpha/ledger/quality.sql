@@ -253,7 +253,7 @@ SELECT 1 AS n, format('%s of %s: fills %s, lots %s',
 -- name: bot_equity
 -- Bots whose equity is not that of their newest balance, without a fill since that was written: those
 -- without an open position, and those that a clean stop has left, as it writes both at one price.
--- $1: USDT that it may differ by.
+-- $1: USDT that it may differ by, $2: the reason of such a stop.
 SELECT 1 AS n, format('%s: equity %s, newest balance %s', b.bot_id, trim_scale(b.current_equity),
                       trim_scale(x.equity)) AS example
   FROM trading.bots b
@@ -263,7 +263,7 @@ SELECT 1 AS n, format('%s: equity %s, newest balance %s', b.bot_id, trim_scale(b
         ORDER BY y.timestamp DESC, y.id DESC LIMIT 1) x
  WHERE b.bot_id <> 'manual' AND b.process_heartbeat >= x.created_at
    AND abs(b.current_equity - x.equity) > $1::numeric
-   AND (b.status = 'disabled'
+   AND ((b.status = 'disabled' AND b.status_reason = $2)
         OR NOT EXISTS (SELECT FROM trading.positions p
                         WHERE p.account = b.account AND p.bot_id = b.bot_id
                           AND p.closed_at IS NULL))

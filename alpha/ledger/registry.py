@@ -23,6 +23,8 @@ OPERATOR_STOP = "stopped by the operator"
 #: The same of a bot whose policy for trades by hand is to pause.
 MANUAL_TRADE = "somebody has traded by hand"
 LASTING_PAUSES = (OPERATOR_STOP, MANUAL_TRADE)
+#: Why a bot is disabled that a clean stop has left; one that a kill has left may be disabled, too.
+DAEMON_STOP = "the daemon was stopped"
 
 
 @dataclass(frozen=True, slots=True)

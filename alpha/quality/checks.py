@@ -17,6 +17,7 @@ import asyncpg
 from alpha.core.events import CASH_ONLY, POSITION_CHANGING
 from alpha.ledger.pool import Pool
 from alpha.ledger.queries import load
+from alpha.ledger.registry import DAEMON_STOP
 
 Level = Literal["WARNING", "ERROR", "CRITICAL"]
 
@@ -120,7 +121,7 @@ CHECKS: tuple[Check, ...] = (
         "bots have another equity than their newest balance",
         "a transfer takes a minute to be written: look again, then restart the daemon",
         Scope.NOW,
-        (CENT,),
+        (CENT, DAEMON_STOP),
         settles=True,
     ),
     Check(

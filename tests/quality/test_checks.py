@@ -21,6 +21,7 @@ from alpha.core.records import AttributionRules, Commit
 from alpha.ledger.alert_journal import SystemEvent
 from alpha.ledger.batch import Batch
 from alpha.ledger.pool import Pool
+from alpha.ledger.registry import DAEMON_STOP
 from alpha.ledger.transaction import write_batch
 from alpha.market.archive import MarketArchive
 from alpha.quality.checks import CHECKS, Finding, Window, run_checks
@@ -228,11 +229,12 @@ async def test_equities_that_a_clean_stop_has_left(books: Pool) -> None:
     )
     equity = (
         "UPDATE trading.bots SET current_equity = 101, process_heartbeat = now() + '1 s',"
-        " status = $2 WHERE bot_id = $1"
+        " status = $2, status_reason = $3 WHERE bot_id = $1"
     )
-    await books.execute(equity, bot, "running")
-    assert await faulty(books) == {}
-    await books.execute(equity, bot, "disabled")
+    for status in ("running", "disabled"):  # by the settings, after a kill
+        await books.execute(equity, bot, status, "")
+        assert await faulty(books) == {}
+    await books.execute(equity, bot, "disabled", DAEMON_STOP)
     assert set(await faulty(books)) == {"bot_equity"}
 
 

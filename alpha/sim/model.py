@@ -48,6 +48,8 @@ class Refusal(Exception):
 class Order(msgspec.Struct, kw_only=True):
     """One order from acceptance to its end; `price` of a market order is its protection price.
 
+    `queued` is its turn among those that rest: one that a trigger has made waits behind the others.
+
     System children of a position (stop loss, take profit, trailing stop) are orders too: they
     have no link id, close what is there, and name the parent order that brought them. A `child`
     stands for the whole position; `system` orders are those and the partial ones, of which
@@ -96,6 +98,7 @@ class Order(msgspec.Struct, kw_only=True):
     slippage: Decimal = ZERO
     smp_type: str = "None"
     smp_order_id: str = ""
+    queued: int = 0
 
     @property
     def leaves(self) -> Decimal:

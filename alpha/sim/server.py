@@ -148,8 +148,9 @@ def restored(specs: Iterable[InstrumentSpec], saved: Saved) -> Exchange:
         state.add_account(account)
     for position in saved.positions:
         state.positions[position.account][position.symbol] = position
-    for order in saved.orders:
+    for order in sorted(saved.orders, key=lambda order: order.queued):
         state.orders[order.symbol][order.order_id] = order
+        state.queued = order.queued
     for key, link_id in saved.links:
         state.links[key].add(link_id)
     exchange.take_changes()

@@ -63,6 +63,7 @@ class State:
         self.sequences: dict[str, int] = {symbol: FIRST_SEQ for symbol in self.books}
         self.just_filled: dict[str, Order] = {}
         self.issued = 0
+        self.queued = 0
         self._emissions: list[Emission] = []
         self._orders: dict[str, Order] = {}
         self._positions: dict[tuple[str, str], Position] = {}
@@ -123,10 +124,14 @@ class State:
         """Takes note of a new or changed order; a closed one leaves the memory."""
         order.updated_ms = ms
         self._orders[order.order_id] = order
+        there = self.orders[order.symbol]
         if order.open:
-            self.orders[order.symbol][order.order_id] = order
+            if order.order_id not in there:
+                self.queued += 1
+                order.queued = self.queued
+            there[order.order_id] = order
         else:
-            self.orders[order.symbol].pop(order.order_id, None)
+            there.pop(order.order_id, None)
             if order.status == "Filled" and order.order_type == "Limit":
                 self.just_filled[order.account] = order
 

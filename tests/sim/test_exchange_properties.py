@@ -262,3 +262,16 @@ class Day(RuleBasedStateMachine):
 
 TestDay = Day.TestCase
 TestDay.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+
+
+def test_a_stop_that_was_triggered_waits_behind_what_rests_also_after_a_restart() -> None:
+    day = Day()
+    try:
+        day.market_with_partial_stops(side="Buy", steps=60, stop=1, profit=1, limit=1)
+        day.limit(side="Sell", steps=60, away=2, reduce=False)
+        day.market_moves(side="Buy", steps=60, move=1, gap=False)
+        resting = [order for order in day.bench.open_orders() if order.status == "New"]
+        assert [order.stop_type for order in resting] == ["", "PartialTakeProfit"]
+        day.a_restart_finds_the_same_exchange()
+    finally:
+        day.teardown()

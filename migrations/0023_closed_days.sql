@@ -54,8 +54,9 @@ CREATE TABLE analytics.closed_days (
     held         tstzmultirange,
     PRIMARY KEY (bot_id, day, kind, name)
 );
--- Not by day alone: everything of those days would be read for what bots have gained on them.
-CREATE INDEX closed_days_by_kind ON analytics.closed_days (kind, day);
+CREATE INDEX closed_days_by_day ON analytics.closed_days (day);
+CREATE INDEX closed_days_net ON analytics.closed_days (bot_id, day) INCLUDE (net_pnl)
+    WHERE kind = 'day';
 
 -- Days whose trades were written again, once for each row. Not unique: a mark that is being made
 -- must stand beside one that is being taken away.
@@ -88,7 +89,6 @@ CREATE TRIGGER rewritten_by_delete AFTER DELETE ON trading.completed_trades FOR 
 
 -- The results of these bots since a moment, as the trades are now: from the days where they hold,
 -- else from the trades. NULL: of all together, without `manual`; rows of days are then those of `*`.
--- A date is made a timestamp before AT TIME ZONE: else it is at midnight of the session's zone.
 CREATE FUNCTION analytics.closed(of_bots text[], since timestamptz, before timestamptz)
 RETURNS TABLE (bot_id text, day date, kind text, name text, trades bigint, wins bigint,
                losses bigint, gross_profit numeric, gross_loss numeric, best numeric,
@@ -100,8 +100,8 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     edge AS MATERIALIZED (
         SELECT f.first, greatest(f.first, least(
                    (before AT TIME ZONE 'UTC')::date,
-                   coalesce((SELECT max(d.day) + 1 FROM analytics.closed_days d
-                              WHERE d.kind = 'day'), '-infinity'::date))) AS last
+                   coalesce((SELECT max(d.day) + 1 FROM analytics.closed_days d),
+                            '-infinity'::date))) AS last
           FROM (SELECT CASE WHEN since = '-infinity' THEN '-infinity'::date
                             ELSE ((since + interval '1 day' - interval '1 microsecond')
                                   AT TIME ZONE 'UTC')::date END AS first) f),
@@ -109,12 +109,11 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         SELECT coalesce(of_bots, array_agg(DISTINCT b.bot_id)) AS bots
           FROM trading.bots b WHERE b.bot_id <> 'manual'),
     live AS (
-        SELECT since AS lo, least(before, e.first::timestamp AT TIME ZONE 'UTC') AS hi FROM edge e
+        SELECT since AS lo, least(before, e.first AT TIME ZONE 'UTC') AS hi FROM edge e
         UNION ALL
-        SELECT greatest(since, e.last::timestamp AT TIME ZONE 'UTC'), before FROM edge e
+        SELECT greatest(since, e.last AT TIME ZONE 'UTC'), before FROM edge e
         UNION ALL
-        SELECT m.day::timestamp AT TIME ZONE 'UTC',
-               (m.day + 1)::timestamp AT TIME ZONE 'UTC'
+        SELECT m.day AT TIME ZONE 'UTC', (m.day + 1) AT TIME ZONE 'UTC'
           FROM marked m, edge e WHERE m.day >= e.first AND m.day < e.last)
     SELECT d.*
       FROM edge e, analytics.closed_days d

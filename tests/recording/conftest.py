@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from decimal import Decimal
 
 import pytest
 
@@ -65,3 +66,20 @@ async def desk(exchange: HandExchange, pool: Pool, clock: ManualClock) -> AsyncI
     await lease.acquire()
     yield recorder_beside(life, clock, lease, Config())
     await life.kill()
+
+
+async def logged(desk: Desk, pool: Pool, up_to_ms: int, *moved: tuple[str, int]) -> None:
+    """The trade sync has read the transaction log."""
+    for change, at_ms in moved:
+        await pool.execute(
+            "INSERT INTO trading.cash_movements (account, id, kind, change, moved_at)"
+            " VALUES ($1, $2, 'TRANSFER_IN', $3, $4)",
+            *(ACCOUNT, f"m{at_ms}", Decimal(change), at_ms),
+        )
+    await pool.execute(
+        "INSERT INTO trading.sync_watermarks (account, endpoint, high_water)"
+        " VALUES ($1, 'transactions', $2)"
+        " ON CONFLICT (account, endpoint) DO UPDATE SET high_water = excluded.high_water",
+        *(ACCOUNT, up_to_ms),
+    )
+    await desk.recorder.write_balances()

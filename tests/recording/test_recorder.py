@@ -16,7 +16,7 @@ from alpha.ledger.recording import BalanceRow, forget_events, save_balances, thi
 from alpha.recording.portfolio import periods
 from alpha.recording.settings import record_settings
 from alpha.trading.account import AccountStatus
-from tests.recording.conftest import Desk, recorder_beside
+from tests.recording.conftest import Desk, logged, recorder_beside
 from tests.trading.exchange import KEY, START_MS
 from tests.trading.life import ACCOUNT, BOT, MINUTE
 from tests.trading.test_faults import BTC, ETH, enter, hear, leave
@@ -145,22 +145,6 @@ async def test_the_transaction_log_knows_better_than_a_wallet(desk: Desk, pool: 
         desk.at(at_ms + 31_000)
         await desk.recorder.write_balances()
 
-    async def logged(up_to_ms: int, *moved: tuple[str, int]) -> None:
-        """The trade sync has read the transaction log."""
-        for change, at_ms in moved:
-            await pool.execute(
-                "INSERT INTO trading.cash_movements (account, id, kind, change, moved_at)"
-                " VALUES ($1, $2, 'TRANSFER_IN', $3, $4)",
-                *(ACCOUNT, f"m{at_ms}", D(change), at_ms),
-            )
-        await pool.execute(
-            "INSERT INTO trading.sync_watermarks (account, endpoint, high_water)"
-            " VALUES ($1, 'transactions', $2)"
-            " ON CONFLICT (account, endpoint) DO UPDATE SET high_water = excluded.high_water",
-            *(ACCOUNT, up_to_ms),
-        )
-        await desk.recorder.write_balances()
-
     async def flows() -> list[tuple[str | None, str, Decimal]]:
         rows = [row for row in await balances(pool) if row["amount"] is not None]
         return [(row["bot_id"], row["snapshot_type"], row["amount"]) for row in rows]
@@ -175,13 +159,13 @@ async def test_the_transaction_log_knows_better_than_a_wallet(desk: Desk, pool: 
     assert await flows() == [(who, *one) for one in deduced for who in (None, BOT)]
 
     first = ("250", start + 2 * MINUTE + 500)  # the log's clock is a little ahead
-    await logged(start + 2 * MINUTE + 5_000, first)
+    await logged(desk, pool, start + 2 * MINUTE + 5_000, first)
     assert len(await flows()) == 6, "the log might still tell of more"
-    await logged(start + 5 * MINUTE, ("-100", start + 4 * MINUTE - 200))
+    await logged(desk, pool, start + 5 * MINUTE, ("-100", start + 4 * MINUTE - 200))
     exact = [("deposit", D(250)), ("withdrawal", D(-100))]
     known = [(who, *one) for one in exact for who in (None, BOT)]
     assert await flows() == [*known, (None, *deduced[2]), (BOT, *deduced[2])]
-    await logged(start + 7 * MINUTE)
+    await logged(desk, pool, start + 7 * MINUTE)
     assert await flows() == known, "each once, and the loss is one"
     (own,) = await pool.fetch(
         "SELECT equity - own_equity AS moved FROM trading.equity_history"

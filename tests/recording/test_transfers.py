@@ -10,7 +10,7 @@ from asyncpg.transaction import Transaction
 from alpha.config import Config
 from alpha.core.events import WalletEvent
 from alpha.ledger.pool import Pool
-from tests.recording.conftest import Desk, recorder_beside
+from tests.recording.conftest import Desk, logged, recorder_beside
 from tests.trading.exchange import START_MS
 from tests.trading.life import ACCOUNT, BOT, MINUTE
 from tests.trading.test_faults import enter, hear
@@ -24,23 +24,6 @@ async def told(desk: Desk, wallet: str, at_ms: int, seen_ms: int) -> None:
     event = WalletEvent(ACCOUNT, D(wallet), D(wallet), D(wallet), at_ms)
     desk.life.account.balance.tell(event)
     desk.at(at_ms + seen_ms)
-    await desk.recorder.write_balances()
-
-
-async def logged(desk: Desk, pool: Pool, up_to_ms: int, *moved: tuple[str, int]) -> None:
-    """The trade sync has read the transaction log."""
-    for change, at_ms in moved:
-        await pool.execute(
-            "INSERT INTO trading.cash_movements (account, id, kind, change, moved_at)"
-            " VALUES ($1, $2, 'TRANSFER_IN', $3, $4)",
-            *(ACCOUNT, f"m{at_ms}", D(change), at_ms),
-        )
-    await pool.execute(
-        "INSERT INTO trading.sync_watermarks (account, endpoint, high_water)"
-        " VALUES ($1, 'transactions', $2)"
-        " ON CONFLICT (account, endpoint) DO UPDATE SET high_water = excluded.high_water",
-        *(ACCOUNT, up_to_ms),
-    )
     await desk.recorder.write_balances()
 
 

@@ -1,6 +1,5 @@
--- A projection's row of the ledger is looked up after the whole statement, which may insert the
--- executions as well, and once for all its rows: for each of them by itself it was a seventh of what
--- a fill costs. Whoever inserts many rows forbids sorts, hashes
+-- A projection's row of the ledger is looked up once for all rows of a statement: for each of them
+-- by itself it was a seventh of what a fill costs. Whoever inserts many rows forbids sorts, hashes
 -- and merges (alpha/ledger/writes.sql), so that a plan made while the tables were small reads
 -- by key for ever. BETWEEN and ORDER BY instead of "=": in a table that is new, or has grown since
 -- it was last analyzed, "=" costs the planner the same by executions_ledger_order, which reads
@@ -55,6 +54,3 @@ CREATE TRIGGER ledger_row AFTER INSERT ON trading.position_entries
     FOR EACH STATEMENT EXECUTE FUNCTION trading.expect_ledger_rows();
 CREATE TRIGGER ledger_row AFTER INSERT ON trading.positions REFERENCING NEW TABLE AS inserted
     FOR EACH STATEMENT EXECUTE FUNCTION trading.expect_ledger_rows();
-
--- Nothing asks for fills by the exchange's order id: executions and orders are.
-DROP INDEX trading.fills_by_order;

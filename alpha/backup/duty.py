@@ -20,6 +20,7 @@ import msgspec
 import structlog
 
 from alpha.backup.folder import BackupFolder
+from alpha.backup.programs import ENDS_WITHIN_S
 from alpha.clock import Clock
 from alpha.config import Config
 from alpha.errors import AlphaError
@@ -153,10 +154,7 @@ class BackupDuty:
             except TimeoutError:
                 raise AlphaError(f"expected it within {_WITHIN_S / 60:.0f} min, was not") from None
             finally:
-                if process.returncode is None:
-                    with suppress(ProcessLookupError):
-                        os.killpg(process.pid, signal.SIGKILL)
-                    await process.wait()
+                await _end(process)
             said.seek(0)
             words = said.read(4000).decode("utf-8", "replace").strip()
         if status != 0:
@@ -166,3 +164,15 @@ class BackupDuty:
         log.info("backup_made", name=made.name, seconds=seconds)
         if made.redis_problem:
             log.warning("redis_not_saved", why=made.redis_problem)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """With its programs, which leave nothing in the server when they are asked first."""
+    for ask, within_s in ((signal.SIGTERM, 2 * ENDS_WITHIN_S), (signal.SIGKILL, None)):
+        if process.returncode is not None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, ask)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await process.wait()

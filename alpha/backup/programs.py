@@ -11,6 +11,7 @@ import asyncio
 import os
 import re
 import shutil
+import signal
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -26,6 +27,8 @@ _DEBIAN = Path("/usr/lib/postgresql")
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(\S*)")
 #: The session settings that a newer pg_restore sends and a server before this does not know.
 KNOWS_TRANSACTION_TIMEOUT = 17
+#: What was asked to end is killed after this.
+ENDS_WITHIN_S = 5.0
 _SAID_BYTES = 4000
 
 
@@ -149,11 +152,7 @@ async def run_chain(
             statuses = [await process.wait() for process in started]
         finally:
             _close(upstream)
-            for process in started:
-                if process.returncode is None:
-                    with suppress(ProcessLookupError):
-                        process.kill()
-                    await process.wait()
+            await _end([process for process in started if process.returncode is None])
         if statuses[-1] == 0 and (early or not any(statuses)):
             return
         failures = []
@@ -164,6 +163,20 @@ async def run_chain(
         # The first of a chain tells why, unless it only lost its reader.
         told = [one for one in failures if "Broken pipe" not in one and "status -13" not in one]
         raise AlphaError((told or failures)[0])
+
+
+async def _end(running: Sequence[asyncio.subprocess.Process]) -> None:
+    """By SIGTERM, at which pg_dump takes back what it asked of the server: a server does not look
+    whether a client that waits for a lock is still there, and lets it wait with what it holds."""
+    for ask, within_s in ((signal.SIGTERM, ENDS_WITHIN_S), (signal.SIGKILL, None)):
+        for process in running:
+            with suppress(ProcessLookupError):
+                process.send_signal(ask)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                for process in running:
+                    await process.wait()
+                return
 
 
 def _open(source: Path) -> BinaryIO:

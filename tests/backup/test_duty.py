@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -121,30 +122,64 @@ async def test_a_backup_ends_with_its_daemon(
     """And so does pg_dump, whose locks a migration of the next daemon would wait for."""
     duty_of(ledger_dsn, redis_url, pool, ManualClock(), tmp_path)
     watcher = await asyncpg.connect(ledger_dsn)
-    at_work = (
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-        "AND application_name = 'pg_dump'"
-    )
+    async with _locked_fills(ledger_dsn):
+        daemon = _start(tmp_path / "config.toml")
+        try:
+            await until(lambda: _waiting(watcher), "pg_dump", within_s=60)
+            await asyncio.to_thread(_kill, daemon)
+            await until(lambda: _nobody(watcher), "the end of pg_dump", within_s=15)
+        finally:
+            _kill(daemon)
+            await watcher.close()
+    assert list((tmp_path / "backups").rglob("*.dump*")) == []
 
-    async def works() -> bool:
-        return bool(await watcher.fetchval(at_work))
 
-    async def has_ended() -> bool:
-        return not await works()
+async def test_a_daemon_that_ends_ends_its_backup(
+    ledger_dsn: str, redis_url: str, pool: Pool, tmp_path: Path
+) -> None:
+    await execute(ledger_dsn, DAY_AGO)
+    clock = ManualClock(SystemClock().now_ms())
+    duty = duty_of(ledger_dsn, redis_url, pool, clock, tmp_path)
+    watcher = await asyncpg.connect(ledger_dsn)
+    async with _locked_fills(ledger_dsn):
+        looking = asyncio.create_task(duty.look())
+        try:
+            await until(lambda: _waiting(watcher), "pg_dump", within_s=60)
+            looking.cancel()
+            await asyncio.wait([looking])
+            await until(lambda: _nobody(watcher), "the end of pg_dump", within_s=15)
+        finally:
+            looking.cancel()
+            await watcher.close()
+    assert list((tmp_path / "backups").rglob("*.dump*")) == []
 
-    holder = await asyncpg.connect(ledger_dsn)
-    daemon = _start(tmp_path / "config.toml")
+
+@asynccontextmanager
+async def _locked_fills(dsn: str) -> AsyncIterator[None]:
+    holder = await asyncpg.connect(dsn)
     try:
         async with holder.transaction():
             await holder.execute("LOCK TABLE trading.fills")
-            await until(works, "pg_dump", within_s=60)
-            await asyncio.to_thread(_kill, daemon)
-            await until(has_ended, "the end of pg_dump", within_s=15)
+            yield
     finally:
-        _kill(daemon)
         await holder.close()
-        await watcher.close()
-    assert list((tmp_path / "backups").rglob("*.dump*")) == []
+
+
+async def _waiting(watcher: asyncpg.Connection) -> bool:
+    """pg_dump at its worst moment: a server does not look whether who waits for a lock is gone."""
+    return await _sessions(watcher, "application_name = 'pg_dump' AND wait_event_type = 'Lock'") > 0
+
+
+async def _nobody(watcher: asyncpg.Connection) -> bool:
+    """Neither pg_dump nor the session that waits for the same table beside it."""
+    return not await _sessions(watcher, "application_name = 'pg_dump' OR wait_event_type = 'Lock'")
+
+
+async def _sessions(watcher: asyncpg.Connection, which: str) -> int:
+    asked = (
+        f"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND ({which})"
+    )
+    return int(await watcher.fetchval(asked))
 
 
 def _start(config: Path) -> subprocess.Popen[bytes]:

@@ -30,6 +30,7 @@ from alpha.ledger.recording import (
 )
 from alpha.live import Live
 from alpha.recording.holdings import open_pnl
+from alpha.trading.balance import Balance
 from alpha.trading.service import AccountService
 from alpha.trading.session import BotSession
 
@@ -41,7 +42,7 @@ MOST_WAITING = 5_000
 MOST_KNOWN = 1_000
 #: Words on a wallet that are looked through for the moment at which money came.
 MOST_WORDS = 64
-#: A wallet counts as settled when the exchange has said nothing more of it for so long.
+#: A wallet counts as settled when the exchange has said nothing else of it for so long.
 SETTLED_MS = 30_000
 #: What was traded so soon after the very first word on a wallet may be in it already: REST stamps a
 #: balance with a time before it was read.
@@ -193,10 +194,9 @@ class Balances:
         found: dict[str, SettledWallet] = {}
         rows: list[BalanceRow] = []
         for name, service in self._live.services.items():
-            told = service.account.balance.told
+            told = _settled(service.account.balance, self._venue.now_ms())
             before = self._explained.get(name) or begun.get(name)
-            settled = service.account.live and not service.account.waiting
-            if told is None or not settled or self._venue.now_ms() - told.at_ms < SETTLED_MS:
+            if told is None or not service.account.live or service.account.waiting:
                 continue
             if before is not None and (before.at_ms, before.stood_still) >= (told.at_ms, True):
                 continue
@@ -259,6 +259,17 @@ class Balances:
                 break
             at_ms = since_ms
         return at_ms
+
+
+def _settled(balance: Balance, now_ms: int) -> WalletEvent | None:
+    """What the exchange has told last, if the wallet stands still: the newest word, or, where it
+    says the same again and again, that of a moment with half of the time before and behind it."""
+    told, since_ms = balance.told, balance.stands_since_ms
+    if told is None or now_ms - told.at_ms >= SETTLED_MS:
+        return told
+    if told.at_ms - since_ms >= SETTLED_MS:
+        return replace(told, at_ms=since_ms + SETTLED_MS // 2)
+    return None
 
 
 def _transfer(

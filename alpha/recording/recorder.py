@@ -164,10 +164,14 @@ class Recorder:
             transfers = not self._stores.writer.queued
             written = await self._balances.write(connection, transfers=transfers)
 
-        if await self._write("balances", work):
-            self._balances.written(written)
-        else:
-            self._balances.doubted()
+        stands = False
+        try:
+            stands = await self._write("balances", work)
+        finally:  # a duty that is cancelled may have committed it: the last words come after it
+            if stands:
+                self._balances.written(written)
+            else:
+                self._balances.doubted()
 
     async def write_days(self) -> None:
         """Figures of the bots by day: five minutes after midnight (UTC, the exchange's clock) for

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
@@ -81,24 +83,46 @@ async def test_a_deposit_right_before_an_end_is_counted_once(
     assert await own(pool) == {D(10_000)}, "equity from before the end is cleared of it, too"
 
 
+@pytest.mark.parametrize("end", [ConnectionResetError, asyncio.CancelledError])
 async def test_a_commit_whose_answer_was_lost_counts_no_deposit_twice(
-    desk: Desk, pool: Pool, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, pool: Pool, monkeypatch: pytest.MonkeyPatch, end: type[BaseException]
 ) -> None:
+    """Also where a daemon that stops did not wait for it: its last words follow."""
     await desk.life.stored()
     await told(desk, "10000", START_MS, 31 * SECOND)
     real = Transaction.__aexit__
 
     async def unanswered(self: Transaction, *raised: object) -> None:
         await real(self, *raised)
-        raise ConnectionResetError
+        raise end
 
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, suppress(asyncio.CancelledError):
         patch.setattr(Transaction, "__aexit__", unanswered)
         await told(desk, "10250", START_MS + MINUTE, 31 * SECOND)
     assert await amounts(pool, BOT) == [D(250)]
     await desk.recorder.write_balances()
     for owner in (None, BOT):
         assert await amounts(pool, owner) == [D(250)]
+
+
+async def test_a_wallet_that_is_asked_for_all_the_time_stands_still(desk: Desk, pool: Pool) -> None:
+    """As limits do whose data have to be fresh: a word that says the same is no movement."""
+    await desk.life.stored()
+    for turn in range(4):
+        await told(desk, "10000", START_MS + turn * 15 * SECOND, SECOND)
+    since_ms = START_MS + MINUTE
+    for turn in range(4):
+        await told(desk, "10250", since_ms + turn * 15 * SECOND, SECOND)
+    assert await amounts(pool, BOT) == [D(250)]
+    await logged(desk, pool, since_ms + 2 * MINUTE, ("250", since_ms - 2 * SECOND))
+    for turn in range(4, 8):
+        await told(desk, "10250", since_ms + turn * 15 * SECOND, SECOND)
+    assert await amounts(pool, BOT) == [D(250)]
+    await told(desk, "10260", since_ms + 3 * MINUTE, 31 * SECOND)
+    await logged(desk, pool, since_ms + 9 * MINUTE, ("10", since_ms + 3 * MINUTE))
+    for owner in (None, BOT):
+        assert await amounts(pool, owner) == [D(250), D(10)]
+    assert await own(pool) == {D(10_000)}
 
 
 async def test_a_deposit_into_a_new_account_is_no_gain(desk: Desk, pool: Pool) -> None:

@@ -55,6 +55,7 @@ from alpha.ledger.queries import load as load_sql
 from alpha.ledger.reader import LedgerReader
 from alpha.ledger.stored import trimmed
 from alpha.state import keys
+from alpha.state.connection import expect_database
 from alpha.state.picture import PositionPicture
 
 #: Modes in which nobody but us makes fills.
@@ -73,8 +74,8 @@ class AlphaDB:
     `redis_db`: default that of the bot. `account`: makes a bot that the database does not know yet
     (paper only), on an account of its own. Connecting is tried again for `wait_s` seconds.
 
-    Raises NotFound for an unknown bot, ConfigError for settings that are wrong, TimedOut when a
-    server does not answer."""
+    Raises NotFound for an unknown bot, ConfigError for settings that are wrong, such as a database
+    that the Redis server does not have, TimedOut when a server does not answer."""
 
     def __init__(
         self,
@@ -123,7 +124,7 @@ class AlphaDB:
                     "expected a database of Alpha's, was an empty one; run alpha db migrate, or "
                     "start the daemon once"
                 )
-            await self._find_bot(pool, config)
+            await self._find_bot(pool, config, found.redis)
             picture = LivePicture(
                 found.redis,
                 self._redis_db or 0,
@@ -303,7 +304,7 @@ class AlphaDB:
             raise RuntimeError("expected `async with AlphaDB(...)` around this call, was none")
         return self._picture
 
-    async def _find_bot(self, pool: Pool, config: Config) -> None:
+    async def _find_bot(self, pool: Pool, config: Config, redis_url: str) -> None:
         found = await pool.fetchrow(_SQL["bot"], self.bot_id)
         if found is None:
             if self._account_to_make is None:
@@ -311,6 +312,8 @@ class AlphaDB:
                     f"expected a bot of this database, was {self.bot_id!r}; see alpha bots list, "
                     f"or name an account to make one on"
                 )
+            if self._redis_db:  # it is kept with the bot
+                await expect_database(redis_url, self._redis_db)
             await self._make_bot(pool, config, self._account_to_make)
             found = await pool.fetchrow(_SQL["bot"], self.bot_id)
             if found is None:

@@ -11,14 +11,15 @@ from redis.exceptions import RedisError
 from alpha.clock import Clock
 from alpha.errors import ConfigError, TimedOut
 from alpha.state import keys
-from alpha.state.connection import open_redis
+from alpha.state.connection import expect_database, lacks_database, open_redis
 from alpha.state.mirror import HEARTBEAT_TTL_S, Encodable
 from alpha.state.picture import PositionPicture
 
 
 class LivePicture:
     """Connects when it is first asked, again and again for `wait_s` seconds; what follows is tried
-    once. All raise TimedOut when Redis does not answer, ConfigError when it is another mode's."""
+    once. All raise TimedOut when Redis does not answer, ConfigError when it is another mode's or
+    does not have this database."""
 
     def __init__(
         self, url: str, database: int, *, bot_id: str, mode: str, clock: Clock, wait_s: float
@@ -80,6 +81,13 @@ class LivePicture:
                 f"again"
             ) from error
 
+    async def _expect_database(self, redis: Redis) -> None:
+        try:
+            await expect_database(self._url, self._database)
+        except ConfigError:
+            await redis.aclose()
+            raise
+
     async def _connect(self) -> Redis:
         redis = open_redis(self._url, self._database)
         until, pause = self._clock.monotonic() + self._wait_s, 0.1
@@ -88,6 +96,8 @@ class LivePicture:
                 await redis.set(keys.MODE, self._mode, nx=True)
                 found = await redis.get(keys.MODE)
             except (RedisError, OSError) as error:
+                if lacks_database(error):
+                    await self._expect_database(redis)
                 if self._clock.monotonic() + pause > until:
                     await redis.aclose()
                     raise TimedOut(

@@ -10,6 +10,9 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as ConnectionBroken
+from redis.exceptions import RedisError
+
+from alpha.errors import ConfigError
 
 TIMEOUT_S = 2.0
 
@@ -50,3 +53,39 @@ def open_redis(url: str, database: int, *, timeout_s: float = TIMEOUT_S) -> Redi
     # The number of the URL would otherwise win over any that is asked for.
     options["db"] = int(options.get("db") or 0) + database
     return redis
+
+
+def lacks_database(error: BaseException) -> bool:
+    """Whether a server has refused the number. It comes with the connection, so redis-py tells it
+    as one that is broken."""
+    return isinstance(error, RedisError) and "DB index" in str(error)
+
+
+async def expect_database(url: str, database: int) -> None:
+    """Raises ConfigError when the server answers and has no such database. One that does not answer
+    may have it: nothing is said of that here."""
+    redis = open_redis(url, database)
+    try:
+        await redis.ping()
+    except (RedisError, OSError) as error:
+        if lacks_database(error):
+            number = redis.connection_pool.connection_kwargs["db"]
+            raise ConfigError(
+                f"redis_db: expected one of the server's databases, {await _numbers(url)}, was "
+                f"{number}, the number in redis.url and redis_db together; correct one of them"
+            ) from error
+    finally:
+        await redis.aclose()
+
+
+async def _numbers(url: str) -> str:
+    """Of the databases of a server; it need not say."""
+    redis = open_redis(url, 0)
+    redis.connection_pool.connection_kwargs["db"] = 0  # which every server has
+    try:
+        told = (await redis.config_get("databases")).get("databases")
+    except (RedisError, OSError):
+        told = None
+    finally:
+        await redis.aclose()
+    return "fewer than that" if told is None else f"0 to {int(told) - 1}"

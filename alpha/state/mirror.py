@@ -26,7 +26,7 @@ from alpha.alerts import Alerts
 from alpha.clock import Clock
 from alpha.errors import ConfigError
 from alpha.state import keys
-from alpha.state.connection import open_redis
+from alpha.state.connection import expect_database, lacks_database, open_redis
 from alpha.state.picture import BotPicture, MarketPicture, PositionPicture
 
 log = structlog.get_logger(__name__)
@@ -62,6 +62,7 @@ class Mirror:
         alerts: Alerts | None = None,
     ) -> None:
         self._alerts = alerts or Alerts(clock)
+        self._url = url
         self._mode = mode
         self._token = token
         self._token_key = keys.run_token(owner)
@@ -119,11 +120,15 @@ class Mirror:
     # -- start and stop -----------------------------------------------------------------------
 
     async def connect(self) -> None:
-        """Checks that this Redis is this mode's. Raises ConfigError when it is another's;
-        a Redis that is away is not an error: it is written when it comes."""
+        """Checks that this Redis is this mode's. Raises ConfigError when it is another's, or has no
+        database of such a number; a Redis that is away is not an error: it is written when it
+        comes."""
         try:
             await self._claim()
         except _AWAY as error:
+            if lacks_database(error):
+                for db in self._connections:
+                    await expect_database(self._url, db)
             self._failed(error)
             return
         try:

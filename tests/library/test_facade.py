@@ -320,6 +320,21 @@ async def test_without_redis_the_books_are_read_all_the_same(connect: Connect) -
             await db.get_position_redis("BTCUSDT")
 
 
+async def test_a_database_that_the_server_does_not_have_is_said_at_once(
+    connect: Connect, others: Pool
+) -> None:
+    words = "redis_db: expected one of the server's databases, 0 to 15, was 99"
+    with pytest.raises(ConfigError, match=words):
+        async with connect(redis_db=99):
+            pass
+    assert await others.fetchval("SELECT count(*) FROM trading.bots WHERE bot_id = $1", BOT) == 0
+    async with connect("alpha_001", None, redis_db=99) as db:
+        assert await db.get_daily_pnl() == 0, "the books need no Redis"
+        async with asyncio.timeout(4):  # of the five seconds that a server is waited for
+            with pytest.raises(ConfigError, match=words):
+                await db.get_position_redis("BTCUSDT")
+
+
 async def test_a_database_that_comes_late_is_waited_for(connect: Connect, tmp_path: Path) -> None:
     clock = SystemClock()
     began = clock.monotonic()

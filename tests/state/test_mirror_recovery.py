@@ -269,6 +269,16 @@ async def test_another_modes_redis_is_refused(redis_url: str) -> None:
         assert await one.keys("*") == [keys.MODE]
 
 
+async def test_a_database_that_redis_does_not_have_is_refused(redis_url: str) -> None:
+    # Databases 0 and 1 of the mirror are 15 and 16 of a server that has 0 to 15.
+    mirror = mirror_of(Desk(), f"{redis_url}?db=15")
+    try:
+        with pytest.raises(ConfigError, match="one of the server's databases, 0 to 15, was 16"):
+            await mirror.connect()
+    finally:
+        await mirror.close()
+
+
 async def test_a_redis_that_may_evict_is_warned_of(redis_url: str) -> None:
     async with reader(redis_url) as redis:
         await redis.config_set("maxmemory-policy", "allkeys-lru")

@@ -300,7 +300,8 @@ class AccountSync:
             await self._store.clear_aside(self.name, symbol)
             yield run
         await self._store.forget_watermark(self.name, "backfill")
-        await self._store.advance(self.name, "executions", run.end_ms)
+        if not run.left:  # else it stays within what the next sync asks for
+            await self._store.advance(self.name, "executions", run.end_ms)
         async for step in self._controls(run, run.start_ms):
             yield step
 

@@ -244,6 +244,33 @@ async def test_without_a_daemon_nothing_is_too_much(
     assert (await synced(None)).new == 0
 
 
+EXECUTIONS_UNTIL = "SELECT high_water FROM trading.sync_watermarks WHERE endpoint = 'executions'"
+
+
+async def test_what_a_backfill_leaves_out_is_found_by_later_syncs(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They begin where the last one did that left nothing out, however long that is ago."""
+    await site.trade("Buy", "0.5", "BTCUSDT")
+    begun = await site.truth()
+    await site.trade("Sell", "0.1", "BTCUSDT")
+    hidden = await site.truth() - begun
+    await site.trade("Sell", "0.1", "BTCUSDT")
+    await all_but(site, monkeypatch, hidden)
+    async with site.sync() as sync:
+        assert (await sync.sync("hourly")).left == 0
+    missed = len(hidden)
+    hidden.clear()
+    async with site.sync(1) as sync:
+        assert (await sync.sync("hourly")).left == missed
+        mark = await site.pool.fetchval(EXECUTIONS_UNTIL)
+        assert (await sync.backfill(1)).left == missed
+    assert await site.pool.fetchval(EXECUTIONS_UNTIL) == mark
+    async with site.sync() as sync:
+        assert (await sync.sync("manual")).new == missed
+    await site.verified()
+
+
 async def test_a_busy_time_enters_in_portions(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than a transaction takes, and in the end a position that is open all the time."""
     await site.trade("Buy", "0.5", "BTCUSDT")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -24,15 +25,22 @@ else:
 
 class _Telling(_Connection):
     """Says of a connection that the loop has closed already what it is: broken. Other than
-    asyncio's own loop, uvloop raises a bare RuntimeError from a write on it."""
+    asyncio's own loop, uvloop raises a bare RuntimeError from a write on it. And tells of a cancel
+    that came just as a command had been sent: redis-py waits for that with `asyncio.wait_for`,
+    which loses it before Python 3.12, and what was to end would go on for ever."""
 
     async def send_packed_command(
         self, command: bytes | str | Iterable[bytes], check_health: bool = True
     ) -> None:
+        task = asyncio.current_task()
+        known = task.cancelling() if task else 0
         try:
             await super().send_packed_command(command, check_health)
         except RuntimeError as error:
             raise ConnectionBroken(f"expected an open connection, was: {error}") from error
+        if task and task.cancelling() > known:
+            await self.disconnect(nowait=True)  # nobody reads the answer
+            raise asyncio.CancelledError
 
 
 def open_redis(url: str, database: int, *, timeout_s: float = TIMEOUT_S) -> Redis:

@@ -30,6 +30,7 @@ from alpha.ledger.recording import (
 )
 from alpha.live import Live
 from alpha.recording.holdings import open_pnl
+from alpha.trading.account import Account
 from alpha.trading.balance import Balance
 from alpha.trading.service import AccountService
 from alpha.trading.session import BotSession
@@ -97,13 +98,13 @@ class Balances:
             self._known[key] = None
             while len(self._known) > MOST_KNOWN:
                 self._known.popitem(last=False)
-            self._put(_of_bot(session, kind, self._venue.now_ms(), position))
+            self._put(_of_bot(session, kind, self._now_ms(session.account), position))
 
     def collect(self, *, ending: bool = False) -> None:
         """Rows that are due by now, of every account and bot whose wallet is known. At a clean stop
         those of every bot whose equity is another one: the registry shows it from then on."""
-        now_ms = self._venue.now_ms()
         for service in self._live.services.values():
+            now_ms = self._now_ms(service.account)
             if (row := self._of_account(service, now_ms)) is not None:
                 self._put(row)
             if service.account.balance.told is None:
@@ -139,6 +140,11 @@ class Balances:
             told.available,
             used,
         )
+
+    def _now_ms(self, account: Account) -> int:
+        """By the exchange's clock. Our idea of that is behind it: what shows a wallet is not from
+        before it was that."""
+        return max(self._venue.now_ms(), account.balance.stands_since_ms)
 
     def _put(self, row: BalanceRow) -> None:
         self._last[(row.account, row.bot_id)] = row

@@ -153,6 +153,19 @@ async def test_a_first_wallet_that_knew_of_a_trade_makes_no_deposit_of_it(
     assert await amounts(pool, BOT) == [D(100)]
 
 
+async def test_no_equity_shows_money_before_it_came(desk: Desk, pool: Pool) -> None:
+    """Our idea of the exchange's time is a little behind it, in paper mode by whole bars."""
+    await desk.life.stored()
+    await told(desk, "10000", START_MS, 31 * SECOND)
+    deposit_ms = START_MS + 6 * MINUTE
+    await told(desk, "10250", deposit_ms, -40)
+    assert await pool.fetchval("SELECT max(equity) FROM trading.equity_history") == 10_250
+    await told(desk, "10250", deposit_ms, 31 * SECOND)
+    for owner in (None, BOT):
+        assert await amounts(pool, owner) == [D(250)]
+    assert await own(pool) == {D(10_000)}
+
+
 async def test_equity_is_cleared_of_it_from_the_moment_it_shows(desk: Desk, pool: Pool) -> None:
     """A wallet that is told again, unchanged, moves no deposit behind equity that has it."""
     await desk.life.stored()

@@ -24,7 +24,7 @@ from alpha.core.steps import QtySteps
 from alpha.errors import NotFound
 from alpha.ledger.pool import Connection, Pool
 from alpha.ledger.queries import load
-from alpha.ledger.stored import execution_from, order_from, trimmed, trimmed_or_none
+from alpha.ledger.stored import executions_from, order_from, trimmed, trimmed_or_none
 
 Value = str | int | bool | Decimal | None
 Row = dict[str, Value]
@@ -75,7 +75,7 @@ class LedgerReader:
     ) -> list[Execution]:
         """Everything later than `after_ms` (None: everything), in ledger order."""
         rows = await self._fetch("executions_since", account, symbol, after_ms)
-        return [execution_from(row) for row in rows]
+        return await executions_from(rows)
 
     async def count_since(self, account: str, symbol: str, after_ms: int | None) -> int:
         """How many executions are later than `after_ms` (None: all)."""

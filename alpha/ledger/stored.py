@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import asyncpg
 
 from alpha.core.events import Execution
 from alpha.core.records import OrderRow
+from alpha.ledger.beside import beside
 
 _ONE = Decimal(1)
+#: More rows than this are read beside the loop.
+LONG_ROWS = 5_000
 
 
 def trimmed(value: Decimal) -> Decimal:
@@ -51,6 +55,13 @@ def execution_from(row: asyncpg.Record) -> Execution:
         source=row["source"],
         received_ms=row["received_at"] or 0,
     )
+
+
+async def executions_from(rows: Sequence[asyncpg.Record]) -> list[Execution]:
+    """All of them; while many are read the loop goes on."""
+    if len(rows) > LONG_ROWS:
+        return await beside(lambda: [execution_from(row) for row in rows])
+    return [execution_from(row) for row in rows]
 
 
 def order_from(row: asyncpg.Record) -> OrderRow:

@@ -15,7 +15,7 @@ from alpha.core.events import CASH_ONLY, POSITION_CHANGING, Execution
 from alpha.ledger import columns
 from alpha.ledger.pool import Pool
 from alpha.ledger.queries import load
-from alpha.ledger.stored import execution_from, trimmed
+from alpha.ledger.stored import executions_from, trimmed
 
 Kind = Literal["backfill", "hourly", "manual"]
 State = Literal["running", "completed", "failed", "partial"]
@@ -174,7 +174,7 @@ class SyncStore:
     async def aside(self, account: str, symbol: str) -> list[Execution]:
         """What was put aside and the ledger lacks, in ledger order."""
         rows = await self._pool.fetch(self._sql["aside"], account, symbol)
-        return [execution_from(row) for row in rows]
+        return await executions_from(rows)
 
     async def clear_aside(self, account: str, symbol: str | None = None) -> None:
         await self._pool.execute(self._sql["clear_aside"], account, symbol)

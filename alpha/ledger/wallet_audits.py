@@ -10,7 +10,7 @@ from decimal import Decimal
 from alpha.core.events import Execution
 from alpha.ledger.pool import Pool
 from alpha.ledger.queries import load
-from alpha.ledger.stored import execution_from, trimmed
+from alpha.ledger.stored import executions_from, trimmed
 
 #: So many of the newest audits are looked at for one that still holds.
 _LOOK_BACK = 100
@@ -106,7 +106,7 @@ class AuditStore:
     async def ledger_rows(self, account: str, after_ms: int, until_ms: int) -> list[Execution]:
         """Executions and adjustments of a time, in ledger order."""
         rows = await self._pool.fetch(self._sql["ledger_window"], account, after_ms, until_ms)
-        return [execution_from(row) for row in rows]
+        return await executions_from(rows)
 
     async def booked(self, account: str, after_ms: int, until_ms: int) -> tuple[Decimal, Decimal]:
         """Fees and funding of a time as the books of all owners have them, in USDT."""

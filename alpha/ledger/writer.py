@@ -28,6 +28,7 @@ from alpha.core.reasons import BUILTIN, ReasonBook
 from alpha.core.records import Commit
 from alpha.errors import NeedsOperator
 from alpha.ledger.batch import Batch, row_count
+from alpha.ledger.beside import beside
 from alpha.ledger.lease import Lease
 from alpha.ledger.patience import Patience
 from alpha.ledger.pool import CONNECTION_ERRORS, Pool
@@ -47,6 +48,8 @@ _SLOW_S = 2.0
 _GIVE_UP_S = 5.0
 #: A commit that cannot be written in halves, a book folded anew, may take so much more per row.
 _PER_ROW_S = 0.002
+#: A commit of more rows than this, a long book folded anew, is encoded beside the loop.
+LONG_ROWS = 20_000
 #: SQLSTATEs of a disk that is full or broken.
 _DISK_STATES = ("53100", "58030")
 
@@ -189,14 +192,14 @@ class LedgerWriter:
                 await self._arrived.wait()
                 self._arrived.clear()
                 while self._queue or self._ahead is not None:
-                    await self._commit_some(self._take())
+                    await self._commit_some(await self._take())
         finally:
             self._stopped = True
             self._drop_connection()
 
-    def _take(self) -> _Work:
+    async def _take(self) -> _Work:
         if self._ahead is None:
-            return self._encoded(self._next())
+            return await self._made(self._next())
         work, self._ahead = self._ahead, None
         return work
 
@@ -212,6 +215,11 @@ class LedgerWriter:
     def _next(self) -> list[Commit]:
         return [self._queue.popleft() for _ in range(self._fitting())]
 
+    async def _made(self, commits: list[Commit]) -> _Work:
+        if _is_long(commits):
+            return await beside(lambda: self._encoded(commits))
+        return self._encoded(commits)
+
     def _encoded(self, commits: list[Commit]) -> _Work:
         give_up_s = _GIVE_UP_S
         if len(commits) == 1:
@@ -224,7 +232,10 @@ class LedgerWriter:
         count = self._fitting()
         if self._ahead is not None or self._stopped or count == len(self._queue):
             return
-        ahead = self._encoded(list(islice(self._queue, count)))
+        commits = list(islice(self._queue, count))
+        if _is_long(commits):
+            return
+        ahead = self._encoded(commits)
         # Not before: should it have failed, they are still in their place.
         for _ in ahead.commits:
             self._queue.popleft()
@@ -239,14 +250,14 @@ class LedgerWriter:
         if not commits:
             return
         if len(commits) < len(work.commits):
-            work = self._encoded(commits)
+            work = await self._made(commits)
         try:
             refusal = await self._try_until_answered(work)
         except _TooSlow:
             self._rows = max(self._rows // 2, 1)
             half = len(commits) // 2
-            await self._commit_some(self._encoded(commits[:half]))
-            await self._commit_some(self._encoded(commits[half:]))
+            await self._commit_some(await self._made(commits[:half]))
+            await self._commit_some(await self._made(commits[half:]))
             return
         if refusal is None:
             self._finish(len(commits))
@@ -256,7 +267,7 @@ class LedgerWriter:
         else:
             log.error("batch_refused", commits=len(commits), error=_words(refusal))
             for commit in commits:
-                await self._commit_some(self._encoded([commit]))
+                await self._commit_some(await self._made([commit]))
 
     def _finish(self, commits: int) -> None:
         self._finished += commits
@@ -423,6 +434,11 @@ class _Writing:
     began: bool = False
     committing: bool = False
     stalled: bool = False
+
+
+def _is_long(commits: Sequence[Commit]) -> bool:
+    """Only one that is alone in its transaction can be."""
+    return len(commits) == 1 and row_count(commits[0]) > LONG_ROWS
 
 
 def _is_timeout(error: BaseException) -> bool:

@@ -67,7 +67,14 @@ async def stored_accounts(
             name: AccountSync(
                 account := await _account(name, reader, writer, clock, alerts),
                 clients[name],
-                CatchUp(account, reader, writer, answer_s=PATIENCE_S, drain_s=PATIENCE_S),
+                CatchUp(
+                    account,
+                    reader,
+                    writer,
+                    answer_s=PATIENCE_S,
+                    drain_s=PATIENCE_S,
+                    alone=True,
+                ),
                 reader,
                 SyncStore(pool),
                 AuditStore(pool),

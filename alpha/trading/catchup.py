@@ -7,7 +7,7 @@ from the last flat moment before it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
@@ -16,8 +16,9 @@ import structlog
 from alpha.core.book import BEGINNING_MS, Book
 from alpha.core.effects import Effects, flows
 from alpha.core.events import Execution
-from alpha.core.records import AttributionRules, OrderTag, Override
+from alpha.core.records import AttributionRules, BookChange, Flow, OrderTag, Override, Tally
 from alpha.errors import NeedsOperator, RetryLater
+from alpha.ledger.beside import beside
 from alpha.trading.account import Account
 
 log = structlog.get_logger(__name__)
@@ -66,7 +67,8 @@ class Queue(Protocol):
 
 class CatchUp:
     """Compares and writes for one account. An answer of the database is waited for `answer_s`, one
-    more commit of the queue `drain_s`, in seconds."""
+    more commit of the queue `drain_s`, in seconds. `alone`: nobody else folds into these books or
+    changes their rules, so that they may be folded beside the loop, however long that takes."""
 
     def __init__(
         self,
@@ -76,12 +78,14 @@ class CatchUp:
         *,
         answer_s: float = ANSWER_S,
         drain_s: float = DRAIN_S,
+        alone: bool = False,
     ) -> None:
         self._account = account
         self._store = store
         self._queue = queue
         self._answer_s = answer_s
         self._drain_s = drain_s
+        self._alone = alone
 
     async def run(self, swept: Mapping[tuple[str, str], Execution]) -> None:
         """Afterwards the database holds `swept` and what memory holds. Raises RetryLater or a
@@ -125,7 +129,7 @@ class CatchUp:
         else:
             before = replace(account.rules, overrides=dict(account.rules.overrides))
             account.overrule(override)
-            self._replace(symbol, flat_ms, [*found, *held], (override,), before)
+            await self._replace(symbol, flat_ms, [*found, *held], (override,), before)
         await self.drain()
 
     async def bring(self, rows: Collection[Execution]) -> None:
@@ -153,11 +157,16 @@ class CatchUp:
         if not self._is_end(book, min(fresh, key=lambda row: row.ledger_key)):
             return False
         before = book.positions()
-        change = book.add(fresh, account.rules)
+
+        def fold() -> tuple[BookChange, tuple[Flow, ...]]:
+            change = book.add(fresh, account.rules)
+            return change, flows((Effects(change.fills, change.funding),))
+
+        change, moved = await self._folded(fold)
         for row in fresh:
             account.remember([row.key], row.exec_time)
         account.commit_change(change)
-        account.corrected(flows((Effects(change.fills, change.funding),)))
+        account.corrected(moved)
         account.tell_tallies(change.tallies)
         account.tell_differences(book, before)
         return True
@@ -169,7 +178,7 @@ class CatchUp:
             flat_ms, found = await self._stored(symbol, None)
             if symbol not in account.books:  # the stream may have been quicker
                 book = account.new_book(symbol, flat_ms)
-                book.add(found, account.rules)
+                await self._folded(lambda: book.add(found, account.rules))
                 account.books[symbol] = book
                 for row in found:
                     account.remember([row.key], row.exec_time)
@@ -199,7 +208,11 @@ class CatchUp:
         )
         self._expect_ledger()
         book = account.new_book(symbol, None)
-        change = book.add(rows, account.rules)
+
+        def fold() -> tuple[BookChange, tuple[Flow, ...]]:
+            return book.add(rows, account.rules), book.moved_beyond(book.anew())
+
+        change, moved = await self._folded(fold)
         if book.positions():
             raise ValueError(f"expected history that ends flat, was {book.positions()}")
         known = account.books.get(symbol)
@@ -212,7 +225,7 @@ class CatchUp:
         for row in rows:
             account.remember([row.key], row.exec_time)
         account.commit_change(change)
-        account.corrected(book.moved_beyond(book.anew()))
+        account.corrected(moved)
         account.tell_tallies(change.tallies)
 
     def _expect_ledger(self) -> None:
@@ -229,6 +242,10 @@ class CatchUp:
         raise RetryLater(
             f"expected the ledger to be written, nothing was for {self._drain_s:.0f} s"
         )
+
+    async def _folded(self, work: Callable[[], T]) -> T:
+        """The result of a fold. Nothing is awaited where others fold into the same books."""
+        return await beside(work) if self._alone else work()
 
     async def _answer(self, question: Awaitable[T]) -> T:
         async with asyncio.timeout(self._answer_s):
@@ -259,7 +276,7 @@ class CatchUp:
         self, symbols: Collection[str], rows: Collection[Execution], *, heal: bool = False
     ) -> None:
         """Reads the books of these symbols from the database, folds `rows` and what memory
-        alone holds into them, and queues them whole. Nothing is awaited between the first book
+        alone holds into them, and queues them whole. Nobody folds in between the first book
         that is replaced and the last; bots hear of it only where a position differs."""
         account = self._account
         stored = []
@@ -279,7 +296,7 @@ class CatchUp:
             account.overflowed = False
         for held, symbol, flat_ms, found in parts:
             more = [row for row in rows if row.symbol == symbol]
-            self._replace(symbol, flat_ms, [*found, *held, *more])
+            await self._replace(symbol, flat_ms, [*found, *held, *more])
         if heal:
             account.put_refused()
 
@@ -287,7 +304,7 @@ class CatchUp:
         known = self._account.books.get(symbol)
         return list(known.rows) if known is not None else []
 
-    def _replace(
+    async def _replace(
         self,
         symbol: str,
         flat_ms: int | None,
@@ -298,20 +315,23 @@ class CatchUp:
         account = self._account
         known = account.books.get(symbol)
         before = known.positions() if known is not None else {}
-        book = account.new_book(symbol, flat_ms)
-        change = book.add(rows, account.rules)
+        book, past = account.new_book(symbol, flat_ms), account.new_book(symbol, flat_ms)
+        # The bots' sums hold everything that was folded before, under the rules of then.
+        late = {row.key for row in account.late}
+
+        def fold() -> tuple[BookChange, tuple[Flow, ...], tuple[Tally, ...]]:
+            change = book.add(rows, account.rules)
+            past.add([row for row in rows if row.key not in late], rules_before or account.rules)
+            return change, book.moved_beyond(past), book.added_to(past)
+
+        change, moved, tallies = await self._folded(fold)
         account.books[symbol] = book
         for row in rows:
             account.remember([row.key], row.exec_time)
         everything = BEGINNING_MS if flat_ms is None else flat_ms
         account.commit_change(replace(change, replaced_after_ms=everything), overrides=overrides)
-        # The bots' sums hold everything that was folded before, under the rules of then.
-        late = {row.key for row in account.late}
-        counted = [row for row in rows if row.key not in late]
-        past = account.new_book(symbol, flat_ms)
-        past.add(counted, rules_before or account.rules)
-        account.corrected(book.moved_beyond(past))
-        account.tell_tallies(book.added_to(past))
+        account.corrected(moved)
+        account.tell_tallies(tallies)
         account.tell_differences(book, before)
 
     async def _stored(

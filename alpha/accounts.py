@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 import aiohttp
+import structlog
 
 from alpha.alerts import Alerts
 from alpha.announcements import Announcer
@@ -21,6 +22,7 @@ from alpha.bybit.stream import PrivateStream
 from alpha.clock import Clock
 from alpha.config import Config
 from alpha.crew import Crew, past_of
+from alpha.errors import AlphaError, NeedsOperator
 from alpha.ledger import registry
 from alpha.live import Live
 from alpha.stores import Stores
@@ -29,6 +31,8 @@ from alpha.trading.fence import LeaseFence
 from alpha.trading.service import AccountService, Tools
 from alpha.trading.session import BotSession
 from alpha.watchdog import Watchdog
+
+log = structlog.get_logger(__name__)
 
 #: Each account's comparison with the exchange has to turn at least this often.
 COMPARE_LIMIT_S = 10.0
@@ -57,8 +61,9 @@ class AccountOpener:
 
     async def open(self, names: Iterable[str]) -> None:
         """Loads the accounts' pasts side by side, then starts their streams; they are not
-        reconciled yet. What the first of them raises ends the others."""
-        opening = [asyncio.create_task(self._open(name), name=f"open:{name}") for name in names]
+        reconciled yet. What the first of them raises ends the others, and nothing has started then:
+        NeedsOperator, which names the account, for what nobody has raised on purpose."""
+        opening = [asyncio.create_task(self._loaded(name), name=f"open:{name}") for name in names]
         try:
             opened = await asyncio.gather(*opening)
         finally:
@@ -68,6 +73,20 @@ class AccountOpener:
         for service in opened:
             self.live.add(service)
             service.start()
+
+    async def _loaded(self, name: str) -> AccountService:
+        try:
+            return await self._open(name)
+        except AlphaError as error:
+            log.error("account_not_loaded", account=name, error=str(error))
+            raise
+        except Exception as error:
+            log.error("account_not_loaded", account=name, exc_info=error)
+            raise NeedsOperator(
+                f"expected account {name} to be loaded from the database, was "
+                f"{type(error).__name__}: {error}; no account has started: mend that (the log "
+                f"shows where it was), then start again"
+            ) from error
 
     async def _open(self, name: str) -> AccountService:
         settings = self.config.accounts[name]

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
+import asyncpg
 import pytest
 
 from alpha.config.rules import paper_account
@@ -130,6 +131,43 @@ async def test_a_run_in_which_no_key_is_taken_ends(
     with installation(server_folder, settings=told, books=server_folder / "exchange") as home:
         assert home.start().wait(timeout=PATIENCE_S) == 1
         assert "refused" in home.log.splitlines()[-1] and "10003" in home.log.splitlines()[-1]
+
+
+async def test_an_account_that_cannot_be_loaded_ends_the_start_of_all(
+    server_folder: Path, exchange: Exchange, postgres_dsn: str, redis_url: str
+) -> None:
+    """The other one is loaded by then. It says which and why, and the next start has them both."""
+    told = settings(server_folder, exchange, postgres_dsn, redis_url, one="main", two="second")
+    database = await asyncpg.connect(postgres_dsn)
+    try:
+        await database.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " PERFORM pg_sleep(1); RAISE EXCEPTION 'no room for %', NEW.account; END $$;"
+            "CREATE TRIGGER refuse BEFORE INSERT ON config.quantity_steps FOR EACH ROW"
+            " WHEN (NEW.account = 'second') EXECUTE FUNCTION refuse()"
+        )
+        with installation(server_folder, settings=told, books=server_folder / "exchange") as home:
+            assert home.start().wait(timeout=PATIENCE_S) == 1
+            last = home.log.splitlines()[-1]
+            assert "expected account second to be loaded" in last, last
+            assert "RaiseError: no room for second" in last and "internal error" not in last, last
+            assert "alpha_ready" not in home.log and home.own_orders() == []
+            assert "Traceback" in home.log, "where it was stands in the log"
+            held = "SELECT count(*) FROM config.leases WHERE expires_at > clock_timestamp()"
+            assert await database.fetchval(held) == 0
+            (told_of,) = await database.fetch(
+                "SELECT * FROM audit.system_events WHERE event_type = 'daemon_failed'"
+            )
+            assert "account second" in str(dict(told_of))
+
+            await database.execute("DROP TRIGGER refuse ON config.quantity_steps")
+            daemon = home.start()
+            await home.ready()
+            await until(lambda: trades_of(home, "one") >= 1, "the first trades", within_s=60)
+            await until(lambda: trades_of(home, "two") >= 1, "the second trades", within_s=60)
+            assert home.stop(daemon) == 0
+    finally:
+        await database.close()
 
 
 async def test_the_time_ends_for_a_run_whose_exchange_never_answers(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from itertools import pairwise
@@ -12,7 +13,7 @@ from itertools import pairwise
 import asyncpg
 import pytest
 
-from alpha.clock import SystemClock
+from alpha.clock import SystemClock, cpu_ns
 from alpha.core.events import Bar
 from alpha.ledger.pool import Pool, connect, open_pool
 from alpha.market.archive import BATCH, Gauge, MarketArchive
@@ -121,17 +122,25 @@ def test_the_strength_index_and_the_range_are_means_of_14_bars() -> None:
     assert numbers[-1][3:] == pytest.approx((100 - 100 / (1 + up / down), sum(ranges[-14:]) / 14))
 
 
-async def test_350_symbols_at_once_leave_the_loop_free(pool: Pool) -> None:
+@pytest.fixture
+def own_heap() -> Iterator[None]:
+    """What other tests hold is not looked through by the collector meanwhile."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+async def test_350_symbols_at_once_leave_the_loop_free(pool: Pool, own_heap: None) -> None:
     symbols = [f"S{number:03d}USDT" for number in range(350)]
     async with archiving(pool) as archive:
         clock = SystemClock()
-        waits: list[float] = []
+        works: list[int] = []
 
         async def turn() -> None:
             while True:
-                before = clock.monotonic()
+                before = cpu_ns()
                 await clock.sleep(0.001)
-                waits.append(clock.monotonic() - before - 0.001)
+                works.append(cpu_ns() - before)
 
         turning = asyncio.create_task(turn())
         for number in range(4):
@@ -143,9 +152,9 @@ async def test_350_symbols_at_once_leave_the_loop_free(pool: Pool) -> None:
         with suppress(asyncio.CancelledError):
             await turning
     assert await count(pool) == 4 * 350
-    waits.sort()
-    # 10 ms on a quiet machine; others may share its cores here.
-    assert waits[len(waits) * 99 // 100] < 0.02
+    works.sort()
+    # Of the processor's time, however many share in it: 2 ms are measured.
+    assert works[len(works) * 99 // 100] < 10_000_000
 
 
 async def test_the_ledger_goes_first(pool: Pool) -> None:

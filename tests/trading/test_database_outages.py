@@ -77,7 +77,7 @@ async def test_a_database_that_goes_away_and_comes_back(
             assert life.account.position(BOT, BTC).signed_qty == exchange.position(BTC) > 0
             assert life.beat.fills > 0
             if fault != "reset":
-                await until(lambda: not life.account.live, "it is seen", within_s=6)
+                await until(lambda: not life.account.live, "it is seen")
                 assert not life.writer.accepts(ACCOUNT), "entries are blocked"
                 assert life.writer.degraded_why
             await leave(life)

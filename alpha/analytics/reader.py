@@ -59,9 +59,11 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Ratios:
-    """Of daily realised returns; `fall` is a fraction, its days are those of peak and bottom."""
+    """Of daily realised returns; `fall` is a fraction, its days are those of peak and bottom.
+    `days` says of how many returns: of a few they are arithmetic, and no measure of a bot."""
 
     daily: Mapping[int, float] = field(default_factory=dict)  # day number of the window -> return
+    days: int = 0
     sharpe: float | None = None
     sortino: float | None = None
     calmar: float | None = None
@@ -73,6 +75,7 @@ class Ratios:
     def as_row(self) -> dict[str, object]:
         return {
             "basis": "realised",  # those of trading.risk_metrics are of equity
+            "ratio_days": self.days,
             "sharpe": _rounded(self.sharpe),
             "sortino": _rounded(self.sortino),
             "calmar": _rounded(self.calmar),
@@ -324,6 +327,7 @@ def ratios_of(
     return Ratios(
         # Equity at or below 0 leaves days out: what comes after them is on no known day.
         daily=dict(enumerate([0.0] * before + daily)) if len(daily) == len(every) else {},
+        days=len(daily),
         sharpe=performance.sharpe(daily),
         sortino=performance.sortino(daily),
         calmar=performance.calmar(yearly, fall.depth),

@@ -9,6 +9,7 @@ from typing import Literal
 
 from alpha.control.desk import DaemonStatus, PositionStatus, Reconciled, Row, Status
 from alpha.control.wire import plain
+from alpha.core.performance import LEAST_DAYS_OF_RISK
 
 Table = Literal["bots", "positions", "orders", "fills"]
 
@@ -217,12 +218,13 @@ def _imported(row: object) -> list[str]:
 
 def _worth(row: Row) -> list[str]:
     """A bot's ratios as far as there are any, with what they are of, and what is open."""
-    basis = row["basis"]
-    words = [
-        f"{name} {Decimal(str(row[key])):.2f}"
-        for name, key in (("profit factor", "profit_factor"), (f"{basis} Sharpe", "sharpe"))
-        if row.get(key) is not None
-    ]
+    basis, words = row["basis"], []
+    if row.get("profit_factor") is not None:
+        words.append(f"profit factor {Decimal(str(row['profit_factor'])):.2f}")
+    if row.get("sharpe") is not None:
+        few = int(str(row["ratio_days"])) < LEAST_DAYS_OF_RISK
+        of = f" (of {row['ratio_days']} days)" if few else ""
+        words.append(f"{basis} Sharpe {Decimal(str(row['sharpe'])):.2f}{of}")
     if row.get("max_drawdown"):
         words.append(f"{basis} drawdown {Decimal(str(row['max_drawdown'])) * 100:.1f} %")
     if row.get("exposure"):

@@ -277,6 +277,7 @@ async def test_bots_that_never_ran_do_not_hide_the_ratios_of_all(pool: Pool) -> 
     await pool.execute(capital, "alpha_001", 1000)
     own = (await reader.reports(["alpha_001"], 7, now_ms=until))["alpha_001"].ratios
     assert own.sharpe is not None, "of the two days since its first fill"
+    assert own.as_row()["ratio_days"] == 2, "which it says, as so few mean little"
     whole = await reader.report(7, now_ms=until)
     assert whole.ratios == own, "the others have closed nothing"
     # Neither does what one of them had lost before count against the capital of the rest.

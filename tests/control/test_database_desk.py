@@ -127,9 +127,11 @@ async def test_status_and_analytics(desk: DatabaseDesk) -> None:
     assert (row["trades"], row["losses"], row["net_pnl"], row["fees"]) == (1, 1, "-0.1", "0.1")
     assert row["win_rate"] == "0" and row["correlation"] == {}
     assert row["basis"] == "realised"
-    row |= {"sharpe": 1.5, "max_drawdown": 0.031, "exposure": 0.345}
-    words = "realised Sharpe 1.50 · realised drawdown 3.1 % · exposure 34.5 %"
+    row |= {"sharpe": -173.1, "ratio_days": 2, "max_drawdown": 0.031, "exposure": 0.345}
+    words = "realised Sharpe -173.10 (of 2 days) · realised drawdown 3.1 % · exposure 34.5 %"
     assert words in text.analytics([row], 30)
+    row |= {"sharpe": 1.5, "ratio_days": 30}
+    assert "realised Sharpe 1.50 · realised drawdown" in text.analytics([row], 30)
     shown = (await control.run("risk", {}, VIEWER)).text
     assert shown.startswith("no limit is broken, no halt; "), "there may be limits all the same"
 

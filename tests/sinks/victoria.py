@@ -37,7 +37,8 @@ class Victoria:
     async def series(self, name: str) -> list[tuple[dict[str, str], dict[int, float]]]:
         """What is stored under a metric: labels, and values by Unix ms."""
         async with aiohttp.ClientSession() as session:
-            await session.get(f"{self.url}/internal/force_flush")
+            async with session.get(f"{self.url}/internal/force_flush") as flushed:
+                await flushed.read()
             query = {"match[]": f'{{__name__="{name}"}}'}
             async with session.get(f"{self.url}/api/v1/export", params=query) as got:
                 text = await got.text()

@@ -221,14 +221,14 @@ class Balances:
         before: SettledWallet,
     ) -> list[BalanceRow]:
         """What has come from outside between two wallets. Where the first of them did not stand
-        still, the log's clock does not tell what came after it: then the wallets decide, if nothing
-        was traded that may be in both."""
-        if not before.stood_still:
+        still, the log's clock does not tell what came after it: then the wallets decide, unless
+        something was traded that may be in both."""
+        cash = await cash_between(connection, told.account, before.at_ms, told.at_ms)
+        if cash is not None and not before.stood_still and told.at_ms > before.at_ms:
             unsure_ms = before.at_ms + UNSURE_MS
             if await cash_between(connection, told.account, before.at_ms, unsure_ms) != 0:
-                return []
-        cash = await cash_between(connection, told.account, before.at_ms, told.at_ms)
-        if cash is None:  # what a closing execution has won was not told: the log will say
+                cash = None
+        if cash is None:  # or what a closing execution has won was not told: the log will say
             return list(_transfer(service, told, Decimal(0), told.at_ms, before.at_ms))
         amount = told.wallet - before.wallet - cash
         if abs(amount) < LEAST_TRANSFER:

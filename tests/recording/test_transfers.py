@@ -137,20 +137,44 @@ async def test_a_deposit_into_a_new_account_is_no_gain(desk: Desk, pool: Pool) -
     assert await own(pool) == {D(10_000)}
 
 
+@pytest.mark.parametrize("deposit", [0, 250])
 async def test_a_first_wallet_that_knew_of_a_trade_makes_no_deposit_of_it(
-    desk: Desk, pool: Pool
+    desk: Desk, pool: Pool, deposit: int
 ) -> None:
-    """Asked for over REST: stamped before it was read."""
+    """Asked for over REST: stamped before it was read. Then only the log knows what else came."""
     await told(desk, "10000", START_MS, 0)
     await enter(desk.life)
     await hear(desk.life)
     await desk.life.stored()
     assert await pool.fetchval("SELECT max(commission) FROM trading.fills") > D("0.01")
-    await told(desk, "10000", START_MS + 2 * MINUTE, 31 * SECOND)
-    assert await amounts(pool, BOT) == []
+    wallet = 10_000 + deposit
+    await told(desk, str(wallet), START_MS + 2 * MINUTE, 31 * SECOND)
+    for owner in (None, BOT):
+        assert await amounts(pool, owner) == [0]
+    moved = [(str(deposit), START_MS + MINUTE)] if deposit else []
+    await logged(desk, pool, START_MS + 3 * MINUTE, *moved)
+    found = [D(deposit)] if deposit else []
+    for owner in (None, BOT):
+        assert await amounts(pool, owner) == found
     # From then on it is known what a wallet holds.
-    await told(desk, "10100", START_MS + 4 * MINUTE, 31 * SECOND)
-    assert await amounts(pool, BOT) == [D(100)]
+    await told(desk, str(wallet + 100), START_MS + 4 * MINUTE, 31 * SECOND)
+    assert await amounts(pool, BOT) == [*found, D(100)]
+
+
+async def test_a_first_wallet_that_stands_still_with_a_trade_behind_it(
+    desk: Desk, pool: Pool
+) -> None:
+    await told(desk, "10000", START_MS, 0)
+    first = desk.life.account.balance.told
+    await enter(desk.life)
+    await hear(desk.life)
+    await desk.life.stored()
+    desk.life.account.balance.told = first  # no word has come with the trade
+    desk.at(START_MS + 2 * MINUTE)
+    await desk.recorder.write_balances()
+    settled = "SELECT stood_still FROM trading.settled_wallets"
+    assert await pool.fetchval(settled) is True
+    assert await amounts(pool, BOT) == []
 
 
 async def test_no_equity_shows_money_before_it_came(desk: Desk, pool: Pool) -> None:

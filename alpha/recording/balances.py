@@ -224,15 +224,15 @@ class Balances:
         still, the log's clock does not tell what came after it: then the wallets decide, unless
         something was traded that may be in both."""
         cash = await cash_between(connection, told.account, before.at_ms, told.at_ms)
-        if cash is not None and not before.stood_still and told.at_ms > before.at_ms:
+        amount = None if cash is None else told.wallet - before.wallet - cash
+        if amount is not None and abs(amount) < LEAST_TRANSFER:
+            return []
+        if not before.stood_still and told.at_ms > before.at_ms:
             unsure_ms = before.at_ms + UNSURE_MS
             if await cash_between(connection, told.account, before.at_ms, unsure_ms) != 0:
-                cash = None
-        if cash is None:  # or what a closing execution has won was not told: the log will say
+                amount = None
+        if amount is None:  # or what a closing execution has won was not told: the log will say
             return list(_transfer(service, told, Decimal(0), told.at_ms, before.at_ms))
-        amount = told.wallet - before.wallet - cash
-        if abs(amount) < LEAST_TRANSFER:
-            return []
         at_ms = await self._shown_since(connection, service, told, before, amount)
         since_ms = before.at_ms if before.stood_still else None
         return list(_transfer(service, told, amount, at_ms, since_ms))

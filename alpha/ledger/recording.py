@@ -144,10 +144,23 @@ async def cash_between(
     return found
 
 
-async def confirm_transfers(connection: Connection, accounts: Sequence[str]) -> int:
-    """Deposits and withdrawals of times that the transaction log covers become what it says; how
-    many rows did."""
-    return _changed(await connection.execute(_SQL["confirm_transfers"], list(accounts)))
+async def confirm_transfers(
+    connection: Connection,
+    accounts: Sequence[str],
+    owners: Sequence[tuple[str, str]],
+    least: Decimal,
+) -> int:
+    """Deposits and withdrawals of times that the transaction log covers become what it says, and
+    those of it that have cancelled out before a wallet stood still are written, from `least` USDT
+    on; how many rows were. `owners`: account and id of bots that have their account alone."""
+    found: int = await connection.fetchval(
+        _SQL["confirm_transfers"],
+        list(accounts),
+        [account for account, _ in owners],
+        [bot_id for _, bot_id in owners],
+        least,
+    )
+    return found
 
 
 async def thin_balances(connection: Connection, before_ms: int) -> int:

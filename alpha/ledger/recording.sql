@@ -79,10 +79,13 @@ DELETE FROM trading.account_balance b
 SELECT wallet, told_at, stood_still FROM trading.settled_wallets WHERE account = $1;
 
 -- name: settle_wallets
-INSERT INTO trading.settled_wallets (account, wallet, told_at, stood_still)
-SELECT * FROM unnest($1::text[], $2::numeric[], $3::timestamptz[], $4::boolean[])
+INSERT INTO trading.settled_wallets AS s (account, wallet, told_at, stood_still, joined_to)
+SELECT r.*, CASE WHEN r.stood_still THEN r.told_at + interval '10 s' END
+  FROM unnest($1::text[], $2::numeric[], $3::timestamptz[], $4::boolean[])
+    AS r(account, wallet, told_at, stood_still)
 ON CONFLICT (account) DO UPDATE
-   SET wallet = excluded.wallet, told_at = excluded.told_at, stood_still = excluded.stood_still;
+   SET wallet = excluded.wallet, told_at = excluded.told_at, stood_still = excluded.stood_still,
+       joined_to = coalesce(s.joined_to, excluded.joined_to);
 
 -- name: wallets_between
 -- The newest wallets of an account that were written down after $3 and before $4, also as that of one of
@@ -105,24 +108,73 @@ SELECT CASE WHEN bool_or(closed_size > 0 AND exec_pnl IS NULL) THEN NULL
 -- name: confirm_transfers
 -- The transaction log knows what a wallet only shows: where it covers the time of a deposit or
 -- withdrawal, that is what the log says, or none. The two clocks may differ: the wallet stood still
--- for longer than ten seconds at both ends.
+-- for longer than ten seconds at both ends. What the log tells of other times has cancelled out
+-- before the wallet stood still: each of it has a row, of the account and of the bots $3 on $2 that
+-- have it alone. These times follow each other without a gap, from one settled wallet to the next,
+-- so that each movement is counted once. All in one statement: it sees the log at one moment.
 WITH known AS MATERIALIZED (
-    SELECT t.id, coalesce((SELECT sum(m.change) FROM trading.cash_movements m
-                            WHERE m.account = t.account
-                              AND m.moved_at > t.since + interval '10 s'
-                              AND m.moved_at <= e.at), 0)::numeric(20, 8) AS amount
+    SELECT t.id, t.account, t.since + interval '10 s' AS since, e.at,
+           coalesce((SELECT sum(m.change) FROM trading.cash_movements m
+                      WHERE m.account = t.account
+                        AND m.moved_at > t.since + interval '10 s'
+                        AND m.moved_at <= e.at), 0)::numeric(20, 8) AS amount
       FROM trading.account_balance t
      CROSS JOIN LATERAL (SELECT coalesce(t.until, t.timestamp) + interval '10 s' AS at) e
       JOIN trading.sync_watermarks w ON w.account = t.account AND w.endpoint = 'transactions'
      WHERE t.account = ANY ($1::text[]) AND t.amount IS NOT NULL AND t.since IS NOT NULL
-       AND w.high_water >= e.at)
-UPDATE trading.account_balance b
-   SET amount = nullif(k.amount, 0), since = NULL, until = NULL,
-       confirmed_at = CASE WHEN b.amount <> k.amount THEN clock_timestamp() END,
-       snapshot_type = CASE WHEN k.amount > 0 THEN 'deposit' WHEN k.amount < 0 THEN 'withdrawal'
-                            WHEN b.bot_id IS NULL THEN 'wallet' ELSE 'periodic' END
-  FROM known k
- WHERE b.id = k.id;
+       AND w.high_water >= e.at),
+confirmed AS (
+    UPDATE trading.account_balance b
+       SET amount = nullif(k.amount, 0), since = NULL, until = NULL,
+           confirmed_at = CASE WHEN b.amount <> k.amount THEN clock_timestamp() END,
+           snapshot_type = CASE WHEN k.amount > 0 THEN 'deposit'
+                                WHEN k.amount < 0 THEN 'withdrawal'
+                                WHEN b.bot_id IS NULL THEN 'wallet' ELSE 'periodic' END
+      FROM known k
+     WHERE b.id = k.id
+    RETURNING b.id),
+span AS MATERIALIZED (
+    SELECT s.account, s.joined_to AS after,
+           least(w.high_water, s.told_at + interval '10 s',
+                 (SELECT min(t.since) + interval '10 s' FROM trading.account_balance t
+                   WHERE t.account = s.account AND t.amount IS NOT NULL AND t.since IS NOT NULL
+                     AND NOT EXISTS (SELECT FROM known k WHERE k.id = t.id))) AS up_to
+      FROM trading.settled_wallets s
+      JOIN trading.sync_watermarks w ON w.account = s.account AND w.endpoint = 'transactions'
+     WHERE s.account = ANY ($1::text[]) AND s.stood_still AND s.joined_to IS NOT NULL),
+joined AS (
+    UPDATE trading.settled_wallets s SET joined_to = p.up_to
+      FROM span p WHERE p.account = s.account AND p.up_to > s.joined_to),
+missed AS MATERIALIZED (
+    SELECT m.account, m.moved_at, sum(m.change)::numeric(20, 8) AS amount
+      FROM span p
+      JOIN trading.cash_movements m
+        ON m.account = p.account AND m.moved_at > p.after AND m.moved_at <= p.up_to
+     WHERE NOT EXISTS (SELECT FROM known k WHERE k.account = m.account
+                          AND m.moved_at > k.since AND m.moved_at <= k.at)
+     GROUP BY m.account, m.moved_at HAVING abs(sum(m.change)) >= $4),
+written AS (
+    INSERT INTO trading.account_balance (
+        account, bot_id, snapshot_type, total_balance, equity, realized_pnl, amount, source,
+        timestamp)
+    SELECT m.account, o.bot_id, CASE WHEN m.amount > 0 THEN 'deposit' ELSE 'withdrawal' END,
+           b.total_balance + c.amount, b.equity + c.amount, b.realized_pnl, m.amount, 'books',
+           m.moved_at
+      FROM missed m
+      JOIN (SELECT account, NULL AS bot_id FROM unnest($1::text[]) account
+            UNION ALL SELECT * FROM unnest($2::text[], $3::text[])) o USING (account)
+     CROSS JOIN LATERAL (
+            SELECT x.total_balance, x.equity, x.realized_pnl, x.timestamp
+              FROM trading.account_balance x
+             WHERE x.account = m.account AND x.bot_id IS NOT DISTINCT FROM o.bot_id
+               AND x.timestamp < m.moved_at
+             ORDER BY x.timestamp DESC, x.id DESC LIMIT 1) b
+     CROSS JOIN LATERAL (
+            SELECT sum(x.amount) AS amount FROM missed x
+             WHERE x.account = m.account AND x.moved_at > b.timestamp
+               AND x.moved_at <= m.moved_at) c
+    RETURNING id)
+SELECT (SELECT count(*) FROM confirmed) + (SELECT count(*) FROM written);
 
 -- name: closed_since
 -- The net result of what these bots have closed since each of three moments.

@@ -210,7 +210,12 @@ class Balances:
             if before is not None:
                 rows += await self._moved(connection, service, told, before)
         await save_balances(connection, rows)
-        await confirm_transfers(connection, list(self._live.services))
+        owners = [
+            (name, session.bot_id)
+            for name, service in self._live.services.items()
+            for session in _owners(service)
+        ]
+        await confirm_transfers(connection, list(self._live.services), owners, LEAST_TRANSFER)
         return found
 
     async def _moved(
@@ -251,7 +256,7 @@ class Balances:
         written = await wallets_between(
             connection,
             told.account,
-            [session.bot_id for session in service.sessions.values() if session.owns_wallet],
+            [session.bot_id for session in _owners(service)],
             before.at_ms,
             words[0][1] if words else told.at_ms,
             MOST_WORDS,
@@ -286,10 +291,14 @@ def _transfer(
     kind: SnapshotType = "withdrawal" if amount < 0 else "deposit"
     until_ms = None if since_ms is None else told.at_ms
     rows = [replace(_told(told), kind=kind, at_ms=at_ms)]
-    owners = (session for session in service.sessions.values() if session.owns_wallet)
-    rows += [_of_bot(session, kind, at_ms) for session in owners]
+    rows += [_of_bot(session, kind, at_ms) for session in _owners(service)]
     for row in rows:
         yield replace(row, amount=amount, since_ms=since_ms, until_ms=until_ms)
+
+
+def _owners(service: AccountService) -> list[BotSession]:
+    """Bots whose wallet is the account's: one, where it is alone."""
+    return [session for session in service.sessions.values() if session.owns_wallet]
 
 
 def _is_due(row: BalanceRow, last: BalanceRow) -> bool:

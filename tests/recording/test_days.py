@@ -159,7 +159,7 @@ async def test_a_day_is_computed_again_when_the_log_says_what_was_a_transfer(cou
         *(ACCOUNT, at_ms + HOUR),
     )
     async with course.acquire() as connection:
-        assert await confirm_transfers(connection, [ACCOUNT]) == 1
+        assert await confirm_transfers(connection, [ACCOUNT], [], D(0)) == 1
     after = await days(course)
     assert after[1]["cash_flow"] == 0
     assert after[1]["daily_pnl"] == before[1]["daily_pnl"] - 30, "it was a loss"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 import pytest
 
@@ -21,6 +22,7 @@ ASKED: dict[str, tuple[object, ...]] = {
     "settled_wallet": (ACCOUNT,),
     "wallets_between": (ACCOUNT, [BOT], START_MS, START_MS, 64),
     "cash_between": (ACCOUNT, START_MS, START_MS),
+    "confirm_transfers": ([ACCOUNT], [ACCOUNT], [BOT], Decimal("0.01")),
 }
 
 

@@ -210,3 +210,37 @@ async def test_equity_is_cleared_of_it_from_the_moment_it_shows(desk: Desk, pool
     # Both belong to the one sum, though the second lies more than ten seconds behind its moment.
     await logged(desk, pool, second_ms + MINUTE, ("250.5", deposit_ms + SECOND), ("10", second_ms))
     assert await amounts(pool, BOT) == [D("260.5")]
+
+
+@pytest.mark.parametrize("early_ms", [-2 * SECOND, 0, 2 * SECOND])
+@pytest.mark.parametrize("step_s", [5, 17, 3_600])
+async def test_what_has_cancelled_out_is_what_the_log_says(
+    desk: Desk, pool: Pool, step_s: int, early_ms: int
+) -> None:
+    """However often the log is read, by a clock that is ahead or behind: each of it once."""
+    await desk.life.stored()
+    await told(desk, "10000", START_MS, 31 * SECOND)
+    begun = START_MS + 3 * MINUTE
+    course = [("10250", 0, 250), ("10000", 20, -250), ("10100", 80, 100), ("10070", 140, -30)]
+    course += [("9570", 200, -500), ("10070", 215, 500)]
+    for wallet, after_s, _ in course:
+        await told(desk, wallet, begun + after_s * SECOND, SECOND)
+        if after_s in (20, 80, 140, 215):
+            desk.at(begun + (after_s + 31) * SECOND)
+            await desk.recorder.write_balances()
+    assert await amounts(pool, BOT) == [D(100), D(-30)], "of the others a wallet shows nothing"
+    equity = "SELECT max(equity - own_equity), max(own_equity) FROM trading.equity_history"
+    assert tuple(await pool.fetchrow(f"{equity} WHERE bot_id IS NULL") or ()) == (100, 10_250)
+
+    moved = [(str(amount), begun + at_s * SECOND + early_ms) for _, at_s, amount in course]
+    await logged(desk, pool, START_MS, *moved)
+    end_ms = begun + 10 * MINUTE
+    for up_to_ms in range(START_MS, end_ms + 1, step_s * SECOND):
+        await logged(desk, pool, up_to_ms)
+    await logged(desk, pool, end_ms)
+    await logged(recorder_beside(desk.life, desk.clock, desk.lease, Config()), pool, end_ms)
+    for owner in (None, BOT):
+        found = await amounts(pool, owner)
+        assert sorted(found) == [D(-500), D(-250), D(-30), D(100), D(250), D(500)], found
+    if early_ms <= 0:
+        assert await own(pool) == {D(10_000)}, "no peak of somebody else's money"

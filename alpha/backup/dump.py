@@ -23,7 +23,7 @@ from alpha.backup.sealing import encryption_of, seal
 from alpha.clock import Clock, iso
 from alpha.config.settings import BackupSettings, Config
 from alpha.errors import AlphaError, NotFound
-from alpha.ledger.pool import Connection, connect, server_name
+from alpha.ledger.pool import Connection, connect, end_with_us, server_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,7 @@ async def _create(
         # It waits for pg_dump, however long that takes.
         await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         await connection.execute("SET LOCAL statement_timeout = 0")
+        await end_with_us(connection)
         schemas = await schemas_there(connection)
         if "config" not in schemas or "trading" not in schemas:
             raise NotFound(

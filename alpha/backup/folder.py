@@ -160,7 +160,11 @@ class BackupFolder:
         """Gives a written file its name; from then on it is a backup, whatever happens."""
         sync_file(unfinished)
         unfinished.replace(path)
-        _write_manifest(path, manifest)
+        try:
+            _write_manifest(path, manifest)
+        except BaseException:  # it is no backup, and nobody would ever remove it
+            path.unlink(missing_ok=True)
+            raise
         backup = Backup(path, manifest)
         _link_latest(backup)
         if manifest.kind == "daily":

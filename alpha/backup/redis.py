@@ -45,12 +45,16 @@ async def snapshot_redis(
     day = utc(clock.now_ms()).strftime("%Y%m%d")
     path = here / f"alpha-{folder.mode}-{day}.rdb{SEALED[encryption_of(settings)]}"
     unfinished = unfinished_of(path)
-    if chain := seal(settings):
-        with unfinished.open("wb") as file:
-            await run_chain(chain, source=source, sink=file.fileno())
-    else:
-        await asyncio.to_thread(shutil.copyfile, source, unfinished)
-    sync_file(unfinished)
+    try:
+        if chain := seal(settings):
+            with unfinished.open("wb") as file:
+                await run_chain(chain, source=source, sink=file.fileno())
+        else:
+            await asyncio.to_thread(shutil.copyfile, source, unfinished)
+        sync_file(unfinished)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
     unfinished.replace(path)
     sync_file(here)
     for old in sorted(here.glob(f"alpha-{folder.mode}-*.rdb*"))[: -settings.keep_daily]:

@@ -26,14 +26,22 @@ from alpha.backup.programs import (
 )
 from alpha.backup.sealing import unseal
 from alpha.config.settings import BackupSettings
-from alpha.errors import AlphaError
+from alpha.errors import AlphaError, TimedOut
 from alpha.ledger.migrations import LOCK, SCHEMAS, SET_ASIDE
-from alpha.ledger.pool import Connection, connect, server_name
+from alpha.ledger.pool import (
+    CONNECTION_ERRORS,
+    Connection,
+    connect,
+    end_with_us,
+    server_name,
+)
 from alpha.ledger.queries import load
 
 _SQL = load("backup.sql")
 #: Every database of ours has these.
 _OURS = ("TABLE config schema_migrations", "TABLE trading executions", "TABLE trading accounts")
+#: What the server knows them by who load a file.
+_LOADER = "alpha_restore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,7 @@ async def load_file(dsn: str, server: int, file: File, programs: Programs) -> No
     """Loads a file into a database without our schemas, in one transaction. Raises AlphaError with
     PostgreSQL's words, table and line of the row among them."""
     url, secrets = target(dsn)
+    named = {**secrets, "PGAPPNAME": _LOADER}
     # Who may read is granted with the migrations; the roles of another server may not be there.
     flags = ["--no-owner", "--no-privileges"]
     source = unseal(file.path, file.settings)
@@ -100,10 +109,10 @@ async def load_file(dsn: str, server: int, file: File, programs: Programs) -> No
         script = Command([programs.path("pg_restore"), *flags, "--file=-"], {})
         less = Command(["sed", "-e", "1,80{/^SET transaction_timeout = 0;$/d}"], {})
         psql = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1"]
-        chain = [script, less, Command([programs.path("psql"), *psql, url], secrets)]
+        chain = [script, less, Command([programs.path("psql"), *psql, url], named)]
     else:
         direct = [*flags, "--no-password", "--single-transaction", "--exit-on-error"]
-        chain = [Command([programs.path("pg_restore"), *direct, f"--dbname={url}"], secrets)]
+        chain = [Command([programs.path("pg_restore"), *direct, f"--dbname={url}"], named)]
     await run_chain([*source, *chain], source=file.path)
 
 
@@ -143,7 +152,14 @@ async def replace(
                 await load_file(dsn, server, file, programs)
                 rows = await _look_at(keeper, file, mode, latest_version)
             except BaseException as error:
-                await asyncio.shield(_undo(keeper))
+                try:
+                    await asyncio.shield(_undo(keeper))
+                except CONNECTION_ERRORS as gone:
+                    raise TimedOut(
+                        f"expected PostgreSQL at {server_name(dsn)} to answer to the end, was "
+                        f"{type(gone).__name__}; nothing is lost: what was there is put aside, and "
+                        f"the same command, given again, begins with undoing that"
+                    ) from error
                 if isinstance(error, AlphaError):
                     raise AlphaError(f"{error}; nothing was changed") from error
                 raise
@@ -213,8 +229,12 @@ async def _recover(connection: Connection) -> None:
 
 
 async def _undo(connection: Connection) -> None:
-    """What was put aside gets its names back; what has come in its place goes."""
+    """What was put aside gets its names back; what has come in its place goes. A program that
+    loads still, because the restore that started it was killed, would hold the names, and give them
+    to what it loads."""
+    await connection.fetch(_SQL["end_loaders"], _LOADER)
     async with connection.transaction():
+        await end_with_us(connection)
         for schema in SCHEMAS:
             await connection.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE', timeout=600)
         for name in SCHEMAS:
@@ -224,6 +244,7 @@ async def _undo(connection: Connection) -> None:
 
 async def _drop_aside(connection: Connection) -> None:
     async with connection.transaction():
+        await end_with_us(connection)
         for name in SCHEMAS:
             await connection.execute(
                 f'DROP SCHEMA IF EXISTS "{name}{SET_ASIDE}" CASCADE', timeout=600

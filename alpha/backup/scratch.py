@@ -29,8 +29,6 @@ _AWAY: tuple[type[BaseException], ...] = (
     *CONNECTION_ERRORS,
     asyncpg.InvalidAuthorizationSpecificationError,
 )
-#: Those of processes that were killed are removed after this.
-_LEFT_AFTER_S = 86_400
 #: What is thrown away afterwards need not survive a power cut.
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
@@ -49,7 +47,7 @@ async def scratch(
     dsn: str, *, ours: bool, clock: Clock, randomness: Randomness
 ) -> AsyncIterator[Scratch]:
     """An empty database on the same server; where that is away or does not allow it, on a server
-    of our own that ends with the context. Gone afterwards in any case."""
+    of our own that ends with the context. Gone afterwards, or when the next one is made."""
     try:
         admin = await _connect(dsn)
     except _AWAY as error:
@@ -60,7 +58,8 @@ async def scratch(
     name = f"alpha_scratch_{clock.now_ms() // 1000}_{randomness.token()[:8]}"
     try:
         try:
-            await _drop_old(admin, clock)
+            await _drop_old(admin)
+            await admin.execute(f"SET application_name = '{name}'")  # tells that somebody needs it
             await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
         except asyncpg.InsufficientPrivilegeError as error:
             log.warning("scratch_elsewhere", why=str(error))
@@ -70,7 +69,10 @@ async def scratch(
         try:
             yield Scratch(with_database(dsn, name), ours, f"database {name} of the same server")
         finally:
-            await asyncio.shield(_drop(dsn, name))
+            try:
+                await asyncio.shield(_drop(dsn, name))
+            except _AWAY as error:  # the next one drops it
+                log.warning("scratch_left", database=name, why=type(error).__name__)
     finally:
         await admin.close()
 
@@ -90,10 +92,10 @@ async def _drop(dsn: str, name: str) -> None:
         await connection.close()
 
 
-async def _drop_old(connection: Connection, clock: Clock) -> None:
-    before = clock.now_ms() // 1000 - _LEFT_AFTER_S
-    for row in await connection.fetch(_SQL["old_scratch"], before):
-        with suppress(asyncpg.ObjectInUseError):
+async def _drop_old(connection: Connection) -> None:
+    """Those of processes that were killed; one that a program of theirs still loads comes later."""
+    for row in await connection.fetch(_SQL["old_scratch"]):
+        with suppress(asyncpg.ObjectInUseError, asyncpg.InsufficientPrivilegeError):
             await connection.execute(f'DROP DATABASE IF EXISTS "{row["datname"]}"', timeout=600)
 
 

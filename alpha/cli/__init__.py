@@ -5,14 +5,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 import typer
 
 from alpha.errors import AlphaError
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from alpha.cli.app import app
 
     try:
-        code = app(args=arguments, standalone_mode=False)
+        with _stopped_by_sigterm():
+            code = app(args=arguments, standalone_mode=False)
     except AlphaError as error:
         return _complain(str(error), error.exit_code)
     except typer.TyperException as error:
@@ -34,10 +42,61 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("ALPHA_DEBUG"):
             traceback.print_exc()
-        return _complain(
-            f"internal error: {type(error).__name__}: {error}; ALPHA_DEBUG=1 shows where", 1
-        )
+        return _complain(*_told(error))
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """What Ctrl-C does, SIGTERM does as well: programs that a verb has started are ended, and what
+    it has begun in the database is taken back. A daemon has handlers of its own."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    if signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, signal.SIG_DFL):
+        raise KeyboardInterrupt  # what a shell starts in the background ignores Ctrl-C
+    signal.raise_signal(signal.SIGINT)
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    """The words and the exit code for what no verb has foreseen."""
+    causes: list[BaseException] = [error]
+    while (earlier := causes[-1].__cause__ or causes[-1].__context__) is not None:
+        causes.append(earlier)
+    for cause in causes:
+        if isinstance(cause, OSError) and cause.errno in _NO_ROOM:
+            where = f" for {cause.filename}" if cause.filename else ""
+            return f"expected room on the disk{where}, was {cause.strerror}; make some", 1
+    lost = next((cause for cause in reversed(causes) if _is_lost_connection(cause)), None)
+    if lost is not None:
+        # What comes last is only what follows when a connection is gone.
+        for cause in causes[: causes.index(lost)]:
+            if isinstance(cause, AlphaError):
+                return str(cause), cause.exit_code
+        return (
+            f"expected PostgreSQL to answer to the end, was {type(lost).__name__}: {lost}; nothing "
+            f"was changed half-way: see that it runs, then try again",
+            5,
+        )
+    return f"internal error: {type(error).__name__}: {error}; ALPHA_DEBUG=1 shows where", 1
+
+
+def _is_lost_connection(error: BaseException) -> bool:
+    if (asyncpg := sys.modules.get("asyncpg")) is None:
+        return False
+    if isinstance(error, asyncpg.InterfaceError):
+        return "closed" in str(error)
+    return isinstance(
+        error, (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+    ) and not isinstance(error, asyncpg.QueryCanceledError)
 
 
 def _complain(message: str, code: int) -> int:

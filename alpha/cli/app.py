@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from alpha import __version__
 from alpha.cli import (
@@ -31,8 +32,22 @@ from alpha.cli import (
 )
 from alpha.cli.run import run
 
+if TYPE_CHECKING:
+    from typer._click.core import Context
+
+
+class _Verbs(TyperGroup):
+    def invoke(self, ctx: Context) -> object:
+        """Typer would make Ctrl-C an exit code that no verb has, and say nothing."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+
+
 app = typer.Typer(
     name="alpha",
+    cls=_Verbs,
     help="One asyncio daemon that runs many Bybit trading bots as plugins.",
     no_args_is_help=True,
     add_completion=False,

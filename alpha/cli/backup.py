@@ -63,9 +63,8 @@ def create(
 
 def _end_with(daemon: int) -> None:
     """Has the kernel end this process when its daemon dies: the next one needs the folder, and
-    pg_dump's locks stand in the way of a migration. It ends as by Ctrl-C, which ends pg_dump."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    pg_dump's locks stand in the way of a migration. SIGTERM ends pg_dump first."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored, as SIGTERM then
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != daemon:  # it died before the request was in

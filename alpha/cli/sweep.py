@@ -96,8 +96,6 @@ def sweep(
     try:
         with progress("points") as (expect, advance):
             swept = sweeps.sweep(job, axes, executor, split=split, expect=expect, advance=advance)
-    except KeyboardInterrupt:
-        raise typer.Abort from None  # Typer would make it an exit code that no verb has
     except sweeps.SweepFailed as error:
         print(error.fault, end="", file=sys.stderr)
         raise

@@ -20,7 +20,7 @@ from alpha.imports.found import Fill, Found, Home, Record, Tally, Trade
 from alpha.imports.report import Report, Sums
 from alpha.imports.rows import Unreadable
 from alpha.ledger.lease import Lease
-from alpha.ledger.pool import Connection, Pool
+from alpha.ledger.pool import Connection, Pool, end_with_us
 from alpha.ledger.queries import load
 from alpha.ledger.registry import Mode
 
@@ -97,6 +97,7 @@ async def _bring(
     lease: Lease | None,
 ) -> Report:
     sql = load("imports.sql")
+    await end_with_us(connection)
     await connection.execute(sql["limits"])
     if lease is not None:
         await lease.check(connection, {home.account for home in homes})

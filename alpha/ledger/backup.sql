@@ -43,7 +43,12 @@ SELECT CASE WHEN n.nspname = ANY ($1::text[]) THEN 'a ledger'
  ORDER BY n.nspname <> ALL ($1), 1 LIMIT 1;
 
 -- name: old_scratch
--- Scratch databases, whose names tell when (Unix seconds) they were made, of a day ago.
-SELECT datname FROM pg_database
+-- Scratch databases without the session that has made them, which goes by their name.
+SELECT datname FROM pg_database AS made
  WHERE datname ~ '^alpha_scratch_[0-9]+_[0-9a-f]+$'
-   AND split_part(datname, '_', 3)::bigint < $1::bigint;
+   AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = made.datname);
+
+-- name: end_loaders
+-- Ends our sessions that go by this name in this database, and waits ten seconds for each.
+SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+ WHERE datname = current_database() AND application_name = $1 AND usename = current_user;

@@ -142,7 +142,7 @@ class Lease:
             raise LeaseLost(
                 f"expected to own account {foreign[0]} under epoch "
                 f"{self.epochs.get(foreign[0])}, was not the owner any more; nothing was "
-                f"written, this daemon has to stop"
+                f"written, this process has to stop"
             )
 
     @asynccontextmanager
@@ -184,7 +184,7 @@ class Lease:
         if missing:
             self._lost = True
             raise LeaseLost(
-                f"expected to hold account {missing[0]}, was taken over by another daemon; "
+                f"expected to hold account {missing[0]}, was taken over by another process; "
                 f"this one has to stop"
             )
         self._renewed_at = asked_at

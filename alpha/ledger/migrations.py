@@ -18,7 +18,7 @@ import structlog
 
 from alpha.clock import Clock, SystemClock
 from alpha.errors import NeedsOperator
-from alpha.ledger.pool import Connection, connect
+from alpha.ledger.pool import Connection, connect, end_with_us
 
 log = structlog.get_logger(__name__)
 
@@ -134,6 +134,7 @@ async def migrate(
 async def _let_reader_read(connection: Connection) -> None:
     """Grants of the role for analytics. Lacking the right to make roles is no error."""
     async with connection.transaction():
+        await end_with_us(connection)
         await connection.execute("SELECT pg_advisory_xact_lock($1::bigint)", LOCK)
         if not await connection.fetchval("SELECT to_regproc('config.let_reader_read') IS NOT NULL"):
             return
@@ -163,6 +164,7 @@ async def _apply(
     connection: Connection, migrations: list[Migration], migration: Migration, clock: Clock
 ) -> Applied | None:
     async with connection.transaction():
+        await end_with_us(connection)
         await connection.execute("SELECT pg_advisory_xact_lock($1::bigint)", LOCK)
         await _refuse_halves(connection)
         await connection.execute(_BOOKKEEPING)

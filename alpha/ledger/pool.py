@@ -52,6 +52,15 @@ _REFUSALS = (
 )
 
 
+#: A server on a system that cannot look (Windows) refuses the setting.
+_END_WITH_US = """
+DO $$ BEGIN
+    PERFORM set_config('client_connection_check_interval', '2s', true);
+EXCEPTION WHEN invalid_parameter_value THEN NULL;
+END $$
+"""
+
+
 def server_name(dsn: str) -> str:
     """Host, port and database of a URL for people: never the user's password.
 
@@ -99,6 +108,13 @@ async def connect(dsn: str, *, timeout_s: float = 5.0) -> asyncpg.Connection[asy
     )
     await _set_codecs(connection)
     return connection
+
+
+async def end_with_us(connection: Connection) -> None:
+    """Has the server look every two seconds of this transaction whether we are still there. Else
+    it goes on with what a killed process has asked for, or waits for a lock, with all that the
+    transaction holds, for as long as that takes."""
+    await connection.execute(_END_WITH_US)
 
 
 class BoundedPool(_PoolOfRecords):

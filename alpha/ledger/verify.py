@@ -18,7 +18,7 @@ from alpha.clock import Clock, SystemClock
 from alpha.core.canonical import LedgerDigest, plain
 from alpha.core.records import MANUAL
 from alpha.errors import AlphaError, NotFound
-from alpha.ledger.pool import Connection, connect
+from alpha.ledger.pool import Connection, connect, end_with_us
 from alpha.ledger.reader import LedgerReader
 from alpha.ledger.verify_books import BookFindings, Problem, check_books
 
@@ -121,6 +121,7 @@ async def verify(
     connection = await connect(dsn)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await end_with_us(connection)
             accounts = await _accounts(connection, account)
             findings = await _read_cut(connection, dsn, accounts, account, jobs)
         tables: Verdict = "differs" if findings.problems else "ok"

@@ -7,12 +7,16 @@ connection that sees the same snapshot of the database.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
+import os
+import signal
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 
 import asyncpg
 
@@ -21,7 +25,7 @@ from alpha.core.events import ADJUSTMENT
 from alpha.core.reasons import BUILTIN
 from alpha.core.steps import NO_STEPS
 from alpha.ledger.audit import KEYS, Facts, RowKey, TableRow, names_itself, recompute
-from alpha.ledger.pool import Connection, connect
+from alpha.ledger.pool import Connection, connect, end_with_us
 from alpha.ledger.reader import LedgerReader
 
 _SMALLEST = Decimal("0.000000000001")
@@ -30,6 +34,7 @@ _SMALLEST = Decimal("0.000000000001")
 _BY_CONFIGURATION = frozenset({"sole_bot", "open_lot", "symbol"})
 #: Books that may wait, finished, for those before them.
 _AHEAD = 4
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,13 @@ async def check_books(
     snapshot = str(await connection.fetchval("SELECT pg_export_snapshot()"))
     waiting: list[Future[BookFindings]] = []
     rest = iter(books)
-    with ProcessPoolExecutor(min(jobs, len(books)), mp_context=get_context("spawn")) as processes:
+    others = active_children()
+    with ProcessPoolExecutor(
+        min(jobs, len(books)),
+        mp_context=get_context("spawn"),
+        initializer=_end_with,
+        initargs=(os.getpid(),),
+    ) as processes:
         try:
             for book in rest:
                 waiting.append(processes.submit(_check_in_process, dsn, snapshot, *book))
@@ -72,8 +83,20 @@ async def check_books(
                     yield await asyncio.wrap_future(waiting.pop(0))
             while waiting:
                 yield await asyncio.wrap_future(waiting.pop(0))
-        finally:
-            processes.shutdown(wait=False, cancel_futures=True)
+        except BaseException:
+            # Nobody waits for the books at hand, which may wait for a lock themselves.
+            for process in set(active_children()).difference(others):
+                process.terminate()
+            raise
+
+
+def _end_with(parent: int) -> None:
+    """A worker leaves Ctrl-C to its parent, which ends it, and ends when its parent is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the request was in
+        os._exit(1)
 
 
 def _check_in_process(dsn: str, snapshot: str, account: str, symbol: str) -> BookFindings:
@@ -89,6 +112,7 @@ async def _check_at(dsn: str, snapshot: str, account: str, symbol: str) -> BookF
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             # The name comes from PostgreSQL itself: digits and dashes.
             await connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+            await end_with_us(connection)
             return await check_book(connection, account, symbol)
     finally:
         await connection.close()

@@ -60,6 +60,9 @@ ZERO = Decimal(0)
 _LOOK_AGAIN_S = 1.0
 #: A note for each of so many executions.
 _NAMED = 20
+#: A database that is away does not keep a process that ends.
+_LAST_WORD_S = 10.0
+_CUT_OFF = "ended on its way; what has come stays, the next one goes on from there"
 
 PASSING: tuple[type[BaseException], ...] = (
     AlphaError,
@@ -199,21 +202,27 @@ class AccountSync:
 
     async def _carried_out(self, run: Run, work: Callable[[Run], AsyncIterator[Run]]) -> Run:
         """Keeps what each step has come to; the end of it is always written, unless the database
-        or the process is gone."""
+        is gone or the process is killed."""
         try:
             async for step in work(run):
                 run = step
                 await self._store.update(run)
             run = replace(run, status="completed")
         except PASSING as error:
-            words = without_secrets(str(error) or type(error).__name__)
-            run = replace(run, status="partial" if run.windows_done else "failed", error=words)
-            log.warning("sync_failed", account=self.name, kind=run.kind, error=words)
+            run = _ended(run, without_secrets(str(error) or type(error).__name__))
+            log.warning("sync_failed", account=self.name, kind=run.kind, error=run.error)
+        except asyncio.CancelledError:
+            await self._end(_ended(run, _CUT_OFF))
+            raise
+        await self._end(run)
+        return run
+
+    async def _end(self, run: Run) -> None:
         try:
-            await self._store.update(run)
+            async with asyncio.timeout(_LAST_WORD_S):
+                await self._store.update(run)
         except PASSING as error:
             log.debug("sync_status_not_written", error=type(error).__name__)
-        return run
 
     # -- since the watermarks -----------------------------------------------------------------
 
@@ -461,6 +470,10 @@ class AccountSync:
             await self._store.advance(self.name, "transactions", window.end_ms)
             run = replace(run, cash_rows=run.cash_rows + len(rows))
             yield run
+
+
+def _ended(run: Run, why: str) -> Run:
+    return replace(run, status="partial" if run.windows_done else "failed", error=why)
 
 
 def _way_in(run: Run) -> str:

@@ -52,6 +52,16 @@ def made(folder: BackupFolder, kind: Kind, at: datetime) -> Backup:
     return folder.finish(file, path, manifest)
 
 
+def test_a_dump_whose_manifest_cannot_be_written_is_not_left(tmp_path: Path) -> None:
+    """As on a disk that is full by then; without a manifest nothing would ever remove it."""
+    folder = BackupFolder(tmp_path, "paper")
+    path = folder.place("manual", round(START.timestamp() * 1000), 8, "none")
+    (path.parent / f".{path.name}.json.unfinished").mkdir()
+    with pytest.raises(OSError, match="unfinished"):
+        made(folder, "manual", START)
+    assert not [one for one in path.parent.iterdir() if one.is_file()]
+
+
 def names(folder: Path, place: str) -> list[str]:
     return sorted(path.name for path in (folder / place).glob("*.dump"))
 

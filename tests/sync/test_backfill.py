@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection
 
 import asyncpg
@@ -335,6 +336,38 @@ async def test_a_sync_whose_account_was_taken_meanwhile_writes_nothing(
             await sync.sync("manual")
     assert await site.ledger() == known
     assert await sync_marks(site) == marks
+    assert await newest_run(site) == ("failed", True)
+
+
+async def test_a_sync_that_is_stopped_does_not_run_on_in_its_status(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    async def bring(self: CatchUp, rows: Collection[Execution]) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(CatchUp, "bring", bring)
+    await site.trade("Buy", "0.5", "BTCUSDT")
+
+    async def sync() -> None:
+        async with site.sync() as sync:
+            await sync.sync("manual")
+
+    running = asyncio.create_task(sync())
+    await asyncio.wait_for(asked.wait(), 20)
+    running.cancel()
+    await asyncio.wait([running])
+    assert running.cancelled()
+    assert await newest_run(site) == ("failed", True)
+
+
+async def newest_run(site: Site) -> tuple[str, bool]:
+    """Its status, and whether it says when it ended."""
+    row = await site.pool.fetchrow("SELECT * FROM trading.sync_status ORDER BY id DESC LIMIT 1")
+    assert row is not None
+    return row["status"], row["finished_at"] is not None
 
 
 async def sync_marks(site: Site) -> list[object]:

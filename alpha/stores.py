@@ -18,7 +18,7 @@ from alpha.config import Config
 from alpha.core.reasons import ReasonBook
 from alpha.errors import NeedsOperator
 from alpha.ledger import migrations, registry
-from alpha.ledger.lease import Lease, LeaseHeld
+from alpha.ledger.lease import Lease, LeaseBusy, LeaseHeld
 from alpha.ledger.migrations import Applied, Before, migrate
 from alpha.ledger.pool import Pool, open_pool
 from alpha.ledger.reader import LedgerReader
@@ -123,6 +123,8 @@ async def _holding(lease: Lease, work: Before) -> None:
 async def _own(pool: Pool, lease: Lease, stand_by: StandBy) -> bool:
     try:
         await lease.acquire(take_over=True)
+    except LeaseBusy:
+        raise
     except LeaseHeld as held:
         return await stand_by(pool, lease, held)
     return True

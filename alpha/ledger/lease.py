@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import asyncpg
 import structlog
 
 from alpha.clock import Clock, iso
@@ -35,6 +36,10 @@ _TURN_EVERY_S = 0.5
 
 class LeaseHeld(AlphaError):
     """Another live process owns the account."""
+
+
+class LeaseBusy(LeaseHeld):
+    """Somebody writes for the account in a transaction that takes long, such as an import."""
 
 
 class LeaseLost(NeedsOperator):
@@ -85,7 +90,18 @@ class Lease:
     async def acquire(self, *, take_over: bool = False) -> None:
         """Takes free and expired leases; with `take_over` also a live one of this installation.
 
-        Raises LeaseHeld naming the holder and until when."""
+        Raises LeaseHeld naming the holder and until when, LeaseBusy naming who writes."""
+        try:
+            await self._acquire(take_over)
+        except asyncpg.LockNotAvailableError:
+            rows = await self._pool.fetch(self._sql["holders"], list(self.accounts))
+            holders = ", ".join(row["holder"] for row in rows) or "somebody"
+            raise LeaseBusy(
+                f"expected nobody to write for {', '.join(self.accounts)}, {holders} still does; "
+                f"try again when that has ended"
+            ) from None
+
+    async def _acquire(self, take_over: bool) -> None:
         asked_at = self._clock.monotonic()
         quiet_ms = 0.0
         async with self._pool.acquire() as connection, connection.transaction():

@@ -44,6 +44,10 @@ SELECT account, holder, expires_at,
  WHERE account = ANY ($1::text[]) AND installation <> $2 AND expires_at > clock_timestamp()
  ORDER BY account;
 
+-- name: holders
+-- Who has, or had, these accounts.
+SELECT DISTINCT holder FROM config.leases WHERE account = ANY ($1::text[]) ORDER BY holder;
+
 -- name: any_other
 -- Who else works on this database now, whatever the accounts.
 SELECT holder FROM config.leases

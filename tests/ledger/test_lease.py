@@ -6,7 +6,7 @@ import pytest
 
 from alpha.clock import ManualClock, SystemClock
 from alpha.core.records import Commit, Marks
-from alpha.ledger.lease import LIFE_MS, Lease, LeaseHeld, LeaseLost
+from alpha.ledger.lease import LIFE_MS, Lease, LeaseBusy, LeaseHeld, LeaseLost
 from alpha.ledger.pool import Pool
 from alpha.ledger.reader import LedgerReader
 from alpha.ledger.writer import LedgerWriter
@@ -45,6 +45,20 @@ async def test_a_second_holder_is_refused_by_name(pool: Pool) -> None:
     # All or nothing: the other account was not taken either.
     assert [row["account"] for row in (await LedgerReader(pool).status())["leases"]] == ["main"]
     assert first.epochs == {"main": 1}
+
+
+async def test_a_long_transaction_is_told_of_and_not_waited_for(pool: Pool) -> None:
+    """An import writes under its lease in one transaction, longer than the lease lives."""
+    writing = lease_of(pool, "host import", installation="data dir")
+    await writing.acquire()
+    await expire(pool, 1.0)
+    daemon = lease_of(pool, "host pid 1", "main", "more", installation="data dir")
+    async with pool.acquire() as connection, connection.transaction():
+        await writing.check(connection, {"main"})
+        with pytest.raises(LeaseBusy, match=r"write for main, more, host import still does"):
+            await daemon.acquire(take_over=True)
+        assert not daemon.is_held()
+    await daemon.acquire(take_over=True)
 
 
 async def test_the_same_installation_takes_over_at_once(pool: Pool) -> None:

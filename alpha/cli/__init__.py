@@ -75,6 +75,9 @@ def _told(error: Exception) -> tuple[str, int]:
         if isinstance(cause, OSError) and cause.errno in _NO_ROOM:
             where = f" for {cause.filename}" if cause.filename else ""
             return f"expected room on the disk{where}, was {cause.strerror}; make some", 1
+        if _is_of_postgres(cause, "DiskFullError"):
+            words = "expected room on the disk of PostgreSQL"
+            return f"{words}, was: {cause}; nothing was changed half-way: make some", 1
     lost = next((cause for cause in reversed(causes) if _is_lost_connection(cause)), None)
     if lost is not None:
         # What comes last is only what follows when a connection is gone.
@@ -86,17 +89,27 @@ def _told(error: Exception) -> tuple[str, int]:
             f"was changed half-way: see that it runs, then try again",
             5,
         )
+    if isinstance(error, TimeoutError):
+        return (
+            "expected an answer in time, had none: a server has too much to do, or somebody holds "
+            "a lock in the database; nothing was changed half-way: try again",
+            5,
+        )
     return f"internal error: {type(error).__name__}: {error}; ALPHA_DEBUG=1 shows where", 1
 
 
 def _is_lost_connection(error: BaseException) -> bool:
-    if (asyncpg := sys.modules.get("asyncpg")) is None:
-        return False
-    if isinstance(error, asyncpg.InterfaceError):
+    if _is_of_postgres(error, "InterfaceError"):
         return "closed" in str(error)
-    return isinstance(
-        error, (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
-    ) and not isinstance(error, asyncpg.QueryCanceledError)
+    return _is_of_postgres(
+        error, "PostgresConnectionError", "AdminShutdownError", "CrashShutdownError"
+    )
+
+
+def _is_of_postgres(error: BaseException, *names: str) -> bool:
+    """Whether it is one of asyncpg's errors, which is not imported to find that out."""
+    asyncpg = sys.modules.get("asyncpg")
+    return asyncpg is not None and any(isinstance(error, getattr(asyncpg, name)) for name in names)
 
 
 def _complain(message: str, code: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -10,11 +11,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from alpha import __version__
 from alpha.cli import main
 from alpha.config.options import parse_span, process_started
+from alpha.errors import TimedOut
 
 Run = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parents[2]
@@ -210,3 +213,36 @@ def test_a_run_is_counted_from_the_start_of_the_process() -> None:
     )
     assert 0.3 <= float(found.stdout) < 10
     assert callable(process_started)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "x.dump"), 1, "room on the disk for x"),
+        (asyncpg.DiskFullError("could not extend file"), 1, "room on the disk of PostgreSQL"),
+        (asyncpg.CrashShutdownError("terminating"), 5, "PostgreSQL to answer to the end"),
+        (TimeoutError(), 5, "an answer in time"),
+        (ValueError("ours"), 1, "internal error: ValueError: ours"),
+    ],
+)
+def test_what_goes_wrong_outside_is_no_internal_error(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, words: str
+) -> None:
+    async def fails(*_: object) -> dict[str, object]:
+        raise error
+
+    monkeypatch.setattr("alpha.cli.backup._verify", fails)
+    ended, _, said = run("backup", "verify")
+    assert (ended, said.count("\n")) == (code, 1)
+    assert words in said
+
+
+def test_the_cause_is_told_and_not_what_follows(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(*_: object) -> dict[str, object]:
+        try:
+            raise TimedOut("put aside still") from asyncpg.ConnectionDoesNotExistError("gone")
+        finally:
+            raise asyncpg.InterfaceError("cannot call it: the underlying connection is closed")
+
+    monkeypatch.setattr("alpha.cli.backup._verify", fails)
+    assert run("backup", "verify") == (5, "", "alpha: put aside still\n")

@@ -48,6 +48,10 @@ speed = 1200
 [bots.shortseller]
 enabled = true
 bot_id = "shortseller_001"
+[bots.shortseller.settings]
+ema_fast = 60  # by its own averages there may be no trade for two minutes
+ema_slow = 120
+max_crosses_per_day = 1000
 [backup]
 enabled = false
 """

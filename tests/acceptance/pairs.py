@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alpha.config.rules import paper_account
-from tests.acceptance.daemons import PATIENCE_S, ROOT, Installation, installation
+from tests.acceptance.daemons import OFTEN, PATIENCE_S, ROOT, Installation, installation
 from tests.until import until
 
 CONFIG = """
@@ -33,7 +33,8 @@ bot_id = "{bot}_001"
 account = "{account}"
 redis_db = {redis_db}
 enabled = true
-"""
+[bots.{bot}.settings]
+{often}"""
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Site:
             account=account,
             bot=bot,
             redis_db=redis_db,
+            often=OFTEN,
             **self.exchange,
         )
 

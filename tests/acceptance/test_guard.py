@@ -10,7 +10,7 @@ import pytest
 
 from alpha.clock import SystemClock
 from alpha.installation import holder_of
-from tests.acceptance.daemons import PATIENCE_S, Installation, installation
+from tests.acceptance.daemons import OFTEN, PATIENCE_S, Installation, installation
 from tests.acceptance.test_processes import assert_ledger_is_the_truth
 from tests.until import until
 
@@ -56,6 +56,8 @@ speed = 1200
 [bots.shortseller]
 enabled = true
 bot_id = "shortseller_001"
+[bots.shortseller.settings]
+{often}
 [bots.hanging]
 enabled = true
 bot_id = "hanging_001"
@@ -69,7 +71,7 @@ def with_hanging_bot(folder: Path, how: str) -> str:
     package = folder / "plugins" / "hanging"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(HANGING)
-    return CONFIG.format(folder=folder, how=how)
+    return CONFIG.format(folder=folder, how=how, often=OFTEN)
 
 
 def bot(home: Installation, name: str) -> dict[str, object]:

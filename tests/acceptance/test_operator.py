@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.acceptance.daemons import Installation, installation
+from tests.acceptance.daemons import PATIENCE_S, Installation, installation
 from tests.until import until
 
 
@@ -38,10 +38,12 @@ async def test_a_stopped_bot_stays_stopped_until_somebody_starts_it(server_folde
 
 async def test_an_entry_above_the_notional_limit_is_refused(server_folder: Path) -> None:
     with installation(server_folder) as home:
-        home.config.write_text(home.config.read_text() + "\n[risk]\nmax_notional = 5000\n")
+        home.config.write_text(home.config.read_text() + "\n[risk]\nmax_notional = 2000\n")
         daemon = home.start()
         await until(
-            lambda: "is above the limit of 5000 per order" in home.log, "a refusal", within_s=30
+            lambda: "is above the limit of 2000 per order" in home.log,
+            "a refusal",
+            within_s=PATIENCE_S,
         )
         assert home.stop(daemon) == 0
         assert home.truth("Trade") == []

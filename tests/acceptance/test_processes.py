@@ -14,7 +14,7 @@ import pytest
 from alpha.bots.mark import mark_of, read_mark
 from alpha.clock import SystemClock
 from tests.acceptance.daemons import PATIENCE_S, Installation, comparable, installation
-from tests.acceptance.test_halt import is_flat
+from tests.acceptance.test_halt import entries, is_flat
 from tests.until import until
 
 FIVE_MINUTES_MS = 300_000
@@ -114,7 +114,12 @@ async def test_a_stopped_daemon_leaves_its_position_and_finds_it_again(
         assert "already in use by process" in home.log
         live = home.json("status")
         assert live["source"] == "daemon"
-        await until(lambda: not is_flat(home), "a position to leave", within_s=PATIENCE_S)
+        entered = entries(home)  # a new position: no exit comes within its first hour
+        await until(
+            lambda: entries(home) > entered and not is_flat(home),
+            "a position to leave",
+            within_s=PATIENCE_S,
+        )
         assert home.stop(first) == 0
         held = home.json("positions")
         assert held["source"] == "database" and held["positions"]

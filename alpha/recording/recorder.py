@@ -143,12 +143,14 @@ class Recorder:
                 await recording.reopen_signals(connection, account, symbol, max(since_ms, 0))
             await recording.settle_signals(connection, self._stores.lease.accounts)
 
-        if await self._write("signals", work):
-            for key, since_ms in changed.items():
-                if self._changed_books.get(key) == since_ms:
-                    del self._changed_books[key]
-        else:
-            self._unsettled = True
+        stands = False
+        try:
+            stands = await self._write("signals", work)
+        finally:
+            self._unsettled = self._unsettled or not stands
+        for key, since_ms in changed.items():
+            if stands and self._changed_books.get(key) == since_ms:
+                del self._changed_books[key]
 
     # -- money --------------------------------------------------------------------------------
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
 import asyncpg
+import pytest
 
 from alpha.config import Config
 from alpha.config.settings import BotSettings
 from alpha.core.events import WalletEvent
+from alpha.ledger import recording
 from alpha.ledger.pool import Pool
 from alpha.ledger.recording import BalanceRow, forget_events, save_balances, thin_balances
 from alpha.recording.portfolio import periods
@@ -200,6 +203,27 @@ async def test_rows_wait_while_nothing_can_be_written(desk: Desk, pool: Pool) ->
     await desk.lease.acquire(take_over=True)
     await desk.recorder.write_balances()
     assert [row["timestamp"] for row in await balances(pool)] == [START_MS, desk.venue.now_ms()]
+
+
+async def test_signals_are_settled_at_an_end_that_cancels_it(
+    desk: Desk, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The duty is cancelled in the middle; the last words come after it."""
+    await enter(desk.life)
+    await hear(desk.life)
+    await leave(desk.life)
+    await hear(desk.life)
+    await desk.life.stored()
+
+    async def cancelled(*arguments: object) -> int:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patch, pytest.raises(asyncio.CancelledError):
+        patch.setattr(recording, "settle_signals", cancelled)
+        await desk.recorder.settle()
+    await desk.recorder.end("a signal")
+    outcomes = "SELECT DISTINCT outcome FROM trading.signals WHERE executed"
+    assert [row["outcome"] for row in await pool.fetch(outcomes)] == ["loser"], "two fees"
 
 
 async def test_the_picture_of_everything_adds_up(desk: Desk, pool: Pool) -> None:

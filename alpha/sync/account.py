@@ -61,7 +61,7 @@ _LOOK_AGAIN_S = 1.0
 #: A note for each of so many executions.
 _NAMED = 20
 #: A database that is away does not keep a process that ends.
-_LAST_WORD_S = 10.0
+_LAST_WORD_S = 5.0
 _CUT_OFF = "ended on its way; what has come stays, the next one goes on from there"
 
 PASSING: tuple[type[BaseException], ...] = (
@@ -212,17 +212,21 @@ class AccountSync:
             run = _ended(run, without_secrets(str(error) or type(error).__name__))
             log.warning("sync_failed", account=self.name, kind=run.kind, error=run.error)
         except asyncio.CancelledError:
-            await self._end(_ended(run, _CUT_OFF))
+            await self._end(_ended(run, _CUT_OFF), tries=1)
             raise
         await self._end(run)
         return run
 
-    async def _end(self, run: Run) -> None:
-        try:
-            async with asyncio.timeout(_LAST_WORD_S):
-                await self._store.update(run)
-        except PASSING as error:
-            log.debug("sync_status_not_written", error=type(error).__name__)
+    async def _end(self, run: Run, tries: int = _TRIES) -> None:
+        """What has ended the run may have ended other connections as well."""
+        for left in reversed(range(tries)):
+            try:
+                async with asyncio.timeout(_LAST_WORD_S):
+                    return await self._store.update(run)
+            except PASSING as error:
+                log.debug("sync_status_not_written", error=type(error).__name__)
+            if left:
+                await self._clock.sleep(_LOOK_AGAIN_S)
 
     # -- since the watermarks -----------------------------------------------------------------
 

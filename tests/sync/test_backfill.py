@@ -12,7 +12,7 @@ from alpha.core.events import Execution
 from alpha.errors import RetryLater
 from alpha.ledger.lease import Lease, LeaseHeld, LeaseLost
 from alpha.ledger.risk_journal import read
-from alpha.ledger.syncs import Run
+from alpha.ledger.syncs import Run, SyncStore
 from alpha.sync import account as syncing
 from alpha.trading.catchup import CatchUp
 from tests.sync.conftest import ACCOUNT, BOT, CLOCK, D, Site
@@ -360,6 +360,33 @@ async def test_a_sync_that_is_stopped_does_not_run_on_in_its_status(
     running.cancel()
     await asyncio.wait([running])
     assert running.cancelled()
+    assert await newest_run(site) == ("failed", True)
+
+
+async def test_the_end_is_written_though_connections_are_lost(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def bring(self: CatchUp, rows: Collection[Execution]) -> None:
+        killer = await asyncpg.connect(site.dsn)
+        await killer.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        await killer.close()
+        raise asyncpg.AdminShutdownError("as of these")
+
+    real, lost = SyncStore.update, ["one that was not known to be lost yet"]
+
+    async def update(self: SyncStore, run: Run) -> None:
+        if run.status != "running" and lost:
+            raise asyncpg.ConnectionDoesNotExistError(lost.pop())
+        await real(self, run)
+
+    monkeypatch.setattr(CatchUp, "bring", bring)
+    monkeypatch.setattr(SyncStore, "update", update)
+    await site.trade("Buy", "0.5", "BTCUSDT")
+    async with site.sync() as sync:
+        assert (await sync.sync("manual")).status == "failed"
     assert await newest_run(site) == ("failed", True)
 
 

@@ -8,12 +8,14 @@ of the wheel with our own server. Else the oldest newer ones.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import re
 import shutil
 import signal
+import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,7 @@ KNOWS_TRANSACTION_TIMEOUT = 17
 #: What was asked to end is killed after this.
 ENDS_WITHIN_S = 5.0
 _SAID_BYTES = 4000
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +205,28 @@ async def _start(
             stdout=writing if writing >= 0 else asyncio.subprocess.DEVNULL,
             stderr=said.fileno(),
             env={**_environment(), **command.environment},
+            preexec_fn=_ending_with(os.getpid()),
         )
     except OSError as error:
         raise AlphaError(
             f"expected {command.arguments[0]} to run, was: {error.strerror}; install it or "
             f"correct [backup] in the settings"
         ) from None
+
+
+def _ending_with(us: int) -> Callable[[], None] | None:
+    """Has the kernel ask a program to end when we are killed: nobody reads what it writes then, and
+    its locks stand in the way of a migration."""
+    if not sys.platform.startswith("linux"):
+        return None
+    libc = ctypes.CDLL(None)
+
+    def ask() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != us:  # we died before the request was in
+            os._exit(1)
+
+    return ask
 
 
 def _failed(command: Command, status: int, said: bytes) -> str:

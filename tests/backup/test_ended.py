@@ -112,6 +112,14 @@ async def test_sigterm_ends_a_backup_as_ctrl_c_does(server: Server, tmp_path: Pa
     assert not list((tmp_path / "backups").rglob("*.dump*"))
 
 
+async def test_a_backup_that_is_killed_ends_in_the_server(server: Server, tmp_path: Path) -> None:
+    with alpha(server, tmp_path, "backup", "create") as running:
+        await server.until_waiting("pg_dump")
+        running.kill()
+        await said(running)
+        await server.until_alone()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 async def test_processes_of_a_verification_end_with_it(
     server: Server, tmp_path: Path, number: signal.Signals

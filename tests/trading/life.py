@@ -58,6 +58,14 @@ INSTRUMENTS = {
 }
 
 
+#: retCode of an order that is worth less than the exchange takes (Bybit V5, Error Codes).
+LESS_THAN_TAKEN = 110094
+
+
+class TooLittle(Exception):
+    """Something is left that no order can close until another bot moves."""
+
+
 class Beat:
     """Enters a flat symbol and leaves a held one, each in its own rhythm. Counts its fills.
     `phase` shifts the rhythm, `flipped` enters on the other side, `idle` does neither."""
@@ -331,7 +339,18 @@ class Life:
         """Waits until every order is answered or known."""
         async with asyncio.timeout(20):
             while self.supervisor._spawned:
-                await self.supervisor.settle(20)
+                await self.supervisor.settle(1)
+                self._expect_takeable()
+
+    def _expect_takeable(self) -> None:
+        """An exit below the exchange's least order, which may not reduce because the account's net
+        position is on the other side, is tried for ever: here, where pauses take no time, nothing
+        comes after it."""
+        for row in self.account.tracker._rows.values():
+            if row.purpose == "exit" and row.reject_code == LESS_THAN_TAKEN:
+                held = self.account.position(row.bot_id, row.symbol).signed_qty
+                if not row.reduce_only and held * self.exchange.position(row.symbol) < 0:
+                    raise TooLittle(f"{row.bot_id} holds {held} {row.symbol}")
 
     async def sweep(self) -> None:
         """Closes the gap, again where something came in between."""

@@ -120,7 +120,7 @@ async def test_a_backup_that_is_killed_ends_in_the_server(server: Server, tmp_pa
         await server.until_alone()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 async def test_processes_of_a_verification_end_with_it(
     server: Server, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -128,7 +128,7 @@ async def test_processes_of_a_verification_end_with_it(
         await server.until_waiting("alpha", 2)
         running.send_signal(number)
         words = await said(running)  # which waits for whoever may write them still
-    assert running.returncode == (1 if number == signal.SIGINT else -number)
+    assert running.returncode == (1 if number == signal.SIGTERM else -number)
     assert "Traceback" not in words
     await server.until_alone()
 

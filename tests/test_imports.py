@@ -26,7 +26,10 @@ LAYERS = (
     Layer(frozenset({"alerts"})),
     Layer(
         frozenset(
-            {"candles", "core", "embedded", "guard", "installation", "resources", "supervision"}
+            {
+                *("candles", "core", "embedded", "guard", "installation", "interrupts"),
+                *("resources", "supervision"),
+            }
         )
     ),
     Layer(frozenset({"schedule", "watchdog"})),

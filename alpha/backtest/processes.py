@@ -7,15 +7,15 @@ ends them; should the parent be killed, each ends after the point at hand.
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from multiprocessing import get_context, resource_tracker
+from collections.abc import Generator, Sequence
+from contextlib import suppress
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from alpha.backtest.grid import Point
 from alpha.backtest.sweep import Job, Outcome, SweepFailed, Worker, hush
+from alpha.interrupts import without_interrupt
 
 #: How long a worker that was ended may take to be gone, in seconds.
 PATIENCE_S = 5.0
@@ -59,21 +59,10 @@ def _start(job: Job) -> tuple[BaseProcess, Connection]:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(job, theirs), name="alpha sweep", daemon=True)
-    with _without_interrupt():
+    with without_interrupt():
         process.start()
     theirs.close()  # so that each side sees the end of the other
     return process, ours
-
-
-@contextmanager
-def _without_interrupt() -> Iterator[None]:
-    """Blocks SIGINT; a process that starts inherits that, from its first moment on."""
-    resource_tracker.ensure_running()  # its start, else within ours, would unblock SIGINT
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _hand(line: Connection, point: Point) -> None:

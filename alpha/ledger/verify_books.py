@@ -24,6 +24,7 @@ from alpha.core.canonical import execution_line, plain
 from alpha.core.events import ADJUSTMENT
 from alpha.core.reasons import BUILTIN
 from alpha.core.steps import NO_STEPS
+from alpha.interrupts import without_interrupt
 from alpha.ledger.audit import KEYS, Facts, RowKey, TableRow, names_itself, recompute
 from alpha.ledger.pool import Connection, connect, end_with_us
 from alpha.ledger.reader import LedgerReader
@@ -78,7 +79,8 @@ async def check_books(
     ) as processes:
         try:
             for book in rest:
-                waiting.append(processes.submit(_check_in_process, dsn, snapshot, *book))
+                with without_interrupt():  # the first one starts them all
+                    waiting.append(processes.submit(_check_in_process, dsn, snapshot, *book))
                 if len(waiting) >= jobs * _AHEAD:
                     yield await asyncio.wrap_future(waiting.pop(0))
             while waiting:
@@ -91,8 +93,7 @@ async def check_books(
 
 
 def _end_with(parent: int) -> None:
-    """A worker leaves Ctrl-C to its parent, which ends it, and ends when its parent is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Ends a worker when its parent is killed: it would wait for its next book for ever."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the request was in

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -101,6 +101,20 @@ async def said(running: subprocess.Popen[str]) -> str:
     return words
 
 
+def interrupts_blocked(group: int) -> list[bool]:
+    """Of each worker process of the group."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (
+                os.getpgid(int(folder.name)) == group
+                and b"spawn_main" in (folder / "cmdline").read_bytes()
+            ):
+                mask = (folder / "status").read_text().partition("SigBlk:")[2].split()[0]
+                found.append(bool(int(mask, 16) & 1 << signal.SIGINT - 1))
+    return found
+
+
 async def test_sigterm_ends_a_backup_as_ctrl_c_does(server: Server, tmp_path: Path) -> None:
     with alpha(server, tmp_path, "backup", "create") as running:
         await server.until_waiting("pg_dump")
@@ -126,6 +140,8 @@ async def test_processes_of_a_verification_end_with_it(
 ) -> None:
     with alpha(server, tmp_path, *VERIFY) as running:
         await server.until_waiting("alpha", 2)
+        blocked = interrupts_blocked(running.pid)
+        assert len(blocked) == 2 and all(blocked)  # they leave Ctrl-C to the command
         running.send_signal(number)
         words = await said(running)  # which waits for whoever may write them still
     assert running.returncode == (1 if number == signal.SIGTERM else -number)

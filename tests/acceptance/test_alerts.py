@@ -108,6 +108,6 @@ async def test_a_daemon_that_fails_says_so_before_it_ends(server_folder: Path) -
         told = await asyncio.to_thread(home.alerts)
         # The renewal or a write of the ledger, whichever comes first.
         assert re.search(
-            "not the owner any more|taken over by another daemon",
+            "not the owner any more|taken over by another process",
             str(told["daemon_failed"]["message"]),
         ), told

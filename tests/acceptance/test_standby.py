@@ -124,7 +124,7 @@ async def test_a_stalled_holder_is_replaced_and_harms_nothing_when_it_wakes(site
         assert first.wait(timeout=10) == 1, a.log[-3000:]
         assert b.own_orders() == orders
         second.send_signal(signal.SIGCONT)
-        assert "LeaseLost" in a.log or "taken over by another daemon" in a.log
+        assert "LeaseLost" in a.log or "taken over by another process" in a.log
         await assert_all_is_right(b, second)
 
 
